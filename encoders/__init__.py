@@ -1,0 +1,37 @@
+"""Text encoders on plain TensorFlow operations, filled from published checkpoints.
+
+One file an architecture: `ls encoders/` is the support matrix. The parts they share are in
+`encoders.core`, whose docstring is the glossary of the axis letters.
+
+    >>> sorted(architectures())
+    ['bert', 'distilbert']
+"""
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Mapping
+
+from encoders.core.architecture import Architecture
+from encoders.core.config import Dimensions
+from encoders.core.encoder import Encoded, Encoder
+from encoders.core.errors import ConfigError, EncoderError, WeightsError
+
+__all__ = [
+    "Architecture",
+    "ConfigError",
+    "Dimensions",
+    "Encoded",
+    "Encoder",
+    "EncoderError",
+    "WeightsError",
+    "architectures",
+]
+
+
+@functools.cache
+def architectures() -> Mapping[str, Architecture]:
+    """`model_type` -> architecture, from every module of this package."""
+    names = [module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg]
+    found = [importlib.import_module(f"{__name__}.{name}").ARCHITECTURE for name in names]
+    return {model_type: each for each in found for model_type in each.model_types}

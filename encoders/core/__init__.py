@@ -1,0 +1,11 @@
+"""The machinery that every encoder shares.
+
+Axis glossary, used in every shape note of this package:
+
+    B  batch                 S  sequence length, padding included
+    N  tokens of a batch     D  hidden width
+    H  attention heads       K  width of one head, D = H * K
+    F  feed-forward width    V  vocabulary size
+    P  positions             T  token types
+    L  layers
+"""

@@ -1,0 +1,41 @@
+"""What a file of `encoders/` declares about its architecture."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from encoders.core.config import Config
+from encoders.core.encoder import Encoder
+from encoders.core.weights import Filled, Table, Tensors
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """One family of encoders.
+
+    Attributes:
+        model_types: the values of a config's `model_type` that it covers.
+        config: its config class.
+        encoder: builds the encoder, its variables declared.
+        table: its weight table.
+    """
+
+    model_types: tuple[str, ...]
+    config: type[Config]
+    encoder: Callable[[Any], Encoder]
+    table: Table
+
+    def build(self, config: Mapping[str, Any], tensors: Tensors) -> tuple[Encoder, Filled]:
+        """Builds the encoder of a checkpoint.
+
+        Args:
+            config: the checkpoint's configuration, as in `config.json`.
+            tensors: its tensors by name, of any float type; the variables are float32.
+
+        Raises:
+            ConfigError: an option is unknown or not supported.
+            WeightsError: the tensors do not fill the encoder exactly.
+        """
+        encoder = self.encoder(self.config.read(config))
+        sizes = {"layer": encoder.dimensions.layers}
+        return encoder, self.table.fill(encoder, tensors, sizes)

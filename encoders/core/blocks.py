@@ -1,0 +1,49 @@
+"""Transformer blocks: attention, feed-forward, and how they are joined."""
+
+import tensorflow as tf
+
+from encoders.core.activations import Activation
+from encoders.core.attention import SelfAttention
+from encoders.core.layers import Dropout, LayerNorm, Linear
+from encoders.core.layout import Padded
+
+
+class FeedForward(tf.Module):
+    """Two dense layers with an activation between them, [N, D] -> [N, F] -> [N, D]."""
+
+    def __init__(self, width: int, inner: int, activation: Activation) -> None:
+        super().__init__()
+        self.activation = activation
+        self.inner = Linear(width, inner)
+        self.output = Linear(inner, width)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        return self.output(self.activation(self.inner(x)))
+
+
+class PostNormBlock(tf.Module):
+    """Normalises after each residual sum, as the original transformer does."""
+
+    def __init__(
+        self,
+        attention: SelfAttention,
+        attention_dropout: Dropout,
+        attention_norm: LayerNorm,
+        feed_forward: FeedForward,
+        feed_forward_dropout: Dropout,
+        feed_forward_norm: LayerNorm,
+    ) -> None:
+        super().__init__()
+        self.attention = attention
+        self.attention_dropout = attention_dropout
+        self.attention_norm = attention_norm
+        self.feed_forward = feed_forward
+        self.feed_forward_dropout = feed_forward_dropout
+        self.feed_forward_norm = feed_forward_norm
+
+    def __call__(self, x: tf.Tensor, layout: Padded, training: bool) -> tf.Tensor:
+        """float32 [N, D] -> float32 [N, D]."""
+        attended = self.attention_dropout(self.attention(x, layout, training), training)
+        x = self.attention_norm(x + attended)
+        fed = self.feed_forward_dropout(self.feed_forward(x), training)
+        return self.feed_forward_norm(x + fed)

@@ -1,0 +1,89 @@
+"""The encoder: embeddings, blocks, and an optional pooler."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from encoders.core.config import Dimensions
+from encoders.core.embeddings import Embeddings
+from encoders.core.layers import Linear
+from encoders.core.layout import Padded
+
+Block = Callable[[tf.Tensor, Padded, bool], tf.Tensor]
+
+
+class Encoded(NamedTuple):
+    """What an encoder computes, all float32.
+
+    Attributes:
+        pooled: [B, D], one vector a row.
+        sequence: [B, S, D], the output of the last block.
+        layers: L times [B, S, D], the output of each block.
+    """
+
+    pooled: tf.Tensor
+    sequence: tf.Tensor
+    layers: list[tf.Tensor]
+
+
+class Pooler(tf.Module):
+    """A dense layer with tanh over the first token's vector (BERT's next-sentence head)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.dense = Linear(width, width)
+
+    def __call__(self, first: tf.Tensor) -> tf.Tensor:
+        return tf.tanh(self.dense(first))
+
+
+class Encoder(tf.Module):
+    """A transformer encoder of text.
+
+    Where there is no pooler, `Encoded.pooled` is the first token's vector.
+    """
+
+    pooler: Pooler | None
+
+    def __init__(
+        self,
+        dimensions: Dimensions,
+        embeddings: Embeddings,
+        blocks: Sequence[Block],
+        pooler: Pooler | None = None,
+    ) -> None:
+        super().__init__()
+        self.dimensions = dimensions
+        self.embeddings = embeddings
+        self.blocks = blocks
+        self.pooler = pooler
+
+    def __call__(
+        self,
+        word_ids: tf.Tensor,
+        mask: tf.Tensor,
+        type_ids: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> Encoded:
+        """Encodes a batch.
+
+        Args:
+            word_ids: int32 [B, S].
+            mask: int32 [B, S], 0 where a position is padding.
+            type_ids: int32 [B, S]; None stands for zeros. Without effect in an encoder that has
+                no type embedding.
+            training: whether dropout is active.
+
+        Raises:
+            ValueError, tf.errors.InvalidArgumentError: S exceeds `dimensions.positions`.
+        """
+        layout = Padded(mask)
+        x = self.embeddings(word_ids, type_ids, layout, training)
+        layers = []
+        for block in self.blocks:
+            x = block(x, layout, training)
+            layers.append(layout.to_batch(x))
+        first = layers[-1][:, 0]
+        pooled = self.pooler(first) if self.pooler is not None else first
+        return Encoded(pooled, layers[-1], layers)

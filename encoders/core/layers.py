@@ -1,0 +1,63 @@
+"""Layers that act on the last axis: whatever stands before it (here N) passes through."""
+
+import tensorflow as tf
+
+from encoders.core.weights import declare
+
+
+class Linear(tf.Module):
+    """A dense layer, [N, in] -> [N, out]."""
+
+    kernel: tf.Variable
+    bias: tf.Variable
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.kernel = declare(inputs, outputs)
+        self.bias = declare(outputs)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.nn.bias_add(tf.matmul(x, self.kernel), self.bias)
+
+
+class LayerNorm(tf.Module):
+    """Layer normalisation over the last axis (https://arxiv.org/abs/1607.06450)."""
+
+    scale: tf.Variable
+    shift: tf.Variable
+
+    def __init__(self, width: int, epsilon: float) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        self.scale = declare(width)
+        self.shift = declare(width)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
+        variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
+        return centred * tf.math.rsqrt(variance + self.epsilon) * self.scale + self.shift
+
+
+class Embedding(tf.Module):
+    """A table of vectors, ids [N] -> [N, D]."""
+
+    table: tf.Variable
+
+    def __init__(self, rows: int, width: int, trainable: bool = True) -> None:
+        super().__init__()
+        self.rows = rows
+        self.table = declare(rows, width, trainable=trainable)
+
+    def __call__(self, ids: tf.Tensor) -> tf.Tensor:
+        return tf.gather(self.table, ids)
+
+
+class Dropout(tf.Module):
+    """Inverted dropout, active in training only."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def __call__(self, x: tf.Tensor, training: bool) -> tf.Tensor:
+        return tf.nn.dropout(x, self.rate) if training and self.rate else x

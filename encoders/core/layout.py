@@ -1,0 +1,36 @@
+"""How the tokens of a batch lie in memory while they pass through an encoder.
+
+Embeddings, dense layers and norms see a flat [N, D]; only attention needs to know which tokens
+belong together. A layout answers that, so that the parts of an encoder need not.
+"""
+
+import tensorflow as tf
+
+
+class Padded:
+    """Every position of the batch is a token, padding included: N = B * S.
+
+    Nothing depends on the values of the mask, so that XLA can compile it.
+
+    Attributes:
+        length: S, a Python int where it is known statically.
+        positions: int32 [N], the place of each token in its row.
+        bias: float32 [B, 1, 1, S], added to attention scores: 0, or the lowest float for padding.
+    """
+
+    def __init__(self, mask: tf.Tensor) -> None:
+        static, dynamic = mask.shape, tf.shape(mask)
+        self._batch, self.length = (
+            dynamic[axis] if static[axis] is None else static[axis] for axis in (0, 1)
+        )
+        self.positions = tf.tile(tf.range(self.length), [self._batch])
+        padding = tf.equal(mask, 0)[:, tf.newaxis, tf.newaxis, :]
+        self.bias = tf.where(padding, tf.float32.min, 0.0)
+
+    def to_tokens(self, x: tf.Tensor) -> tf.Tensor:
+        """[B, S, ...] -> [N, ...]."""
+        return tf.reshape(x, [self._batch * self.length, *x.shape[2:]])
+
+    def to_batch(self, x: tf.Tensor) -> tf.Tensor:
+        """[N, ...] -> [B, S, ...]."""
+        return tf.reshape(x, [self._batch, self.length, *x.shape[1:]])

@@ -1,0 +1,85 @@
+"""In-graph text preprocessing, compiled from the tokenizer of a published checkpoint.
+
+One file a tokenizer kind; what they share is in `preprocess.core`.
+
+    >>> sorted(kinds())
+    ['WordPiece']
+"""
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Mapping
+
+from tokenizers import Tokenizer as Source
+
+from preprocess.core import template
+from preprocess.core.components import serialised
+from preprocess.core.errors import PreprocessError, UnsupportedTokenizerError, VocabularyError
+from preprocess.core.packing import Packed, Packer
+from preprocess.core.preprocessor import Preprocessor, SpecialIds
+from preprocess.core.tokenizer import Kind, Tokenizer
+
+__all__ = [
+    "Kind",
+    "Packed",
+    "Packer",
+    "PreprocessError",
+    "Preprocessor",
+    "SpecialIds",
+    "Tokenizer",
+    "UnsupportedTokenizerError",
+    "VocabularyError",
+    "build",
+    "kinds",
+]
+
+
+@functools.cache
+def kinds() -> Mapping[str, Kind]:
+    """Model type -> tokenizer kind, from every module of this package."""
+    names = [module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg]
+    found = [importlib.import_module(f"{__name__}.{name}").KIND for name in names]
+    return {kind.model: kind for kind in found}
+
+
+def build(
+    source: Source, padding: str, mask: str | None, seq_length: int, type_vocabulary: int
+) -> Preprocessor:
+    """Compiles a tokenizer and its post-processor.
+
+    Args:
+        source: the tokenizer.
+        padding: the token that fills rows up.
+        mask: the mask token, if there is one.
+        seq_length: default length S of a packed row.
+        type_vocabulary: number of type ids that the encoder knows.
+
+    Raises:
+        UnsupportedTokenizerError: names the component that cannot be compiled exactly.
+        VocabularyError: a token that is needed is not in the vocabulary.
+    """
+    tokenizer = serialised(source)
+    model = tokenizer["model"]["type"]
+    if model not in kinds():
+        raise UnsupportedTokenizerError(
+            f"tokenizers of type {model} are not supported; supported: {', '.join(kinds())}"
+        )
+    form = template.read(source, tokenizer)
+    specials = [piece.id for piece in form.single if piece.id is not None]
+    special = SpecialIds(
+        vocabulary=max(source.get_vocab().values()) + 1,
+        start=specials[0] if form.single[0].id is not None else None,
+        end=specials[-1] if form.single[-1].id is not None else None,
+        padding=_id(source, padding),
+        mask=None if mask is None else _id(source, mask),
+    )
+    packer = Packer(form, special.padding, type_vocabulary)
+    return Preprocessor(kinds()[model].build(source), packer, special, seq_length)
+
+
+def _id(source: Source, token: str) -> int:
+    id: int | None = source.token_to_id(token)
+    if id is None:
+        raise VocabularyError(f"the special token {token!r} is not in the vocabulary")
+    return id

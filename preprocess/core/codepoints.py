@@ -1,0 +1,77 @@
+"""What a source tokenizer does to each Unicode codepoint, found by asking it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+CodepointMap = Mapping[str, str]
+"""character -> the string that takes its place; characters that stay are left out."""
+
+_BLOCK = 1024
+_PLANES = (range(0xD800), range(0xE000, 0x110000))  # all but the surrogates
+
+
+def blocks() -> Iterator[str]:
+    """Every Unicode scalar value, in order, in strings of up to 1024."""
+    for plane in _PLANES:
+        for begin in plane[::_BLOCK]:
+            yield "".join(map(chr, range(begin, min(begin + _BLOCK, plane.stop))))
+
+
+def probe_normalizer(normalize: Callable[[str], str]) -> CodepointMap:
+    """Maps each character to its normal form.
+
+    Args:
+        normalize: a normalizer that treats each character by itself, such as a
+            `tokenizers.normalizers.Normalizer`'s `normalize_str`.
+    """
+    forms: dict[str, str] = {}
+    for block in blocks():
+        if normalize(block) != block:
+            forms.update((each, form) for each in block if (form := normalize(each)) != each)
+    return forms
+
+
+def probe_splits(
+    pre_tokenize: Callable[[str], list[tuple[str, tuple[int, int]]]],
+) -> CodepointMap:
+    """Maps each character that ends a word to a string in which spaces end it.
+
+    A character that the pre-tokenizer drops becomes a space; one that it makes a word of its own
+    is set off by spaces.
+
+    Args:
+        pre_tokenize: `pre_tokenize_str` of a pre-tokenizer that looks at single characters.
+    """
+    splits = {}
+    for block in blocks():
+        if len(pre_tokenize(f"a{block}b")) > 1:
+            for each in block:
+                words = [word for word, _ in pre_tokenize(f"a{each}b")]
+                if len(words) > 1:
+                    splits[each] = " ".join(words)[1:-1]
+    return splits
+
+
+def compose(first: CodepointMap, second: CodepointMap) -> CodepointMap:
+    """The map that applies `first`, then `second` to every character of its result.
+
+    >>> compose({"A": "a!"}, {"!": " ! "})
+    {'!': ' ! ', 'A': 'a ! '}
+    """
+    both = {old: "".join(second.get(new, new) for new in form) for old, form in first.items()}
+    return {**{old: form for old, form in second.items() if old not in first}, **both}
+
+
+def character_class(characters: Iterable[str]) -> str:
+    r"""An RE2 character class of exactly these characters.
+
+    >>> character_class("abcx")
+    '[\\x{61}-\\x{63}\\x{78}]'
+    """
+    ranges: list[list[int]] = []
+    for point in sorted(map(ord, characters)):
+        if ranges and point == ranges[-1][1] + 1:
+            ranges[-1][1] = point
+        else:
+            ranges.append([point, point])
+    parts = (f"\\x{{{a:x}}}" + (f"-\\x{{{b:x}}}" if b > a else "") for a, b in ranges)
+    return f"[{''.join(parts)}]"
