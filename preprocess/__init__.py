@@ -16,7 +16,7 @@ from tokenizers import Tokenizer as Source
 from preprocess.core import template
 from preprocess.core.components import serialised
 from preprocess.core.errors import PreprocessError, UnsupportedTokenizerError, VocabularyError
-from preprocess.core.packing import Packed, Packer
+from preprocess.core.packing import Packed, Packer, Segment, flat_segment
 from preprocess.core.preprocessor import Preprocessor, SpecialIds
 from preprocess.core.tokenizer import Kind, Tokenizer
 
@@ -26,11 +26,13 @@ __all__ = [
     "Packer",
     "PreprocessError",
     "Preprocessor",
+    "Segment",
     "SpecialIds",
     "Tokenizer",
     "UnsupportedTokenizerError",
     "VocabularyError",
     "build",
+    "flat_segment",
     "kinds",
 ]
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from preprocess.core.template import Template
+from preprocess.core.template import Pieces, Template
 
 
 class Packed(NamedTuple):
@@ -14,6 +14,26 @@ class Packed(NamedTuple):
     word_ids: tf.Tensor
     mask: tf.Tensor
     type_ids: tf.Tensor
+
+
+class Segment(NamedTuple):
+    """A ragged batch of pieces in its dense parts.
+
+    Attributes:
+        values: int32 [n], the ids of all rows.
+        row_splits: integer [B + 1], where each row begins; the last one is n.
+    """
+
+    values: tf.Tensor
+    row_splits: tf.Tensor
+
+
+def flat_segment(segment: tf.RaggedTensor) -> Segment:
+    """int32 [B, (pieces)] or [B, (words), (pieces)] without the level of words."""
+    outer, *inner = segment.nested_row_splits
+    for splits in inner:
+        outer = tf.gather(splits, outer)
+    return Segment(segment.flat_values, outer)
 
 
 class Packer(tf.Module):
@@ -33,80 +53,74 @@ class Packer(tf.Module):
         self._padding_id = padding_id
         self._last_type = type_vocabulary - 1
 
-    def __call__(self, segments: Sequence[tf.RaggedTensor], seq_length: int | tf.Tensor) -> Packed:
+    def __call__(self, segments: Sequence[Segment], seq_length: int | tf.Tensor) -> Packed:
         """Packs a batch.
 
         Args:
-            segments: one or more int32 [B, (pieces)] or [B, (words), (pieces)].
+            segments: one or more, of as many rows each.
             seq_length: S; a Python int gives static shapes.
 
         Raises:
             ValueError, tf.errors.InvalidArgumentError: S has no room for the special tokens.
         """
-        flat = [segment.merge_dims(1, -1) for segment in segments]
-        pieces = self._template.pieces(len(flat))
-        specials = sum(piece.id is not None for piece in pieces)
+        pieces = self._template.pieces(len(segments))
+        specials = [piece.id for piece in pieces if piece.id is not None]
         tf.debugging.assert_less_equal(
-            specials, seq_length, message=f"seq_length has no room for {specials} special tokens"
+            len(specials), seq_length, message="seq_length has no room for the special tokens"
         )
-        kept = iter(truncate(flat, seq_length - specials))
-        batch = flat[0].nrows()
-        parts = [next(kept) if p.id is None else _column(p.id, batch) for p in pieces]
-        row = tf.concat(parts, axis=1)
-        word_ids = row.to_tensor(self._padding_id, shape=[None, seq_length])
-        places = tf.range(seq_length)[tf.newaxis, :]
-        mask = tf.cast(places < _lengths(row)[:, tf.newaxis], tf.int32)
-        types = [min(piece.type_id, self._last_type) for piece in pieces]
-        return Packed(word_ids, mask, mask * _type_ids(types, parts, places))
+        splits = [tf.cast(segment.row_splits, tf.int32) for segment in segments]
+        lengths = truncate([each[1:] - each[:-1] for each in splits], seq_length - len(specials))
+        # Every id that may be needed in one table; `source` says which one each place takes.
+        values = [segment.values for segment in segments]
+        table = tf.concat([*values, specials, [self._padding_id]], axis=0)
+        sizes = [tf.size(each) for each in values]
+        begins = [each[:-1] + sum(sizes[:at]) for at, each in enumerate(splits)]
+        place, ends = tf.range(seq_length)[tf.newaxis, :], _ends(pieces, lengths)
+        source = tf.size(table) - 1
+        type_ids, types = 0, [min(piece.type_id, self._last_type) for piece in pieces]
+        # From the last piece to the first: each claims all that lies before its end.
+        for piece, end, type_id in reversed(list(zip(pieces, ends, types, strict=True))):
+            before = place < end
+            if piece.id is None:
+                moved = place + (begins.pop() + lengths.pop())[:, tf.newaxis] - end
+            else:
+                moved = tf.size(table) - 1 - len(specials) + specials.index(piece.id)
+            source = tf.where(before, moved, source)
+            type_ids = tf.where(before, type_id, type_ids)
+        mask = tf.cast(place < ends[-1], tf.int32)
+        return Packed(tf.gather(table, source), mask, type_ids)
 
 
-def truncate(segments: Sequence[tf.RaggedTensor], room: int | tf.Tensor) -> list[tf.RaggedTensor]:
-    """Cuts the ends of the longest segments until each row fits into `room` pieces.
+def truncate(lengths: Sequence[tf.Tensor], room: int | tf.Tensor) -> list[tf.Tensor]:
+    """Shortens the longest segments until each row fits into `room` pieces.
 
     This is longest-first truncation as the `tokenizers` library does it for pairs: what the
     shorter segments leave free is shared evenly, the last odd piece goes to the longest (of equals,
     to the later one).
 
     Args:
-        segments: int32 [B, (pieces)] each.
+        lengths: int32 [B], the length of each segment.
         room: int32 scalar.
+
+    Returns:
+        int32 [B], the shortened lengths.
     """
-    lengths = tf.stack([_lengths(segment) for segment in segments], axis=1)  # [B, segments]
-    order = tf.argsort(lengths, axis=1, stable=True)
-    left = tf.fill([tf.shape(lengths)[0]], room)
-    limits = []
-    for at, length in enumerate(tf.unstack(tf.gather(lengths, order, batch_dims=1), axis=1)):
-        limits.append(tf.minimum(length, left // (len(segments) - at)))
-        left -= limits[-1]
-    back = tf.argsort(order, axis=1)
-    limit = tf.gather(tf.stack(limits, axis=1), back, batch_dims=1)
-    return [_cut(each, limit[:, at]) for at, each in enumerate(segments)]
+    if len(lengths) == 1:
+        return [tf.minimum(lengths[0], room)]
+    table = tf.stack(lengths, axis=1)  # [B, segments]
+    order = tf.argsort(table, axis=1, stable=True)
+    kept = []
+    for at, length in enumerate(tf.unstack(tf.gather(table, order, batch_dims=1), axis=1)):
+        kept.append(tf.minimum(length, room // (len(lengths) - at)))
+        room -= kept[-1]
+    table = tf.gather(tf.stack(kept, axis=1), tf.argsort(order, axis=1), batch_dims=1)
+    return tf.unstack(table, axis=1)
 
 
-def _cut(segment: tf.RaggedTensor, limits: tf.Tensor) -> tf.RaggedTensor:
-    """Keeps the first `limits` int32 [B] pieces of each row."""
-    rows = segment.value_rowids()
-    place = tf.range(tf.size(rows)) - tf.gather(tf.cast(segment.row_starts(), tf.int32), rows)
-    return tf.ragged.boolean_mask(segment, segment.with_values(place < tf.gather(limits, rows)))
-
-
-def _column(id: int, batch: tf.Tensor) -> tf.RaggedTensor:
-    return tf.RaggedTensor.from_uniform_row_length(tf.fill([batch], id), 1)
-
-
-def _lengths(row: tf.RaggedTensor) -> tf.Tensor:
-    return tf.cast(row.row_lengths(), tf.int32)
-
-
-def _type_ids(
-    types: Sequence[int], parts: Sequence[tf.RaggedTensor], places: tf.Tensor
-) -> tf.Tensor:
-    """The type id at each place: it changes where a part begins whose type id differs."""
-    result, begin, before = tf.zeros_like(places), tf.zeros_like(_lengths(parts[0])), 0
-    for type_id, part in zip(types, parts, strict=True):
-        if type_id != before:
-            reached = tf.cast(places >= begin[:, tf.newaxis], tf.int32)
-            result += (type_id - before) * reached
-            before = type_id
-        begin += _lengths(part)
-    return result
+def _ends(pieces: Pieces, lengths: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Where each piece ends, int32 [B, 1] each."""
+    ends, end, left = [], tf.zeros_like(lengths[0]), iter(lengths)
+    for piece in pieces:
+        end += 1 if piece.id is not None else next(left)
+        ends.append(end[:, tf.newaxis])
+    return ends

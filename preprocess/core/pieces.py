@@ -22,16 +22,13 @@ class Joiner(tf.Module):
 
     def __call__(self, ids: tf.RaggedTensor) -> tf.Tensor:
         """int32 [B, (pieces)] -> string [B]."""
-        ids = tf.ragged.boolean_mask(ids, ids.with_values(~tf.gather(self._skipped, ids.values)))
-        first = tf.equal(tf.range(tf.size(ids.values)), tf.gather(_starts(ids), ids.value_rowids()))
-        strings = tf.where(
-            first, tf.gather(self._first, ids.values), tf.gather(self._inner, ids.values)
-        )
-        return tf.strings.reduce_join(ids.with_values(strings), axis=1)
-
-
-def _starts(ids: tf.RaggedTensor) -> tf.Tensor:
-    return tf.cast(ids.row_starts(), tf.int32)
+        kept = ~tf.gather(self._skipped, ids.values)
+        before = tf.cumsum(tf.cast(kept, tf.int32), exclusive=True)
+        rows = ids.value_rowids()
+        first = tf.equal(before, tf.gather(before, tf.gather(ids.row_starts(), rows)))
+        inner, start = tf.gather(self._inner, ids.values), tf.gather(self._first, ids.values)
+        strings = tf.where(kept, tf.where(first, start, inner), "")
+        return tf.strings.unsorted_segment_join(strings, rows, ids.nrows())
 
 
 def _table(strings: Mapping[int, str], size: int) -> npt.NDArray[np.object_]:

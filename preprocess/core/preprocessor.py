@@ -1,11 +1,10 @@
 """A tokenizer and a packer in one: from strings to the inputs of an encoder."""
 
 import dataclasses
-from collections.abc import Sequence
 
 import tensorflow as tf
 
-from preprocess.core.packing import Packed, Packer
+from preprocess.core.packing import Packer
 from preprocess.core.tokenizer import Tokenizer
 
 
@@ -39,7 +38,3 @@ class Preprocessor(tf.Module):
         self.packer = packer
         self.special = special
         self.seq_length = seq_length
-
-    def __call__(self, texts: Sequence[tf.Tensor]) -> Packed:
-        """One or more string [B], the segments of each row -> int32 [B, seq_length]."""
-        return self.packer([self.tokenizer.tokenize(text) for text in texts], self.seq_length)

@@ -86,10 +86,9 @@ def spread(points: tf.RaggedTensor, first: tf.Tensor, last: tf.Tensor) -> Aligne
     text = tf.strings.unicode_encode(points, "UTF-8")
     widths = 1 + sum(tf.cast(points.values > most, tf.int64) for most in (0x7F, 0x7FF, 0xFFFF))
 
-    def per_byte(values: tf.Tensor) -> tf.RaggedTensor:
-        return tf.RaggedTensor.from_row_lengths(tf.repeat(values, widths), _lengths(text))
-
-    return Aligned(text, per_byte(first), per_byte(last))
+    of_byte = tf.repeat(tf.range(tf.size(widths)), widths)
+    places = unmoved(text).first
+    return Aligned(text, *(places.with_values(tf.gather(each, of_byte)) for each in (first, last)))
 
 
 def unmoved(text: tf.Tensor) -> Aligned:

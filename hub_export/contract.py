@@ -1,0 +1,106 @@
+"""The contract: every name, dtype and shape that a consumer of an export relies on.
+
+These are the Common SavedModel APIs for Text of TF Hub
+(https://www.tensorflow.org/hub/common_saved_model_apis/text). B batch, S sequence length,
+D hidden width, L layers.
+
+**Encoder** `encoder(inputs, training=False)`
+    inputs: dict of int32 [B, S] `input_word_ids`, `input_mask`, and `input_type_ids`, which may be
+        left out (zeros). An encoder without type embedding ignores it.
+    outputs: dict of float32
+        `pooled_output`    [B, D]
+        `sequence_output`  [B, S, D]
+        `encoder_outputs`  list of L [B, S, D], the output of each block
+        `default`          [B, D], the same as `pooled_output`
+    attributes: `variables`, `trainable_variables`, `regularization_losses`;
+        `serve(inputs)`, `serve_training(inputs)` for consumers that pass one argument.
+    signatures: `serving_default` -> `pooled_output`, `sequence_output`, `default`;
+        `encoder_outputs` -> `encoder_outputs_0` ...
+
+**Preprocessor** `preprocessor(sentences)`: string [B] -> the encoder's three inputs, [B, 128]
+    `tokenize(sentences)` -> int32 RaggedTensor [B, (words), (pieces)]
+    `tokenize_with_offsets(sentences)` -> the same, with int64 starts and limits: bytes of the
+        original string
+    `bert_pack_inputs(segments, seq_length=128)` -> the encoder's inputs; `segments` is a list of
+        int32 RaggedTensors [B, (words), (pieces)] or [B, (pieces)], or one of them by itself
+    `detokenize(ids)`: int32 RaggedTensor as above, or dense [B, n] -> string [B]
+    `tokenize.get_special_tokens_dict()` -> dict of int32 scalars
+    signatures: `serving_default` (`text`), `serving_pair` (`text`, `text_pair`) -> the encoder's
+        inputs; `tokenize` (`text`) -> `ids` [n], `row_splits` int64 [B + 1];
+        `bert_pack_inputs` (`ids`, `row_splits`) -> the encoder's inputs.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from encoders import Encoded
+from preprocess import Packed, SpecialIds
+
+WORD_IDS, MASK, TYPE_IDS = "input_word_ids", "input_mask", "input_type_ids"
+POOLED, SEQUENCE, LAYERS, DEFAULT = (
+    "pooled_output",
+    "sequence_output",
+    "encoder_outputs",
+    "default",
+)
+TEXT, TEXT_PAIR, IDS, ROW_SPLITS = "text", "text_pair", "ids", "row_splits"
+SERVING, SERVING_PAIR, TOKENIZE, PACK = (
+    "serving_default",
+    "serving_pair",
+    "tokenize",
+    "bert_pack_inputs",
+)
+SEQ_LENGTH = 128
+MOST_SEGMENTS = 4
+
+Tensors = dict[str, Any]
+
+
+def input_specs(types: bool = True) -> dict[str, tf.TensorSpec]:
+    """The encoder's inputs, with or without type ids."""
+    names = (WORD_IDS, MASK, TYPE_IDS) if types else (WORD_IDS, MASK)
+    return {name: tf.TensorSpec([None, None], tf.int32, name) for name in names}
+
+
+def text_spec(name: str) -> tf.TensorSpec:
+    """A batch of strings."""
+    return tf.TensorSpec([None], tf.string, name)
+
+
+def ragged_spec(ragged_rank: int) -> tf.RaggedTensorSpec:
+    """A segment: int32 [B, (pieces)] or [B, (words), (pieces)]."""
+    return tf.RaggedTensorSpec([None] * (ragged_rank + 1), tf.int32)
+
+
+def outputs(encoded: Encoded) -> Tensors:
+    """The encoder's outputs by name."""
+    return {
+        POOLED: encoded.pooled,
+        SEQUENCE: encoded.sequence,
+        LAYERS: encoded.layers,
+        DEFAULT: encoded.pooled,
+    }
+
+
+def layer_outputs(layers: Sequence[tf.Tensor]) -> Tensors:
+    """The blocks' outputs by flat names, as signatures need them."""
+    return {f"{LAYERS}_{at}": layer for at, layer in enumerate(layers)}
+
+
+def inputs(packed: Packed) -> Tensors:
+    """The encoder's inputs by name."""
+    return {WORD_IDS: packed.word_ids, MASK: packed.mask, TYPE_IDS: packed.type_ids}
+
+
+def special_tokens(special: SpecialIds) -> dict[str, int]:
+    """The special tokens dict, without the tokens that a tokenizer does not have."""
+    named = {
+        "vocab_size": special.vocabulary,
+        "start_of_sequence_id": special.start,
+        "end_of_segment_id": special.end,
+        "padding_id": special.padding,
+        "mask_id": special.mask,
+    }
+    return {name: id for name, id in named.items() if id is not None}
