@@ -55,6 +55,4 @@ def _trace(encoder: Encoder, training: bool) -> tf.types.experimental.Polymorphi
     def body(word_ids: tf.Tensor, mask: tf.Tensor, type_ids: tf.Tensor) -> list[tf.Tensor]:
         return list(encoder(word_ids, mask, type_ids, training))
 
-    return tf.function(
-        body, autograph=False, input_signature=list(contract.input_specs().values())
-    )
+    return tf.function(body, autograph=False, input_signature=list(contract.input_specs().values()))

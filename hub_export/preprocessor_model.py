@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
@@ -10,7 +10,7 @@ from hub_export import contract
 from hub_export.contract import Tensors
 from preprocess import Packed, Preprocessor, flat_segment
 
-Segments = Sequence[tf.RaggedTensor] | tf.RaggedTensor
+Segments: TypeAlias = "Sequence[tf.RaggedTensor] | tf.RaggedTensor"
 
 
 class Endpoint(tf.train.Checkpoint):

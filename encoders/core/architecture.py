@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from encoders.core.config import Config
+from encoders.core.config import Config, Dimensions
 from encoders.core.encoder import Encoder
 from encoders.core.weights import Filled, Table, Tensors
 
@@ -24,6 +24,14 @@ class Architecture:
     config: type[Config]
     encoder: Callable[[Any], Encoder]
     table: Table
+
+    def dimensions(self, config: Mapping[str, Any]) -> Dimensions:
+        """The sizes of a checkpoint's encoder, by its configuration alone.
+
+        Raises:
+            ConfigError: an option is unknown or not supported.
+        """
+        return self.encoder(self.config.read(config)).dimensions
 
     def build(self, config: Mapping[str, Any], tensors: Tensors) -> tuple[Encoder, Filled]:
         """Builds the encoder of a checkpoint.

@@ -38,13 +38,13 @@ def build(points: Points, values: Points) -> Units:
     for extra, (first, beyond, lead) in enumerate(_CLASSES):
         chosen = (points >= first) & (points < beyond)
         prefixes = [np.unique(points[chosen] >> 6 * (extra - depth)) for depth in range(extra)]
-        place = _ROOT_CHILDREN ^ (lead | (prefixes + [points[chosen]])[0])
+        place = _ROOT_CHILDREN ^ (lead | [*prefixes, points[chosen]][0])
         for depth, prefix in enumerate(prefixes):
             block = size + 64 * np.arange(len(prefix))
             size += 64 * len(prefix)
             label = lead | prefix if depth == 0 else 0x80 | prefix & 63
             inner.append((place, block ^ 0x80, label))
-            children = (prefixes + [points[chosen]])[depth + 1]
+            children = [*prefixes, points[chosen]][depth + 1]
             place = block[np.searchsorted(prefix, children >> 6)] + (children & 63)
         label = 0x80 | points[chosen] & 63 if extra else points[chosen]
         leaves.append((place, slot[chosen], label))

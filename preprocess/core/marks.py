@@ -5,6 +5,7 @@ single codepoints cannot do that; it matters only where two marks that survive t
 together in another order, which a regular expression finds.
 """
 
+import itertools
 from collections.abc import Collection
 
 import numpy as np
@@ -82,7 +83,7 @@ def combining_classes() -> dict[str, int]:
             marks.extend(each for each in block if decompose(_HIGHEST + each) == each + _HIGHEST)
     ordered = decompose("".join(marks))
     ranks, rank = {ordered[0]: 1}, 1
-    for lower, mark in zip(ordered, ordered[1:], strict=False):
+    for lower, mark in itertools.pairwise(ordered):
         rank += decompose(mark + lower) != mark + lower
         ranks[mark] = rank
     return ranks

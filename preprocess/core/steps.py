@@ -1,4 +1,4 @@
-"""Text on its way to the vocabulary: a chain of steps, each of which can say what came from where."""
+"""Text on its way to the vocabulary: a chain of steps that can say what came from where."""
 
 import abc
 from collections.abc import Sequence

@@ -1,0 +1,60 @@
+"""What lies beside a model for its users: the report, and a page to read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from hub_export import contract
+from hub_export.report import Report
+
+ASSETS, FILE = "assets.extra", "README.md"
+
+
+def describe(part: str, path: Path, report: Report) -> None:
+    """Writes `assets.extra/` of a SavedModel: `verification.json` and `README.md`."""
+    report.write(path / ASSETS)
+    lines = [f"# {part.capitalize()} of {report.source['name']}", ""]
+    if report.source["revision"]:
+        lines += [f"Revision {report.source['revision']}.", ""]
+    lines += [_USAGE[part], "", *_notes(part, report), "## Custom operations", ""]
+    lines += [f"- `{name}` (tensorflow_text)" for name in custom_ops(path)] or ["None."]
+    lines += ["", "## Comparison with the source", "", "```", report.table(), "```", ""]
+    (path / ASSETS / FILE).write_text("\n".join(lines), encoding="utf-8")
+
+
+def custom_ops(path: Path) -> list[str]:
+    """The operations of a SavedModel that TensorFlow itself does not have."""
+    model = saved_model_pb2.SavedModel()
+    model.ParseFromString((path / "saved_model.pb").read_bytes())
+    names: set[str] = set()
+    for graph in (meta.graph_def for meta in model.meta_graphs):
+        names.update(node.op for node in graph.node)
+        names.update(node.op for f in graph.library.function for node in f.node_def)
+        names -= {function.signature.name for function in graph.library.function}
+    return sorted(name for name in names if not hasattr(tf.raw_ops, name))
+
+
+_USAGE = {
+    "encoder": (
+        f"Takes a dict of int32 [batch, length] `{contract.WORD_IDS}`, `{contract.MASK}` and, if "
+        f"wanted, `{contract.TYPE_IDS}`. Gives `{contract.POOLED}` [batch, width], "
+        f"`{contract.SEQUENCE}` [batch, length, width] and `{contract.LAYERS}`, a list of the "
+        "outputs of each block. Trainable, with `hub.KerasLayer(path, trainable=True)`."
+    ),
+    "preprocessor": (
+        "Takes a batch of strings and gives the encoder's inputs. For several texts a row, call "
+        "`tokenize` on each and `bert_pack_inputs` on the list. Import tensorflow_text before "
+        "loading it."
+    ),
+}
+
+
+def _notes(part: str, report: Report) -> Iterator[str]:
+    notes = report.notes[part]
+    if contract.POOLED in notes:
+        yield from (f"`{contract.POOLED}` is {notes[contract.POOLED]}.", "")
+    if unused := notes.get("unused_tensors"):
+        yield "Tensors of the checkpoint that the encoder has no use for:"
+        yield from ("", *(f"- `{name}`: {reason}" for name, reason in unused.items()), "")

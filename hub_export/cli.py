@@ -1,0 +1,143 @@
+"""The command `hub_export`."""
+
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from absl import app, flags, logging
+
+from hub_export.errors import ExportError
+
+FLAGS = flags.FLAGS
+
+USAGE = """Exports a text encoder as TF Hub SavedModels, verified against its source.
+
+  hub_export --model=distilbert-base-cased
+  hub_export --model=./my_bert --output_dir=exported --verify=full
+
+writes <output_dir>/<name>_L-<layers>_H-<width>_A-<heads>/<version>/ (the encoder) and
+<output_dir>/<name>_preprocess/<version>/ (strings to encoder inputs). Exit code 0 means that all of
+it was written and agrees with the checkpoint; otherwise nothing is left under these names.
+"""
+
+flags.DEFINE_string(
+    "model",
+    None,
+    "Checkpoint to export: a folder in Hugging Face layout (config.json, weights, tokenizer), or a "
+    "model id of the Hugging Face hub such as distilbert-base-cased or user/model@revision.",
+)
+flags.DEFINE_string("output_dir", "exported", "Folder to write into; made if need be.")
+flags.DEFINE_string("name", None, "What the exports are called. Default: the last part of --model.")
+flags.DEFINE_integer("version", 1, "Version folder, as TF Serving numbers them.", lower_bound=0)
+flags.DEFINE_integer(
+    "seq_length", 128, "Default length of the preprocessor's outputs.", lower_bound=1
+)
+flags.DEFINE_list(
+    "export", ["encoder", "preprocessor"], "Which parts to write: encoder, preprocessor, or both."
+)
+flags.DEFINE_enum(
+    "verify",
+    "auto",
+    ["auto", "full", "none"],
+    "What to compare with the source before anything gets its final name. auto: tokens, and "
+    "numbers where torch is installed; full: both, or fail; none: nothing.",
+)
+flags.DEFINE_float(
+    "tolerance",
+    1e-5,
+    "Largest difference of a number, for activations of unit scale.",
+    lower_bound=0.0,
+)
+flags.DEFINE_bool("overwrite", False, "Replace a version that exists.")
+flags.DEFINE_list(
+    "ignored_options",
+    [],
+    "Keys of config.json to pass over. For options that hub_export does not know and that do not "
+    "change what the encoder computes; verification shows whether they do.",
+)
+flags.DEFINE_bool(
+    "padded_embedding",
+    False,
+    "Accept a word embedding with more rows than the vocabulary has entries.",
+)
+flags.DEFINE_bool("quiet", False, "Show nothing but errors.")
+
+
+def main(argv: list[str]) -> int:
+    """Exports, and says what was written; returns the exit code."""
+    if len(argv) > 1:
+        return _fail(f"unexpected arguments: {' '.join(argv[1:])}; see hub_export --help")
+    if not FLAGS.model:
+        return _fail("--model is missing: a folder, or a model id; see hub_export --help")
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        _run()
+    except ExportError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        return _fail("interrupted; nothing was written")
+    return 0
+
+
+def _run() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.set_verbosity(logging.ERROR)
+    with _silenced():
+        from hub_export.pipeline import export  # noqa: PLC0415
+
+    done = export(
+        FLAGS.model,
+        FLAGS.output_dir,
+        name=FLAGS.name,
+        version=FLAGS.version,
+        seq_length=FLAGS.seq_length,
+        parts=FLAGS.export,
+        verify=FLAGS.verify,
+        tolerance=FLAGS.tolerance,
+        overwrite=FLAGS.overwrite,
+        ignored_options=FLAGS.ignored_options,
+        padded_embedding=FLAGS.padded_embedding,
+        quiet=FLAGS.quiet,
+    )
+    if not FLAGS.quiet:
+        print(done.report.table())
+        for part, path in done.paths.items():
+            print(f"{part:<12}  {path}")
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Keeps from the terminal what TensorFlow's libraries say as they are loaded."""
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            said.seek(0)
+            os.write(terminal, said.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _fail(message: str) -> int:
+    print(f"hub_export: {message}", file=sys.stderr)
+    return 1
+
+
+def run() -> None:
+    """The console script."""
+    sys.modules["__main__"].__doc__ = USAGE
+    for flag in FLAGS.get_flags_for_module(__name__):
+        FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+    app.run(main)

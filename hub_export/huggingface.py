@@ -1,0 +1,167 @@
+"""Reading checkpoints in Hugging Face layout, from a folder or from the hub."""
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import numpy as np
+from huggingface_hub import errors as hub_errors
+from tokenizers import Tokenizer
+
+from hub_export import reference
+from hub_export.checkpoint import Checkpoint
+from hub_export.errors import SourceError
+from hub_export.tensors import SafetensorsFiles
+
+CONFIG, TOKENIZER, VOCABULARY = "config.json", "tokenizer.json", "vocab.txt"
+TOKENIZER_CONFIGS = ("special_tokens_map.json", "tokenizer_config.json")
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+WEIGHTS_BIN = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+
+
+def read(model: str) -> Checkpoint:
+    """Finds a checkpoint and reads its configuration.
+
+    Args:
+        model: a folder; or a hub id such as `distilbert-base-cased`, `user/model` or
+            `hf://user/model`, with `@revision` behind it if need be. The cache, the token and
+            offline mode are those of `huggingface_hub`.
+
+    Raises:
+        SourceError: nothing is there, or a file is missing or damaged.
+    """
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return _read(folder, folder.resolve().name, revision="")
+    if model.startswith(("/", "./", "../", "~")) or folder.exists():
+        raise SourceError(
+            f"{model}: no such folder; expected one with {CONFIG}, weights, tokenizer"
+        )
+    name, _, revision = model.removeprefix("hf://").partition("@")
+    downloaded = _download(name, revision or None)
+    return _read(downloaded, name, revision=downloaded.name)
+
+
+def _download(name: str, revision: str | None) -> Path:
+    texts = [CONFIG, TOKENIZER, VOCABULARY, *TOKENIZER_CONFIGS]
+    try:
+        get = functools.partial(huggingface_hub.snapshot_download, name, revision=revision)
+        folder = Path(get(allow_patterns=[*texts, "model*.safetensors", WEIGHTS[1]]))
+        if not any((folder / file).exists() for file in WEIGHTS):
+            folder = Path(get(allow_patterns=[*texts, "pytorch_model*.bin", WEIGHTS_BIN[1]]))
+        return folder
+    except hub_errors.HFValidationError as error:
+        raise SourceError(f"{name}: neither a folder nor a model id ({error})") from error
+    except (hub_errors.HfHubHTTPError, hub_errors.LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SourceError(
+            f"{name}: no such folder, and it cannot be had from the Hugging Face hub: {reason} "
+            "Check the name, the connection and the access token (HF_TOKEN), or give a folder."
+        ) from error
+
+
+def _read(folder: Path, name: str, revision: str) -> Checkpoint:
+    config_file = folder / CONFIG
+    weights = next(
+        (folder / file for file in WEIGHTS + WEIGHTS_BIN if (folder / file).exists()), None
+    )
+    if weights is None:
+        weights = folder / WEIGHTS[0]
+    read = [config_file, *_files(weights), folder / TOKENIZER, folder / VOCABULARY]
+    read += [folder / file for file in TOKENIZER_CONFIGS]
+    return Checkpoint(
+        name=name,
+        revision=revision,
+        folder=folder,
+        config=_json(config_file),
+        config_file=config_file,
+        weights_file=weights,
+        tensors=functools.partial(_tensors, weights),
+        tokenizer=functools.partial(_tokenizer, folder),
+        special_tokens=_special_tokens(folder),
+        files={path.name: _sha256(path) for path in read if path.is_file()},
+    )
+
+
+def _json(path: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SourceError(f"{path}: no such file; a checkpoint needs one") from error
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{path}: cannot be read as JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise SourceError(f"{path}: expected a JSON object, found {type(content).__name__}")
+    return content
+
+
+def _files(weights: Path) -> list[Path]:
+    """The files that hold the tensors: one, or the shards of an index."""
+    if weights.suffix != ".json":
+        return [weights]
+    return sorted(set(_shards(weights).values()))
+
+
+def _shards(index: Path) -> dict[str, Path]:
+    content = _json(index).get("weight_map")
+    if not isinstance(content, dict):
+        raise SourceError(f"{index}: expected a weight_map, tensor name -> file")
+    shards = {name: index.parent / Path(file).name for name, file in content.items()}
+    if missing := [shard for shard in sorted(set(shards.values())) if not shard.exists()]:
+        raise SourceError(f"{missing[0]}: no such file, but {index.name} lists it; download it")
+    return shards
+
+
+def _tensors(weights: Path) -> Mapping[str, np.ndarray]:
+    if not weights.exists():
+        raise SourceError(
+            f"{weights.parent}: no weights; expected one of {', '.join(WEIGHTS + WEIGHTS_BIN)}"
+        )
+    if weights.name in WEIGHTS_BIN:
+        shards = [reference.load_bin(path) for path in _files(weights)]
+        return {name: tensor for shard in shards for name, tensor in shard.items()}
+    return SafetensorsFiles(_shards(weights) if weights.suffix == ".json" else {"": weights})
+
+
+def _tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer of `tokenizer.json`, or what `transformers` builds from a vocabulary."""
+    path = folder / TOKENIZER if (folder / TOKENIZER).exists() else folder / VOCABULARY
+    if not path.exists():
+        raise SourceError(f"{folder}: no tokenizer; expected {TOKENIZER} or {VOCABULARY}")
+    try:
+        if path.name == TOKENIZER:
+            tokenizer = Tokenizer.from_file(str(path))
+        else:
+            import transformers  # noqa: PLC0415 (slow, and rarely needed)
+
+            automatic = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            tokenizer = automatic.backend_tokenizer
+    except Exception as error:  # the tokenizers library raises plain Exception
+        raise SourceError(f"{path}: cannot be read as a tokenizer ({error})") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _special_tokens(folder: Path) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for path in (folder / file for file in TOKENIZER_CONFIGS):
+        for role, token in (_json(path) if path.exists() else {}).items():
+            if role.endswith("_side") and token == "left":
+                raise SourceError(f"{path}: {role} left is not supported; only right is")
+            content = token.get("content") if isinstance(token, dict) else token
+            if role.endswith("_token") and isinstance(content, str):
+                found[role] = content
+    return found
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,174 @@
+"""The parts of an export: how each is built, saved and compared with the source."""
+
+import abc
+import dataclasses
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+import encoders
+import preprocess
+from encoders import Architecture, Dimensions
+from hub_export import contract, reference, verify_numbers, verify_tokens
+from hub_export.checkpoint import Checkpoint
+from hub_export.encoder_model import EncoderModel
+from hub_export.errors import SourceError, TargetError
+from hub_export.preprocessor_model import PreprocessorModel
+from hub_export.progress import Progress
+from hub_export.report import Check, Outcome
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What the user asked for; see `hub_export.export`."""
+
+    name: str
+    version: int
+    seq_length: int
+    verify: str
+    tolerance: float
+    ignored_options: tuple[str, ...]
+    padded_embedding: bool
+
+
+class Part(abc.ABC):
+    """One SavedModel of an export."""
+
+    def __init__(self, checkpoint: Checkpoint, settings: Settings) -> None:
+        """Reads the configuration.
+
+        Raises:
+            SourceError: the architecture, or an option of it, is not supported.
+        """
+        self.checkpoint = checkpoint
+        self.settings = settings
+        self.architecture = _architecture(checkpoint)
+        ignored = settings.ignored_options
+        self.config = {key: value for key, value in checkpoint.config.items() if key not in ignored}
+        with _naming(checkpoint.config_file):
+            self.size: Dimensions = self.architecture.dimensions(self.config)
+        self.notes: dict[str, Any] = {}
+
+    @property
+    @abc.abstractmethod
+    def folder(self) -> str:
+        """Its name in the output folder."""
+
+    @abc.abstractmethod
+    def save(self, path: Path) -> None:
+        """Builds it and writes it as a SavedModel."""
+
+    @abc.abstractmethod
+    def verify(self, model: Any, progress: Progress) -> list[Check]:
+        """Compares the loaded SavedModel with the source."""
+
+
+class EncoderPart(Part):
+    """The encoder."""
+
+    @property
+    def folder(self) -> str:
+        size = self.size
+        return f"{self.settings.name}_L-{size.layers}_H-{size.width}_A-{size.heads}"
+
+    def save(self, path: Path) -> None:
+        tensors = self.checkpoint.tensors()
+        with _naming(self.checkpoint.weights_file):
+            encoder, filled = self.architecture.build(self.config, tensors)
+        self._absent = filled.absent
+        pooled = "the first token's vector" if encoder.pooler is None else "the pooler's output"
+        self.notes = {contract.POOLED: pooled, "unused_tensors": dict(filled.unused)}
+        _save(EncoderModel(encoder), path)
+
+    def verify(self, model: Any, progress: Progress) -> list[Check]:
+        if not reference.available():
+            advice = f"needs torch ({reference.INSTALL})"
+            return [Check("numbers", Outcome.NOT_COMPARED, advice)]
+        types = bool(self.size.types)
+        source = reference.Reference(self.checkpoint, self._absent, types)
+        return verify_numbers.verify(model, source, self.size, self.settings.tolerance, progress)
+
+
+class PreprocessorPart(Part):
+    """The preprocessor."""
+
+    def __init__(self, checkpoint: Checkpoint, settings: Settings) -> None:
+        """Reads configuration and tokenizer.
+
+        Raises:
+            SourceError: the vocabulary does not fit the encoder.
+        """
+        super().__init__(checkpoint, settings)
+        self._tokenizer = checkpoint.tokenizer()
+        self._check_vocabulary()
+
+    @property
+    def folder(self) -> str:
+        return f"{self.settings.name}_preprocess"
+
+    def save(self, path: Path) -> None:
+        special = {"pad_token": "[PAD]", "mask_token": "[MASK]", **self.checkpoint.special_tokens}
+        with _naming(self.checkpoint.folder):
+            preprocessor = preprocess.build(
+                self._tokenizer,
+                padding=special["pad_token"],
+                mask=special["mask_token"],
+                seq_length=self.settings.seq_length,
+                type_vocabulary=self._types,
+            )
+        _save(PreprocessorModel(preprocessor), path)
+
+    def verify(self, model: Any, progress: Progress) -> list[Check]:
+        return verify_tokens.verify(model, self._tokenizer, self._types, progress)
+
+    @property
+    def _types(self) -> int:
+        # Without type embedding the ids have no effect: the usual two keep preprocessors alike.
+        return self.size.types or 2
+
+    def _check_vocabulary(self) -> None:
+        found, rows = max(self._tokenizer.get_vocab().values()) + 1, self.size.vocabulary
+        if found > rows:
+            raise SourceError(
+                f"{self.checkpoint.folder}: the tokenizer has ids up to {found - 1}, the word "
+                f"embedding only {rows} rows; one of the two is of another checkpoint"
+            )
+        if found < rows and not self.settings.padded_embedding:
+            raise SourceError(
+                f"{self.checkpoint.folder}: the vocabulary ends at id {found - 1}, the word "
+                f"embedding has {rows} rows; if no line of the vocabulary is missing and the "
+                "embedding was padded on purpose, say --padded_embedding"
+            )
+
+
+PARTS: Mapping[str, type[Part]] = {"encoder": EncoderPart, "preprocessor": PreprocessorPart}
+
+
+def _architecture(checkpoint: Checkpoint) -> Architecture:
+    supported = encoders.architectures()
+    model_type = str(checkpoint.config.get("model_type"))
+    if model_type not in supported:
+        raise SourceError(
+            f"{checkpoint.config_file}: model_type {model_type} is not supported; "
+            f"supported: {', '.join(sorted(supported))}"
+        )
+    return supported[model_type]
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Adds the file to what the libraries say about its content."""
+    try:
+        yield
+    except (encoders.EncoderError, preprocess.PreprocessError) as error:
+        raise SourceError(f"{path}: {error}") from error
+
+
+def _save(model: EncoderModel | PreprocessorModel, path: Path) -> None:
+    try:
+        tf.saved_model.save(model, str(path), signatures=model.serving())
+    except (OSError, tf.errors.OpError) as error:
+        raise TargetError(f"{path.parent}: the model cannot be written: {error}") from error

@@ -1,0 +1,138 @@
+"""The story of an export: read, build, save, verify, describe."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+import tensorflow_text  # noqa: F401 (loading a preprocessor needs its operations)
+
+from hub_export import card, contract, huggingface, reference
+from hub_export.checkpoint import Checkpoint
+from hub_export.errors import ExportError
+from hub_export.parts import PARTS, Part, Settings
+from hub_export.progress import Progress
+from hub_export.report import Check, Report, source
+from hub_export.staging import Staging
+
+TOLERANCE = 1e-5
+VERIFY = ("auto", "full", "none")
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """What an export wrote.
+
+    Attributes:
+        paths: part (`encoder`, `preprocessor`) -> the folder of its SavedModel.
+        report: how it was verified.
+    """
+
+    paths: dict[str, Path]
+    report: Report
+
+
+def export(
+    model: str | Path,
+    output_dir: str | Path = "exported",
+    *,
+    name: str | None = None,
+    version: int = 1,
+    seq_length: int = contract.SEQ_LENGTH,
+    parts: Sequence[str] = tuple(PARTS),
+    verify: str = "auto",
+    tolerance: float = TOLERANCE,
+    overwrite: bool = False,
+    ignored_options: Sequence[str] = (),
+    padded_embedding: bool = False,
+    quiet: bool = True,
+) -> Export:
+    """Exports a checkpoint as verified SavedModels.
+
+    Args:
+        model: a folder in Hugging Face layout, or a hub id (`user/model`, `hf://user/model`,
+            `user/model@revision`).
+        output_dir: where to write; made if need be.
+        name: what the exports are called; by default the last part of `model`.
+        version: number of the folder inside, as TF Serving wants it.
+        seq_length: default length of the preprocessor's outputs.
+        parts: which of `encoder` and `preprocessor` to write.
+        verify: `auto` compares tokens always, and numbers where torch is installed; `full` fails
+            where it is not; `none` compares nothing.
+        tolerance: the largest difference of a number, for activations of unit scale.
+        overwrite: whether to replace a version that exists.
+        ignored_options: keys of the configuration to pass over, unknown ones for instance.
+        padded_embedding: whether the word embedding may have more rows than the vocabulary.
+        quiet: whether to write nothing to the terminal.
+
+    Returns:
+        Paths and report. The same report stands in each SavedModel's
+        `assets.extra/verification.json`.
+
+    Raises:
+        ExportError: a SourceError, TargetError or VerificationError says what is wrong; nothing
+            has been written then.
+    """
+    progress = Progress(quiet)
+    _check_arguments(version, seq_length, parts, verify)
+    progress.say(f"reading {model}")
+    checkpoint = huggingface.read(str(model))
+    settings = Settings(
+        name=_identifier(name, checkpoint),
+        version=version,
+        seq_length=seq_length,
+        verify=verify,
+        tolerance=tolerance,
+        ignored_options=tuple(ignored_options),
+        padded_embedding=padded_embedding,
+    )
+    plan = {part: PARTS[part](checkpoint, settings) for part in parts}
+    with Staging(Path(output_dir), overwrite) as staging:
+        places = {
+            each: staging.place(Path(part.folder, str(version))) for each, part in plan.items()
+        }
+        for each, part in plan.items():
+            progress.say(f"building and saving the {each}")
+            part.save(places[each])
+        checks = [
+            check
+            for each, part in plan.items()
+            if verify != "none"
+            for check in _verified(part, places[each], progress)
+        ]
+        notes = {each: part.notes for each, part in plan.items()}
+        report = Report(source(checkpoint), dataclasses.asdict(settings), notes, checks)
+        report.raise_if_failed()
+        for each, place in places.items():
+            card.describe(each, place, report)
+        return Export(dict(zip(plan, staging.commit(), strict=True)), report)
+
+
+def _verified(part: Part, place: Path, progress: Progress) -> list[Check]:
+    progress.say(f"loading and verifying {part.folder}")
+    return part.verify(tf.saved_model.load(str(place)), progress)
+
+
+def _check_arguments(version: int, seq_length: int, parts: Sequence[str], verify: str) -> None:
+    problems = {
+        f"version must be 0 or more, not {version}": version < 0,
+        f"seq_length must be 1 or more, not {seq_length}": seq_length < 1,
+        f"parts must be some of {', '.join(PARTS)}, not {', '.join(parts) or 'none'}": not parts
+        or not set(parts) <= PARTS.keys(),
+        f"verify must be one of {', '.join(VERIFY)}, not {verify}": verify not in VERIFY,
+        f"verify=full needs torch ({reference.INSTALL})": verify == "full"
+        and "encoder" in parts
+        and not reference.available(),
+    }
+    if found := [problem for problem, holds in problems.items() if holds]:
+        raise ExportError("; ".join(found))
+
+
+def _identifier(name: str | None, checkpoint: Checkpoint) -> str:
+    """`distilbert-base-cased` -> `distilbert_base_cased`."""
+    last = checkpoint.name.rsplit("/", 1)[-1] if name is None else name
+    identifier = re.sub(r"[^0-9A-Za-z]+", "_", last).strip("_")
+    if not identifier or (name is not None and identifier != name.strip("_")):
+        raise ExportError(f"name must be letters, digits and underscores, not {last!r}")
+    return identifier

@@ -1,0 +1,27 @@
+"""Telling a person at a terminal how far an export is."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+
+class Progress:
+    """Lines and bars on the standard error stream, or nothing at all."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+
+    def say(self, line: str) -> None:
+        """Says what comes next."""
+        if not self._quiet:
+            print(line, file=sys.stderr, flush=True)
+
+    @contextmanager
+    def bar(self, description: str, total: int) -> Iterator[Callable[[int], object]]:
+        """A bar up to `total`; gives the function that advances it by a number."""
+        with tqdm(
+            total=total, desc=description, unit="", disable=self._quiet or None, leave=False
+        ) as bar:
+            yield bar.update

@@ -1,0 +1,88 @@
+"""The source model in torch: the one place of this project that imports it.
+
+torch is optional. It is needed to compare an export's numbers, and to read `.bin` weights.
+"""
+
+import importlib.util
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders import Encoded
+from hub_export.checkpoint import Checkpoint
+from hub_export.errors import SourceError
+
+Ids = npt.NDArray[np.int32]
+
+INSTALL = "pip install hub_export[reference]"
+
+
+def available() -> bool:
+    """Whether torch is installed."""
+    return importlib.util.find_spec("torch") is not None
+
+
+def load_bin(path: Path) -> Mapping[str, np.ndarray]:
+    """Reads a `pytorch_model.bin`, tensors only: no pickled code is run.
+
+    Raises:
+        SourceError: torch is not installed, or the file holds anything else, or is damaged.
+    """
+    if not available():
+        raise SourceError(
+            f"{path}: reading .bin weights needs torch ({INSTALL}); or save the checkpoint as "
+            "safetensors"
+        )
+    import torch  # noqa: PLC0415
+
+    try:
+        tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        return {name: tensor.float().numpy() for name, tensor in tensors.items()}
+    except Exception as error:
+        raise SourceError(
+            f"{path}: not a file of plain tensors ({error}); save the checkpoint as safetensors"
+        ) from error
+
+
+class Reference:
+    """The checkpoint's encoder in torch, float32, inference mode."""
+
+    def __init__(self, checkpoint: Checkpoint, absent: Collection[str], types: bool) -> None:
+        """Loads it.
+
+        Args:
+            checkpoint: the source.
+            absent: optional parts that the checkpoint lacks, which torch must not make up.
+            types: whether it takes type ids.
+        """
+        import torch  # noqa: PLC0415
+        import transformers  # noqa: PLC0415
+
+        transformers.utils.logging.set_verbosity_error()
+        transformers.utils.logging.disable_progress_bar()
+        self._torch, self._types = torch, types
+        self._model = transformers.AutoModel.from_pretrained(
+            checkpoint.folder,
+            dtype=torch.float32,
+            attn_implementation="eager",
+            local_files_only=True,
+            **({"add_pooling_layer": False} if "pooler" in absent else {}),
+        ).eval()
+
+    def __call__(self, word_ids: Ids, mask: Ids, type_ids: Ids) -> Encoded:
+        """int32 [B, S] each -> the encoder's outputs, as numpy arrays."""
+        torch = self._torch
+        optional = {"token_type_ids": torch.tensor(type_ids)} if self._types else {}
+        with torch.inference_mode():
+            result = self._model(
+                input_ids=torch.tensor(word_ids),
+                attention_mask=torch.tensor(mask),
+                output_hidden_states=True,
+                **optional,
+            )
+        layers = [layer.numpy() for layer in result.hidden_states[1:]]
+        pooled = result.get("pooler_output")
+        first = layers[-1][:, 0]
+        return Encoded(first if pooled is None else pooled.numpy(), layers[-1], layers)

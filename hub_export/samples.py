@@ -1,0 +1,129 @@
+"""Inputs to compare an export with its source on: drawn by a seed, never chosen to fit."""
+
+import random
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+SEED = 20180131
+_IN_A_ROW = 16
+
+Ids = npt.NDArray[np.int32]
+
+AWKWARD = [
+    "",
+    " ",
+    "\t\r\n",
+    "\0",
+    "a\0b",
+    "\ufeffmark",
+    "\ufffd",
+    "\ufffe\uffff",
+    "Hello, world!",
+    "don't can't l'été",
+    "[CLS] [SEP] [PAD] [UNK] [MASK]",
+    "x[MASK]y[mask]z[MASK",
+    "[[MASK]]",
+    "<s></s><pad><mask>",
+    "##ing ##",
+    "naïve café ﬁne ½ ² ™ … ß İ ı Σας",
+    "e\u0301 \u0301e \u0344 \u0f73\u0f71 \u1100\u1161\u11a8 한국어",
+    "日本語とEnglish混ぜ、テスト。中文",
+    "नमस्ते สวัสดี مَرْحَبًا שָׁלוֹם",
+    "👩‍👩‍👧‍👦 🏳️‍🌈 👍🏽 1️⃣ 🇫🇷",
+    "\u200b\u200d\u2060\u00ad soft\u00adhyphen",
+    "\u00a0\u3000\u2003\u2028\u2029\u0085\x1c\x1f",
+    "\x01\x02\x03\x7f\x80\x9f\ue000\uf8ff\U000f0000",
+    "https://example.com/a_b?c=d&e=%20#f user@example.org",
+    "3.14159 1,000,000 -40°C 10€ $5 №7",
+    "a" * 99,
+    "a" * 100,
+    "a" * 101,
+    "б" * 60,
+    "好" * 120,
+    "word " * 600,
+    "x" * 20000,
+]
+
+
+def codepoints() -> Iterator[str]:
+    """Every Unicode scalar value, within a word and by itself, sixteen of them a text."""
+    points = [*range(0xD800), *range(0xE000, 0x110000)]
+    for begin in range(0, len(points), _IN_A_ROW):
+        characters = map(chr, points[begin : begin + _IN_A_ROW])
+        yield " ".join(f"a{character}b {character}" for character in characters)
+
+
+def vocabulary(pieces: Sequence[str], prefix: str = "##") -> Iterator[str]:
+    """Every piece as a word, and as the end of one."""
+    for piece in pieces:
+        bare = piece.removeprefix(prefix)
+        yield f"{bare} a{bare}"
+
+
+def fuzz(pieces: Sequence[str], count: int, seed: int = SEED) -> Iterator[str]:
+    """Texts of random stretches: characters of one script, pieces, special tokens, spaces."""
+    draw = random.Random(seed)
+    special = [piece for piece in pieces if piece[:1] in "[<" and piece[-1:] in "]>"]
+    pools: list[Sequence[str]] = [
+        pieces,
+        special or ["[MASK]"],
+        [*" \t\n\r\v\f\u00a0\u2009\u3000\u200b\u200d\ufeff"],
+        [chr(point) for point in range(0x20, 0x7F)],
+        [*"[]<>()#'\"_-.,!?@&", "##", "MASK", "mask"],
+        [chr(point) for point in range(0x300, 0x370)],
+        ["👩", "👍", "🏽", "\u200d", "\ufe0f", "🇫", "🇷"],
+        *([chr(point) for point in range(*script)] for script in _SCRIPTS),
+    ]
+    for _ in range(count):
+        stretches = []
+        for _ in range(draw.randint(1, 6)):
+            pool = draw.choice(pools)
+            stretches += draw.choices(pool, k=draw.randint(1, 12))
+        if draw.random() < 0.3:
+            stretches += [chr(_any_point(draw)) for _ in range(draw.randint(1, 8))]
+        if draw.random() < 0.02:
+            stretches.append(draw.choice("aбс好") * draw.randint(80, 220))
+        yield "".join(stretches)
+
+
+_SCRIPTS = (
+    (0xA0, 0x250),
+    (0x370, 0x590),
+    (0x590, 0x780),
+    (0x900, 0xE80),
+    (0xF00, 0x1200),
+    (0x1AB0, 0x2000),
+    (0x2000, 0x2C00),
+    (0x3040, 0x3400),
+    (0x4E00, 0xA000),
+    (0xA640, 0xAC00),
+    (0xAC00, 0xD7A4),
+    (0xF900, 0x10000),
+    (0x1D100, 0x1D200),
+    (0x1E000, 0x1E960),
+    (0x20000, 0x20200),
+)
+
+
+def _any_point(draw: random.Random) -> int:
+    point = draw.randrange(1, 0x110000 - 0x800)
+    return point if point < 0xD800 else point + 0x800
+
+
+def batches(vocabulary: int, positions: int, types: int) -> Iterator[tuple[Ids, Ids, Ids]]:
+    """Padded batches with random masks: word ids, mask, type ids, int32 [B, S] each.
+
+    The masks of the first ones have holes, in the last row of all; the others pad the ends. The
+    last one is as long as the encoder allows, up to 512.
+    """
+    draw = np.random.default_rng(SEED)
+    for rows, length in ((1, 1), (3, 7), (4, 33), (8, 64), (1, 512)):
+        shape = rows, min(length, positions)
+        lengths = draw.integers(1, shape[1] + 1, (rows, 1))
+        mask = np.arange(shape[1]) < lengths
+        mask[-1] |= draw.random(shape[1]) < 0.5
+        ids = draw.integers(0, vocabulary, shape)
+        type_ids = draw.integers(0, max(types, 1), shape)
+        yield ids.astype(np.int32), mask.astype(np.int32), type_ids.astype(np.int32)

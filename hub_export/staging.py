@@ -1,0 +1,118 @@
+"""Writing so that a folder under a final name is always a whole one.
+
+Everything is written into a hidden folder beside its destination, and moved into place when all of
+it stands. A process that is killed leaves that hidden folder; the next export removes it.
+"""
+
+import ctypes
+import fcntl
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import TextIO
+
+from hub_export.errors import TargetError
+
+_PREFIX = ".hub_export-"
+_LOCK = "lock"
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+
+
+class Staging:
+    """A context in which folders are written, then committed together, or vanish."""
+
+    def __init__(self, output_dir: Path, overwrite: bool) -> None:
+        """Nothing is written before the context is entered."""
+        self._output_dir = output_dir
+        self._overwrite = overwrite
+        self._moves: dict[Path, Path] = {}
+
+    def __enter__(self) -> "Staging":
+        """Makes the hidden folder.
+
+        Raises:
+            TargetError: the output folder cannot be written.
+        """
+        try:
+            self._output_dir.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(self._output_dir)
+            self._root = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._output_dir))
+            self._lock = _locked(self._root / _LOCK)
+        except OSError as error:
+            raise TargetError(
+                f"{self._output_dir}: cannot be written ({error.strerror}); choose another "
+                "--output_dir"
+            ) from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Removes what has not been committed."""
+        self._lock.close()
+        shutil.rmtree(self._root, ignore_errors=True)
+
+    def place(self, relative: Path) -> Path:
+        """Where to write what is to become `relative` in the output folder.
+
+        Raises:
+            TargetError: it exists, and is not to be overwritten.
+        """
+        final = self._output_dir / relative
+        if final.exists() and not self._overwrite:
+            raise TargetError(
+                f"{final}: exists; choose another --version or --name, or replace it with "
+                "--overwrite"
+            )
+        staged = self._root / relative
+        staged.parent.mkdir(parents=True, exist_ok=True)
+        self._moves[staged] = final
+        return staged
+
+    def commit(self) -> list[Path]:
+        """Moves every folder to its final name; returns the names."""
+        for staged, final in self._moves.items():
+            final.parent.mkdir(parents=True, exist_ok=True)
+            if final.exists():
+                _exchange(staged, final)
+            else:
+                staged.rename(final)
+        return list(self._moves.values())
+
+
+def _remove_abandoned(output_dir: Path) -> None:
+    """Removes the hidden folders of exports that are no longer running."""
+    for lock in output_dir.glob(f"{_PREFIX}*/{_LOCK}"):
+        try:
+            with _locked(lock):
+                shutil.rmtree(lock.parent, ignore_errors=True)
+        except OSError:
+            continue  # an export that is running holds the lock
+
+
+def _locked(path: Path) -> TextIO:
+    file = path.open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _exchange(new: Path, old: Path) -> None:
+    """Swaps two folders; in one step where the system can, so that neither is ever missing."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(new), os.fsencode(old)
+    if hasattr(libc, "renameat2") and not libc.renameat2(
+        _AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE
+    ):
+        return
+    aside = new.with_name(f"{new.name}.replaced")
+    old.rename(aside)
+    new.rename(old)

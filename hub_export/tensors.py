@@ -1,0 +1,57 @@
+"""Tensors of safetensors files, read one at a time."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from hub_export.errors import SourceError
+
+
+class SafetensorsFiles(Mapping[str, np.ndarray]):
+    """The tensors of one or more files, by name; a tensor is in memory only while it is used."""
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        """Opens the files.
+
+        Args:
+            files: tensor name -> the file that has it; the empty name stands for all of a file.
+
+        Raises:
+            SourceError: a file is missing, truncated or no safetensors file.
+        """
+        self._open = ExitStack()
+        handles = [self._handle(path) for path in sorted(set(files.values()))]
+        self._place = {name: handle for handle in handles for name in _names(handle)}
+        if missing := sorted(files.keys() - self._place.keys() - {""}):
+            raise SourceError(
+                f"{files[missing[0]]}: the index lists {len(missing)} tensors that the file does "
+                f"not have, such as {missing[0]}; download the checkpoint again"
+            )
+
+    def _handle(self, path: Path) -> safe_open:
+        try:
+            return self._open.enter_context(safe_open(path, framework="np"))
+        except FileNotFoundError as error:
+            raise SourceError(f"{path}: no such file; download the checkpoint again") from error
+        except (SafetensorError, OSError) as error:
+            raise SourceError(
+                f"{path}: truncated, or not a safetensors file ({error}); download it again"
+            ) from error
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        tensor: np.ndarray = self._place[name].get_tensor(name)  # type: ignore[no-untyped-call]
+        return tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._place)
+
+    def __len__(self) -> int:
+        return len(self._place)
+
+
+def _names(handle: safe_open) -> list[str]:
+    names: list[str] = handle.keys()  # type: ignore[no-untyped-call]
+    return names

@@ -1,0 +1,77 @@
+"""Comparing an exported encoder with the source model in torch."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders import Dimensions, Encoded
+from hub_export import contract, samples
+from hub_export.progress import Progress
+from hub_export.report import Check, Outcome
+
+Floats = npt.NDArray[np.float32]
+Reference = Callable[[samples.Ids, samples.Ids, samples.Ids], Encoded]
+
+
+def verify(
+    model: Any, reference: Reference, size: Dimensions, tolerance: float, progress: Progress
+) -> list[Check]:
+    """Compares every output of a loaded encoder, by call and by signature, with the source's.
+
+    The largest difference of an output must stay within `tolerance` times the largest absolute
+    value that the source gives there, or times one where that is smaller.
+
+    Args:
+        model: the loaded SavedModel.
+        reference: computes the source's outputs.
+        size: the encoder's sizes.
+        tolerance: for activations of unit scale.
+        progress: told of every batch.
+    """
+    worst: dict[str, tuple[float, float]] = {}
+    batches = list(samples.batches(size.vocabulary, size.positions, size.types))
+    with progress.bar("verifying numbers", len(batches)) as advance:
+        for batch in batches:
+            expected = _flat(contract.outputs(reference(*batch)))
+            for found in _computed(model, batch):
+                for name, values in found.items():
+                    _note(worst, name, values, expected[name])
+            advance(1)
+    order = [name for name in expected if name != contract.DEFAULT]
+    return [_check(name, *worst[name], tolerance) for name in order]
+
+
+def _computed(model: Any, batch: tuple[samples.Ids, ...]) -> list[Mapping[str, Floats]]:
+    """The encoder's outputs, once by call and once by signature."""
+    inputs = dict(zip((contract.WORD_IDS, contract.MASK, contract.TYPE_IDS), batch, strict=True))
+    served: dict[str, Any] = {}
+    for name in (contract.SERVING, contract.LAYERS):
+        served.update(model.signatures[name](**inputs))
+    return [_flat(model(inputs, training=False)), _flat(served)]
+
+
+def _flat(outputs: contract.Tensors) -> dict[str, Floats]:
+    layers = contract.layer_outputs(outputs.get(contract.LAYERS, []))
+    single = {name: each for name, each in outputs.items() if name != contract.LAYERS}
+    return {name: np.asarray(each) for name, each in {**single, **layers}.items()}
+
+
+def _note(
+    worst: dict[str, tuple[float, float]], name: str, values: Floats, expected: Floats
+) -> None:
+    difference, scale = worst.get(name, (0.0, 1.0))
+    # np.maximum keeps a NaN, where max() may lose it.
+    largest = float(np.maximum(difference, np.abs(values - expected).max()))
+    worst[name] = largest, max(scale, float(np.abs(expected).max()))
+
+
+def _check(name: str, difference: float, scale: float, tolerance: float) -> Check:
+    allowed = tolerance * scale
+    return Check(
+        f"numbers, {name}",
+        Outcome.PASSED if difference <= allowed else Outcome.FAILED,
+        f"largest difference {difference:.1e}, allowed {allowed:.1e}",
+        {"largest_difference": difference, "largest_value": scale, "allowed": allowed},
+    )

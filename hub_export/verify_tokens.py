@@ -1,0 +1,127 @@
+"""Comparing an exported preprocessor with the source tokenizer."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tokenizers import Encoding, Tokenizer
+
+from hub_export import contract, samples
+from hub_export.progress import Progress
+from hub_export.report import Check, Outcome
+
+_CHUNK = 10_000
+_FUZZ, _PAIRS = 20_000, 2_000
+_SHOWN = 3
+
+
+def verify(model: Any, source: Tokenizer, types: int, progress: Progress) -> list[Check]:
+    """Compares a loaded preprocessor with its source: each check must find no difference.
+
+    Args:
+        model: the loaded SavedModel.
+        source: the tokenizer, without truncation and padding.
+        types: number of type ids that the encoder knows; the source's are cut to it.
+        progress: told of every text.
+    """
+    pieces = sorted(source.get_vocab())
+    texts = {
+        "tokens, every codepoint": list(samples.codepoints()),
+        "tokens, every vocabulary entry": list(samples.vocabulary(pieces)),
+        "tokens, awkward strings": samples.AWKWARD,
+        "tokens, fuzz strings": list(samples.fuzz(pieces, _FUZZ)),
+    }
+    total = sum(map(len, texts.values())) + 2 * _PAIRS * len(_lengths(source))
+    with progress.bar("verifying tokens", total) as advance:
+        checks = [
+            _check(subject, each, _token_differences(model, source, each, advance))
+            for subject, each in texts.items()
+        ]
+        drawn = texts["tokens, fuzz strings"][: 2 * _PAIRS]
+        sample = [*samples.AWKWARD, *drawn]
+        checks.append(_check("offsets", sample, _offset_differences(model, source, sample)))
+        pairs = list(zip(drawn[::2], drawn[1::2], strict=True))
+        found = [
+            f"seq_length {length}: {each}"
+            for length in _lengths(source)
+            for each in _packing_differences(model, source, pairs, length, types, advance)
+        ]
+        checks.append(_check("packed texts and pairs", pairs * 2 * len(_lengths(source)), found))
+    return checks
+
+
+def _check(subject: str, compared: Sequence[Any], differences: Iterable[str]) -> Check:
+    found = list(differences)
+    figures = {"compared": len(compared), "differences": len(found), "first": found[:_SHOWN]}
+    words = f"{len(found)} differences in {len(compared):,}"
+    if found:
+        return Check(subject, Outcome.FAILED, f"{words}, the first: {found[0]}", figures)
+    return Check(subject, Outcome.PASSED, words, figures)
+
+
+def _chunks(texts: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (texts[begin : begin + _CHUNK] for begin in range(0, len(texts), _CHUNK))
+
+
+def _token_differences(
+    model: Any, source: Tokenizer, texts: Sequence[str], advance: Any
+) -> Iterator[str]:
+    for chunk in _chunks(texts):
+        ids = model.tokenize(tf.constant(chunk))
+        rows = ids.merge_dims(1, -1).to_list()
+        expected = source.encode_batch(chunk, add_special_tokens=False)
+        for text, row, encoding in zip(chunk, rows, expected, strict=True):
+            if row != encoding.ids:
+                yield f"{text[:60]!a}: expected {encoding.ids[:12]}, found {row[:12]}"
+        advance(len(chunk))
+
+
+def _offset_differences(model: Any, source: Tokenizer, texts: Sequence[str]) -> Iterator[str]:
+    found = [each.merge_dims(1, -1) for each in model.tokenize_with_offsets(tf.constant(texts))]
+    expected = source.encode_batch(texts, add_special_tokens=False)
+    for text, ids, starts, limits, encoding in zip(
+        texts, *(each.to_list() for each in found), expected, strict=True
+    ):
+        if (ids, list(zip(starts, limits, strict=True))) != (encoding.ids, _bytes(text, encoding)):
+            yield f"{text[:60]!a}"
+
+
+def _bytes(text: str, encoding: Encoding) -> list[tuple[int, int]]:
+    """The offsets of an encoding, which count characters, in bytes."""
+    place = np.cumsum([0, *(len(character.encode()) for character in text)])
+    return [(int(place[start]), int(place[limit])) for start, limit in encoding.offsets]
+
+
+def _lengths(source: Tokenizer) -> list[int]:
+    """Packed lengths: the shortest possible, odd and even ones, and the default."""
+    shortest = source.num_special_tokens_to_add(is_pair=True)
+    return [shortest, shortest + 1, shortest + 4, 16, 33, contract.SEQ_LENGTH]
+
+
+def _packing_differences(
+    model: Any,
+    source: Tokenizer,
+    pairs: Sequence[tuple[str, str]],
+    length: int,
+    types: int,
+    advance: Any,
+) -> Iterator[str]:
+    reference = Tokenizer.from_str(source.to_str())
+    reference.enable_truncation(length)
+    padding = int(model.tokenize.get_special_tokens_dict()["padding_id"])
+    reference.enable_padding(length=length, pad_id=padding)
+    columns = [model.tokenize(tf.constant(column)) for column in zip(*pairs, strict=True)]
+    for segments, texts in ((columns[:1], [first for first, _ in pairs]), (columns, pairs)):
+        packed = model.bert_pack_inputs(segments, seq_length=tf.constant(length))
+        expected = reference.encode_batch(texts)
+        wanted = {
+            contract.WORD_IDS: [each.ids for each in expected],
+            contract.MASK: [each.attention_mask for each in expected],
+            contract.TYPE_IDS: np.minimum([each.type_ids for each in expected], types - 1),
+        }
+        for name, rows in wanted.items():
+            differs = (packed[name].numpy() != np.asarray(rows)).any(axis=1)
+            for row in np.flatnonzero(differs).tolist():
+                yield f"{name} of {texts[row]!a:.80}"
+        advance(len(pairs))
