@@ -51,8 +51,10 @@ class EncoderModel(tf.train.Checkpoint):
         }
 
 
-def _trace(encoder: Encoder, training: bool) -> tf.types.experimental.PolymorphicFunction:
+def _trace(encoder: Encoder, training: bool) -> tf.types.experimental.ConcreteFunction:
     def body(word_ids: tf.Tensor, mask: tf.Tensor, type_ids: tf.Tensor) -> list[tf.Tensor]:
         return list(encoder(word_ids, mask, type_ids, training))
 
-    return tf.function(body, autograph=False, input_signature=list(contract.input_specs().values()))
+    # Saving traces every function anew, but not what is concrete.
+    specs = contract.input_specs().values()
+    return tf.function(body, autograph=False).get_concrete_function(*specs)

@@ -1,5 +1,6 @@
 """The preprocessor as the root of a SavedModel."""
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -8,7 +9,7 @@ import tensorflow as tf
 
 from hub_export import contract
 from hub_export.contract import Tensors
-from preprocess import Packed, Preprocessor, flat_segment
+from preprocess import Packer, Preprocessor, Segment, flat_segment
 
 Segments: TypeAlias = "Sequence[tf.RaggedTensor] | tf.RaggedTensor"
 
@@ -30,30 +31,31 @@ class Endpoint(tf.train.Checkpoint):
 class PreprocessorModel(tf.train.Checkpoint):
     """Wraps a preprocessor so that it keeps the contract of `hub_export.contract`.
 
-    The vocabulary is part of each traced function that tokenises; two do, the others call them.
+    What takes work is traced once, as a concrete function (saving traces all others anew); what
+    consumers call are thin functions around these.
     """
 
     def __init__(self, preprocessor: Preprocessor) -> None:
         super().__init__()
         tokenizer, text = preprocessor.tokenizer, contract.text_spec(contract.TEXT)
-        split = tf.function(tokenizer.tokenize, autograph=False, input_signature=[text])
-        pack = tf.function(preprocessor.packer, autograph=False)
-        seq_length = preprocessor.seq_length
+        split = _concrete(tokenizer.tokenize, text)
+        locate = _concrete(tokenizer.tokenize_with_offsets, text)
+        join = _concrete(tokenizer.detokenize, contract.ragged_spec(1))
+        pack = functools.cache(functools.partial(_packing, preprocessor.packer))
 
-        def tokenize(sentences: tf.Tensor) -> tf.RaggedTensor:
-            return split(sentences)
-
-        def pack_inputs(segments: Segments, seq_length: int | tf.Tensor = seq_length) -> Tensors:
+        def pack_inputs(
+            segments: Segments, seq_length: int | tf.Tensor = preprocessor.seq_length
+        ) -> Tensors:
             listed = [segments] if isinstance(segments, tf.RaggedTensor) else segments
-            return contract.inputs(Packed(*pack(list(map(flat_segment, listed)), seq_length)))
-
-        def preprocess(sentences: tf.Tensor) -> Tensors:
-            return pack_inputs(split(sentences))
+            flat = [part for segment in listed for part in flat_segment(segment)]
+            if isinstance(seq_length, int):
+                return pack(len(listed), seq_length)(*flat)
+            return pack(len(listed), None)(*flat, seq_length)
 
         def detokenize(ids: tf.RaggedTensor | tf.Tensor) -> tf.Tensor:
             if not isinstance(ids, tf.RaggedTensor):
                 ids = tf.RaggedTensor.from_tensor(ids)
-            return tokenizer.detokenize(ids.merge_dims(1, -1))
+            return join(tf.RaggedTensor.from_row_splits(*flat_segment(ids), validate=False))
 
         specials = contract.special_tokens(preprocessor.special)
 
@@ -61,10 +63,12 @@ class PreprocessorModel(tf.train.Checkpoint):
             return {name: tf.constant(id, tf.int32) for name, id in specials.items()}
 
         special = {"get_special_tokens_dict": get_special_tokens_dict}
-        self.__call__ = tf.function(preprocess, autograph=False, input_signature=[text])
-        self.tokenize = Endpoint(tokenize, **special)
+        self.__call__ = tf.function(
+            lambda sentences: pack_inputs(split(sentences)), autograph=False, input_signature=[text]
+        )
+        self.tokenize = Endpoint(lambda sentences: split(sentences), **special)
         self.tokenize.trace(text)
-        self.tokenize_with_offsets = Endpoint(tokenizer.tokenize_with_offsets, **special)
+        self.tokenize_with_offsets = Endpoint(lambda sentences: locate(sentences), **special)
         self.tokenize_with_offsets.trace(text)
         self.bert_pack_inputs = Endpoint(pack_inputs)
         for segments in _segment_specs():
@@ -104,6 +108,24 @@ class PreprocessorModel(tf.train.Checkpoint):
             name: tf.function(function, autograph=False, input_signature=specs)
             for name, (function, specs) in signatures.items()
         }
+
+
+def _concrete(function: Callable[..., Any], *specs: Any) -> tf.types.experimental.ConcreteFunction:
+    return tf.function(function, autograph=False).get_concrete_function(*specs)
+
+
+def _packing(
+    packer: Packer, segments: int, seq_length: int | None
+) -> tf.types.experimental.ConcreteFunction:
+    """Packs the flat parts of so many segments; without a length, it is given behind them."""
+
+    def pack(*parts: tf.Tensor) -> Tensors:
+        flat = [Segment(*parts[at : at + 2]) for at in range(0, 2 * segments, 2)]
+        return contract.inputs(packer(flat, seq_length or parts[-1]))
+
+    segment = [tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int64)]
+    length = [] if seq_length else [tf.TensorSpec([], tf.int32)]
+    return _concrete(pack, *segment * segments, *length)
 
 
 def _segment_specs() -> Iterator[Any]:

@@ -1,0 +1,41 @@
+"""Installs the exporter and the two packages that it stands on."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+REFERENCE = ["torch"]
+TEST = ["pytest", *REFERENCE]
+
+setup(
+    name="hub_export",
+    version="0.1.0",
+    description="Exports text encoders as verified TF Hub SavedModels",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=["encoders*", "preprocess*", "hub_export*"]),
+    install_requires=[
+        "absl-py",
+        "flatbuffers",
+        "huggingface_hub",
+        "numpy",
+        "safetensors",
+        # tensorflow_hub imports pkg_resources, which later versions do not have.
+        "setuptools<81",
+        "tensorflow>=2.21,<2.22",
+        "tensorflow-hub>=0.16.1",
+        "tensorflow-text>=2.21,<2.22",
+        "tf_keras>=2.21,<2.22",
+        "tokenizers",
+        "tqdm",
+        "transformers>=5",
+    ],
+    extras_require={
+        "reference": REFERENCE,
+        "test": TEST,
+        "dev": [*TEST, "mypy", "ruff"],
+    },
+    entry_points={"console_scripts": ["hub_export = hub_export.cli:run"]},
+)
