@@ -3,14 +3,12 @@
 import os
 import signal
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from absl import app, flags, logging
 
 from hub_export.errors import ExportError
+from hub_export.quiet import silenced
 
 FLAGS = flags.FLAGS
 
@@ -86,7 +84,7 @@ def main(argv: list[str]) -> int:
 def _run() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.set_verbosity(logging.ERROR)
-    with _silenced():
+    with silenced():
         from hub_export.pipeline import export  # noqa: PLC0415
 
     done = export(
@@ -107,23 +105,6 @@ def _run() -> None:
         print(done.report.table())
         for part, path in done.paths.items():
             print(f"{part:<12}  {path}")
-
-
-@contextmanager
-def _silenced() -> Iterator[None]:
-    """Keeps from the terminal what TensorFlow's libraries say as they are loaded."""
-    terminal = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            said.seek(0)
-            os.write(terminal, said.read())
-            raise
-        finally:
-            os.dup2(terminal, 2)
-            os.close(terminal)
 
 
 def _interrupt(*_: Any) -> None:

