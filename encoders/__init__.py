@@ -3,8 +3,8 @@
 One file an architecture: `ls encoders/` is the support matrix. The parts they share are in
 `encoders.core`, whose docstring is the glossary of the axis letters.
 
-    >>> sorted(architectures())
-    ['bert', 'distilbert']
+    >>> architectures()["bert"].model_types
+    ('bert',)
 """
 
 import functools

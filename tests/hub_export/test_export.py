@@ -1,0 +1,139 @@
+"""Exports from end to end, verified in full."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import transformers
+
+import hub_export
+from hub_export import card
+from tests.conformance.cases import SavedPreprocessor, TokenizerCase
+from tests.conformance.test_tokenizers import assert_same_tokens
+
+# What tensorflow_text 2.12 has, which TF Serving links.
+CUSTOM_OPS = {
+    "FastBertNormalize",
+    "FastWordpieceTokenizeWithOffsets",
+    "WhitespaceTokenizeWithOffsetsV2",
+}
+
+
+def test_the_real_checkpoint(minilm: Path, tmp_path: Path) -> None:
+    done = hub_export.export(minilm, tmp_path, name="all_minilm_l6_v2", verify="full")
+    assert done.report.passed
+    assert {part: path.relative_to(tmp_path) for part, path in done.paths.items()} == {
+        "encoder": Path("all_minilm_l6_v2_L-6_H-384_A-12/1"),
+        "preprocessor": Path("all_minilm_l6_v2_preprocess/1"),
+    }
+    assert {check.subject.split(",")[0] for check in done.report.checks} == {
+        "numbers",
+        "tokens",
+        "offsets",
+        "packed texts and pairs",
+    }
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        "all_minilm_l6_v2_L-6_H-384_A-12",
+        "all_minilm_l6_v2_preprocess",
+    ]
+    for path in done.paths.values():
+        written = json.loads((path / "assets.extra" / "verification.json").read_text())
+        assert written["source"]["sha256"]["model.safetensors"].startswith("53aa51172d14")
+        assert written["versions"]["tensorflow"] == tf.__version__
+        assert {check["outcome"] for check in written["checks"]} == {"passed"}
+        assert set(card.custom_ops(path)) <= CUSTOM_OPS
+    assert card.custom_ops(done.paths["encoder"]) == []
+    assert_sentences_equal_transformers(minilm, done)
+
+
+def assert_sentences_equal_transformers(folder: Path, done: hub_export.Export) -> None:
+    """Real sentences, by the two SavedModels, and by transformers alone."""
+    pairs = [("A man is eating.", "Someone eats food."), ("Naïve café…", "[MASK] ½ ™")]
+    model = tf.saved_model.load(str(done.paths["preprocessor"]))
+    segments = [model.tokenize(tf.constant(each)) for each in zip(*pairs, strict=True)]
+    inputs = model.bert_pack_inputs(segments, seq_length=24)
+    outputs = tf.saved_model.load(str(done.paths["encoder"]))(inputs)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    texts = [list(each) for each in zip(*pairs, strict=True)]
+    expected = transformers.AutoModel.from_pretrained(folder)(
+        **tokenizer(*texts, padding="max_length", max_length=24, return_tensors="pt")
+    )
+    wanted = expected.last_hidden_state.detach().numpy()
+    np.testing.assert_allclose(outputs["sequence_output"], wanted, rtol=0, atol=1e-5)
+
+
+def test_a_part_and_a_version(tiny_bert: Path, tmp_path: Path) -> None:
+    parts = ["preprocessor"]
+    for version in (1, 2):
+        hub_export.export(
+            tiny_bert, tmp_path, version=version, seq_length=32, parts=parts, verify="none"
+        )
+    assert sorted(map(str, (path.relative_to(tmp_path) for path in tmp_path.glob("*/*")))) == [
+        "tiny_bert_preprocess/1",
+        "tiny_bert_preprocess/2",
+    ]
+    model = tf.saved_model.load(str(tmp_path / "tiny_bert_preprocess" / "2"))
+    assert model(tf.constant(["a b"]))["input_mask"].shape == (1, 32)
+    report = json.loads(
+        (tmp_path / "tiny_bert_preprocess/2/assets.extra/verification.json").read_text()
+    )
+    assert report["checks"] == []
+    assert report["settings"]["verify"] == "none"
+
+
+def test_without_torch_numbers_are_not_compared(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub_export.reference.available", lambda: False)
+    done = hub_export.export(tiny_bert, tmp_path / "auto", parts=["encoder"])
+    assert [(check.subject, check.outcome.value) for check in done.report.checks] == [
+        ("numbers", "not compared")
+    ]
+    assert "pip install hub_export[reference]" in done.report.table()
+    with pytest.raises(hub_export.ExportError, match="needs torch"):
+        hub_export.export(tiny_bert, tmp_path / "full", verify="full")
+
+
+def test_vocabulary_without_tokenizer_json(tiny_bert: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for file in tiny_bert.iterdir():
+        if file.name != "tokenizer.json":
+            (source / file.name).write_bytes(file.read_bytes())
+    done = hub_export.export(source, tmp_path / "exported", parts=["preprocessor"])
+    assert done.report.passed
+
+
+@pytest.mark.parametrize("name", ["bert-base-uncased", "bert-base-cased", "bert-multi-cased"])
+def test_real_vocabularies_on_real_text(assets: Path, tmp_path: Path, name: str) -> None:
+    vocabulary = assets / "tokenizers" / name / "vocab.txt"
+    lower = name.endswith("uncased")
+    config = {"do_lower_case": lower, "tokenizer_class": "BertTokenizer"}
+    size = len(vocabulary.read_text(encoding="utf-8").splitlines())
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "vocab.txt").write_bytes(vocabulary.read_bytes())
+    (source / "tokenizer_config.json").write_text(json.dumps(config))
+    (source / "config.json").write_text(json.dumps({"model_type": "bert", "vocab_size": size}))
+    done = hub_export.export(
+        source, tmp_path / "out", name="real", parts=["preprocessor"], verify="none"
+    )
+    tokenizer = transformers.AutoTokenizer.from_pretrained(source).backend_tokenizer
+    saved = SavedPreprocessor(TokenizerCase(name, lambda: tokenizer), done.paths["preprocessor"])
+    assert_same_tokens(saved, corpus(assets))
+
+
+def corpus(assets: Path) -> list[str]:
+    """A sample of every corpus: news, prose, Japanese, Korean pairs."""
+    folder = assets / "corpora"
+    lines = [
+        line
+        for file in ("en/botchan.txt", "ja/wagahaiwa_nekodearu.txt", "ko-nli/xnli.test.ko.tsv")
+        for line in (folder / file).read_text(encoding="utf-8").split("\n")[::3]
+    ]
+    with (folder / "ag-news/ag_news_norm_test.csv").open(encoding="utf-8") as file:
+        lines += [text for row in list(csv.reader(file))[::3] for text in row[1:]]
+    return lines

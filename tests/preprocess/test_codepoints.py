@@ -1,0 +1,45 @@
+import random
+
+import tensorflow as tf
+from tokenizers import normalizers, pre_tokenizers
+
+from preprocess.core import codepoints
+from preprocess.core.marks import combining_classes
+from preprocess.core.normalizer import CodepointStep
+
+
+def test_blocks_are_all_scalar_values() -> None:
+    text = "".join(codepoints.blocks())
+    assert len(text) == len(set(text)) == 0x110000 - 0x800
+    assert list(text) == sorted(text)
+
+
+def test_a_random_map_acts_on_every_codepoint() -> None:
+    draw = random.Random(1)
+    text = "".join(codepoints.blocks())
+    forms = ["", "x", " y ", "é", "\U0001f600\U0001f600", "a" * 63, "\0"]
+    changes = {character: draw.choice(forms) for character in draw.sample(text, 150_000)}
+    changes["\0"] = "nul"
+    step = CodepointStep(changes)
+    rows = [text[begin : begin + 997] for begin in range(0, len(text), 997)]
+    expected = ["".join(changes.get(character, character) for character in row) for row in rows]
+    assert [row.decode() for row in step(tf.constant(rows)).numpy()] == expected
+
+
+def test_probes_find_what_the_components_do() -> None:
+    changed = codepoints.probe_normalizer(normalizers.Lowercase().normalize_str)
+    assert changed["A"] == "a"
+    assert changed["İ"] == "i̇"
+    assert "|" not in changed
+    splits = codepoints.probe_splits(pre_tokenizers.BertPreTokenizer().pre_tokenize_str)
+    assert splits["\u3000"] == " "
+    assert splits["|"] == " | "
+    assert "é" not in splits
+
+
+def test_combining_classes_are_ordered() -> None:
+    classes = combining_classes()
+    assert classes["\u0334"] == 1
+    assert classes["\u0327"] < classes["\u0316"] < classes["\u0301"] < classes["\u0345"]
+    assert classes["\u0301"] == classes["\u0300"]
+    assert "a" not in classes

@@ -1,0 +1,79 @@
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from tokenizers import Tokenizer
+
+import preprocess
+from tests import checkpoints
+
+
+def altered(part: str, value: Mapping[str, Any] | None) -> Tokenizer:
+    """A sound tokenizer with one part replaced."""
+    content = json.loads(checkpoints.wordpiece(checkpoints.PIECES).to_str())
+    return Tokenizer.from_str(json.dumps({**content, part: value}))
+
+
+def build(source: Tokenizer) -> preprocess.Preprocessor:
+    return preprocess.build(source, "[PAD]", "[MASK]", seq_length=128, type_vocabulary=2)
+
+
+def test_bert_processing_is_the_bert_template() -> None:
+    source = altered(
+        "post_processor", {"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]}
+    )
+    expected = build(checkpoints.wordpiece(checkpoints.PIECES)).packer._template
+    assert build(source).packer._template == expected
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "message"),
+    [
+        ("post_processor", None, "post-processor of type none"),
+        (
+            "post_processor",
+            {"type": "BertProcessing", "sep": ["[SEP]", 9], "cls": ["[CLS]", 2]},
+            "id 9",
+        ),
+        ("normalizer", {"type": "Lowercase"}, "normalizer of type Lowercase"),
+        ("pre_tokenizer", {"type": "Whitespace"}, "pre-tokenizer of type Whitespace"),
+        (
+            "decoder",
+            {
+                "type": "ByteLevel",
+                "add_prefix_space": True,
+                "trim_offsets": True,
+                "use_regex": True,
+            },
+            "decoder of type ByteLevel",
+        ),
+    ],
+)
+def test_other_components_are_refused_by_name(
+    part: str, value: Mapping[str, Any] | None, message: str
+) -> None:
+    with pytest.raises(preprocess.PreprocessError, match=message):
+        build(altered(part, value))
+
+
+def test_other_models_are_refused_by_name() -> None:
+    model = {"type": "WordLevel", "vocab": {"[UNK]": 1}, "unk_token": "[UNK]"}
+    with pytest.raises(preprocess.UnsupportedTokenizerError, match="type WordLevel"):
+        build(altered("model", model))
+
+
+def test_segments_out_of_order_are_refused() -> None:
+    content = json.loads(checkpoints.wordpiece(checkpoints.PIECES).to_str())["post_processor"]
+    content["pair"] = content["pair"][::-1]
+    with pytest.raises(preprocess.UnsupportedTokenizerError, match="order"):
+        build(altered("post_processor", content))
+
+
+@pytest.mark.parametrize("option", ["single_word", "lstrip", "rstrip"])
+def test_options_of_added_tokens_are_refused_by_name(option: str) -> None:
+    source = checkpoints.wordpiece(checkpoints.PIECES)
+    content = json.loads(source.to_str())
+    content["added_tokens"][4][option] = True
+    with pytest.raises(preprocess.UnsupportedTokenizerError, match=rf"\[MASK\]': {option}"):
+        build(Tokenizer.from_str(json.dumps(content)))
