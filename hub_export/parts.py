@@ -75,9 +75,9 @@ class EncoderPart(Part):
         return f"{self.settings.name}_L-{size.layers}_H-{size.width}_A-{size.heads}"
 
     def save(self, path: Path) -> None:
-        tensors = self.checkpoint.tensors()
         with _naming(self.checkpoint.weights_file):
-            encoder, filled = self.architecture.build(self.config, tensors)
+            # The tensors are let go as soon as the encoder has them.
+            encoder, filled = self.architecture.build(self.config, self.checkpoint.tensors())
         self._absent = filled.absent
         pooled = "the first token's vector" if encoder.pooler is None else "the pooler's output"
         self.notes = {contract.POOLED: pooled, "unused_tensors": dict(filled.unused)}

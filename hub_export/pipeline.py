@@ -1,6 +1,7 @@
 """The story of an export: read, build, save, verify, describe."""
 
 import dataclasses
+import gc
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,6 +96,7 @@ def export(
         for each, part in plan.items():
             progress.say(f"building and saving the {each}")
             part.save(places[each])
+            gc.collect()  # functions and their graphs refer to each other
         checks = [
             check
             for each, part in plan.items()

@@ -45,18 +45,25 @@ WEIGHTS, INDEX, WEIGHTS_BIN = (
 )
 WORDS = "embeddings.word_embeddings.weight"
 VALUE = "encoder.layer.0.attention.self.value.weight"
+ENCODER_FOLDER = "x_L-2_H-24_A-3"
 OPTIONS: dict[str, Any] = {"name": "x", "verify": "none", "parts": ENCODER, "seq_length": 32}
 
 
 @pytest.fixture
-def folder(tiny_bert: Path, tmp_path: Path) -> Path:
-    """A checkpoint of one's own to damage."""
-    return Path(shutil.copytree(tiny_bert, tmp_path / "checkpoint"))
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose path has no word of the test's name, which messages are searched for."""
+    return tmp_path_factory.mktemp("place")
 
 
 @pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "out"
+def folder(tiny_bert: Path, place: Path) -> Path:
+    """A checkpoint of one's own to damage."""
+    return Path(shutil.copytree(tiny_bert, place / "checkpoint"))
+
+
+@pytest.fixture
+def out(place: Path) -> Path:
+    return place / "out"
 
 
 def refuse(
@@ -78,6 +85,11 @@ def entries(folder: Path) -> list[str]:
 def content(folder: Path) -> dict[str, bytes]:
     files = (each for each in folder.rglob("*") if each.is_file())
     return {str(each.relative_to(folder)): each.read_bytes() for each in files}
+
+
+def assert_variable(model: Path, name: str, wanted: np.ndarray) -> None:
+    (found,) = (v for v in tf.saved_model.load(str(model)).variables if v.name == f"{name}:0")
+    np.testing.assert_array_equal(found.numpy(), wanted)
 
 
 # Damages: functions of the checkpoint's folder.
@@ -199,6 +211,103 @@ def pad_left(tokenizer: Any) -> None:
     }
 
 
+# The command.
+
+NOISE = re.compile(r"^[IWEF]\d{4} |^WARNING|^To enable|%\|", re.MULTILINE)
+
+
+class Run(NamedTuple):
+    code: int
+    stdout: str
+    stderr: str
+    out: Path
+
+
+Result = Callable[[str], Run]
+
+
+def start(model: Path | str, out: Path, *arguments: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    common = [f"--model={model}", f"--output_dir={out}", "--name=x", "--seq_length=32"]
+    # Where SIGINT is ignored, as in a background job, the children would ignore it too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "hub_export", *common, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def finish(process: subprocess.Popen[str], out: Path) -> Run:
+    try:
+        stdout, stderr = process.communicate(timeout=240)
+    finally:
+        process.kill()
+    return Run(process.returncode, stdout, stderr, out)
+
+
+@pytest.fixture(scope="module")
+def result(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Result]:
+    """What came of each of some commands, which run side by side, and beside the tests."""
+    root = tmp_path_factory.mktemp("results")
+    bad = Path(shutil.copytree(tiny_bert, root / "checkpoint"))
+    options(model_type="t5")(bad)
+    commands: dict[str, tuple[Path | str, ...]] = {
+        "good": (tiny_bert,),
+        "quiet": (tiny_bert, "--quiet", "--export=encoder"),
+        "bad": (bad, "--quiet"),
+        "offline": ("nobody/no-such-model",),
+    }
+    started = {
+        name: start(model, root / name, *map(str, arguments))
+        for name, (model, *arguments) in commands.items()
+    }
+    yield lambda name: finish(started[name], root / name)
+    for process in started.values():
+        process.kill()
+        process.wait()
+
+
+def test_quiet_says_nothing(result: Result) -> None:
+    run = result("quiet")
+    assert run[:3] == (0, "", "")
+    assert entries(run.out) == [ENCODER_FOLDER]
+
+
+def test_a_bad_export_says_why_in_one_line(result: Result) -> None:
+    run = result("bad")
+    assert (run.code, run.stdout) == (1, "")
+    (line,) = run.stderr.splitlines()
+    assert line.startswith("hub_export: ")
+    assert f"{CONFIG}: model_type t5 is not supported; supported: bert, distilbert" in line
+    assert entries(run.out) == []
+
+
+def test_an_id_that_cannot_be_downloaded(result: Result) -> None:
+    run = result("offline")
+    assert (run.code, run.stdout) == (1, "")
+    assert "Traceback" not in run.stderr
+    (line,) = (each for each in run.stderr.splitlines() if each.startswith("hub_export: "))
+    words = ["nobody/no-such-model", "Hugging Face hub", "HF_HUB_OFFLINE", "give a folder"]
+    assert [word for word in words if word not in line] == []
+    assert entries(run.out) == []
+
+
+EMPTY_MODEL = {
+    "type": "WordPiece",
+    "unk_token": "[UNK]",
+    "continuing_subword_prefix": "##",
+    "max_input_chars_per_word": 100,
+    "vocab": {},
+}
+
+
 # The checkpoint: what is wrong -> what the message names.
 
 
@@ -222,7 +331,7 @@ def pad_left(tokenizer: Any) -> None:
             ["model_type None", "bert, distilbert"],
             id="no model_type",
         ),
-        pytest.param(options(novelty=3), ["novelty: unknown option", "3"], id="unknown key"),
+        pytest.param(options(novelty=3), ["novelty: unknown option (value 3)"], id="unknown key"),
         pytest.param(
             options(position_embedding_type="relative_key"),
             ["position_embedding_type: only 'absolute'", "'relative_key'"],
@@ -235,7 +344,7 @@ def pad_left(tokenizer: Any) -> None:
             options(hidden_act="snake"), ["activation 'snake'", "gelu, gelu_10"], id="activation"
         ),
         pytest.param(
-            options(num_attention_heads=5), ["24", "does not split over 5"], id="odd heads"
+            options(num_attention_heads=5), ["width of 24", "split over 5"], id="odd heads"
         ),
         pytest.param(
             options(hidden_size="24"),
@@ -327,7 +436,7 @@ def test_config(folder: Path, out: Path, damage: Damage, words: list[str]) -> No
         pytest.param(
             as_float8,
             WEIGHTS,
-            [f"{VALUE}: expected floating-point values", "float8"],
+            [VALUE],
             id="float8",
         ),
         pytest.param(
@@ -419,9 +528,7 @@ def test_beside_the_prefix_of_a_task_model_is_free_but_inside_is_not(
             text(TOKENIZER_CONFIG, "{"), TOKENIZER_CONFIG, ["cannot be read as JSON"], id="config"
         ),
         pytest.param(
-            change(
-                TOKENIZER, lambda it: (it["model"]["vocab"].clear(), it["added_tokens"].clear())
-            ),
+            change(TOKENIZER, lambda it: it.update(added_tokens=[], model=EMPTY_MODEL)),
             TOKENIZER,
             ["vocabulary"],
             id="no vocabulary",
@@ -481,7 +588,7 @@ def test_beside_the_prefix_of_a_task_model_is_free_but_inside_is_not(
             ["padding_side left", "only right"],
             id="padding_side",
         ),
-        pytest.param(change(TOKENIZER, pad_left), TOKENIZER, ["eft"], id="pads left"),
+        pytest.param(change(TOKENIZER, pad_left), TOKENIZER, ["padding", "left"], id="pads left"),
         pytest.param(
             # transformers follows it, and then splits otherwise than tokenizer.json by itself.
             change(TOKENIZER_CONFIG, lambda it: it.update(do_lower_case=False)),
@@ -513,19 +620,19 @@ def test_no_checkpoint(out: Path, model: str, words: list[str]) -> None:
     assert entries(out) == []
 
 
-def test_pickled_code_is_not_run(folder: Path, out: Path, tmp_path: Path) -> None:
+def test_pickled_code_is_not_run(folder: Path, out: Path, place: Path) -> None:
     class Malicious:
         def __reduce__(self) -> tuple[Any, ...]:
-            return os.mkdir, (str(tmp_path / "run"),)
+            return os.mkdir, (str(place / "run"),)
 
     as_bin(lambda read: {**read, VALUE: Malicious()})(folder)
     refuse(
         folder, out, SourceError, str(folder / WEIGHTS_BIN), "not a file of plain tensors", "save"
     )
     assert entries(out) == []
-    assert not (tmp_path / "run").exists()
+    assert not (place / "run").exists()
     torch.load(folder / WEIGHTS_BIN, weights_only=False)
-    assert (tmp_path / "run").exists(), "the test's code must be one that can run"
+    assert (place / "run").exists(), "the test's code must be one that can run"
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "before torch 1.6"])
@@ -537,19 +644,14 @@ def test_plain_bin_weights_are_read(folder: Path, out: Path, zipped: bool) -> No
 
 
 def test_the_index_says_which_shard_has_a_tensor(folder: Path, out: Path) -> None:
-    wanted = load_file(folder / WEIGHTS)[VALUE]
+    wanted = load_file(folder / WEIGHTS)[WORDS]
     shards(lambda index: None)(folder)
-    index = json.loads((folder / INDEX).read_text())["weight_map"]
-    (other,) = set(index.values()) - {index[VALUE]}
-    _save({**load_file(folder / other), VALUE: wanted + 1}, folder / other)
-    try:
-        done = export(folder, out, **OPTIONS)
-    except SourceError as refused:
-        assert VALUE in str(refused)
-    else:
-        model = tf.saved_model.load(str(done.paths["encoder"]))
-        found = model.encoder.blocks[0].attention.value.kernel.numpy()
-        np.testing.assert_array_equal(found, wanted.T)
+    first, second = (folder / f"model-{number}.safetensors" for number in (1, 2))
+    assert WORDS in load_file(first)
+    _save({**load_file(second), WORDS: wanted + 1}, second)
+    assert_variable(
+        export(folder, out, **OPTIONS).paths["encoder"], "embeddings/word/table", wanted
+    )
 
 
 # The arguments.
@@ -578,15 +680,13 @@ def test_arguments(folder: Path, out: Path, wrong: dict[str, Any], words: list[s
 
 # The target.
 
-ENCODER_FOLDER = "x_L-2_H-24_A-3"
 
-
-@pytest.mark.parametrize("place", ["file", "file/out", "/proc/hub_export"])
-def test_a_place_that_cannot_be_written(folder: Path, tmp_path: Path, place: str) -> None:
-    (tmp_path / "file").write_text("mine")
-    refuse(folder, tmp_path / place, TargetError, str(tmp_path / place), "--output_dir")
-    assert (tmp_path / "file").read_text() == "mine"
-    assert entries(tmp_path) == ["checkpoint", "file"]
+@pytest.mark.parametrize("target", ["file", "file/out", "/proc/hub_export"])
+def test_a_place_that_cannot_be_written(folder: Path, place: Path, target: str) -> None:
+    (place / "file").write_text("mine")
+    refuse(folder, place / target, TargetError, str(place / target), "--output_dir")
+    assert (place / "file").read_text() == "mine"
+    assert entries(place) == ["checkpoint", "file"]
 
 
 def test_a_file_in_the_way(folder: Path, out: Path) -> None:
@@ -622,11 +722,7 @@ def test_overwriting(folder: Path, out: Path) -> None:
     weights(lambda read: read.update({VALUE: read[VALUE] + 1}))(folder)
     wanted = load_file(folder / WEIGHTS)[VALUE]
     assert export(folder, out, **OPTIONS, overwrite=True).paths == {"encoder": final}
-    model = tf.saved_model.load(str(final))
-    kernel = next(
-        each for each in model.variables if "blocks/0/attention/value/kernel" in each.name
-    )
-    np.testing.assert_array_equal(kernel.numpy(), wanted.T)
+    assert_variable(final, "blocks/0/attention/value/kernel", wanted.T)
     assert not (final / "assets" / "mine").exists()
     assert entries(out) == [ENCODER_FOLDER]
     assert entries(final.parent) == ["1"]
@@ -708,9 +804,7 @@ def disagree(folder: Path, out: Path, *failed: str, **options: Any) -> None:
     ("name", "failed"),
     [
         (WORDS, "numbers, encoder_outputs_0"),
-        ("embeddings.LayerNorm.weight", "numbers, encoder_outputs_0"),
         (VALUE, "numbers, encoder_outputs_0"),
-        ("encoder.layer.1.output.dense.bias", "numbers, sequence_output"),
         ("pooler.dense.weight", "numbers, pooled_output"),
     ],
 )
@@ -761,62 +855,11 @@ def test_a_source_that_torch_refuses(folder: Path, out: Path) -> None:
     assert entries(out) == []
 
 
-# The command.
-
-NOISE = re.compile(r"^[IWEF]\d{4} |^WARNING|^To enable|%\|", re.MULTILINE)
+# The commands that take longest, which by now are done or nearly.
 
 
-class Run(NamedTuple):
-    code: int
-    stdout: str
-    stderr: str
-    out: Path
-
-
-def start(model: Path | str, out: Path, *arguments: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
-    common = [f"--model={model}", f"--output_dir={out}", "--name=x", "--seq_length=32"]
-    # Where SIGINT is ignored, as in a background job, the children would ignore it too.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return subprocess.Popen(
-            [sys.executable, "-m", "hub_export", *common, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def finish(process: subprocess.Popen[str], out: Path) -> Run:
-    try:
-        stdout, stderr = process.communicate(timeout=240)
-    finally:
-        process.kill()
-    return Run(process.returncode, stdout, stderr, out)
-
-
-@pytest.fixture(scope="module")
-def runs(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Run]]:
-    """Commands, side by side as far as there are processors."""
-    root = tmp_path_factory.mktemp("runs")
-    bad = Path(shutil.copytree(tiny_bert, root / "bad"))
-    options(model_type="t5")(bad)
-    commands: dict[str, tuple[Path | str, ...]] = {
-        "good": (tiny_bert, root / "good_out"),
-        "quiet": (tiny_bert, root / "quiet_out", "--quiet", "--export=encoder"),
-        "bad": (bad, root / "bad_out", "--quiet"),
-        "offline": ("nobody/no-such-model", root / "offline_out"),
-    }
-    started = {name: start(*command) for name, command in commands.items()}
-    yield {name: finish(each, root / f"{name}_out") for name, each in started.items()}
-
-
-def test_a_good_export_prints_report_and_paths(runs: dict[str, Run]) -> None:
-    run = runs["good"]
+def test_a_good_export_prints_report_and_paths(result: Result) -> None:
+    run = result("good")
     assert (run.code, NOISE.findall(run.stderr)) == (0, []), run.stderr
     for subject in ("numbers, pooled_output", "tokens, every codepoint", "offsets"):
         assert re.search(rf"^{subject} +passed +\S", run.stdout, re.MULTILINE), run.stdout
@@ -829,36 +872,11 @@ def test_a_good_export_prints_report_and_paths(runs: dict[str, Run]) -> None:
         assert (run.out / place / "1" / "saved_model.pb").is_file()
 
 
-def test_quiet_says_nothing(runs: dict[str, Run]) -> None:
-    run = runs["quiet"]
-    assert run[:3] == (0, "", "")
-    assert entries(run.out) == [ENCODER_FOLDER]
-
-
-def test_a_bad_export_says_why_in_one_line(runs: dict[str, Run]) -> None:
-    run = runs["bad"]
-    assert (run.code, run.stdout) == (1, "")
-    (line,) = run.stderr.splitlines()
-    assert line.startswith("hub_export: ")
-    assert f"{CONFIG}: model_type t5 is not supported; supported: bert, distilbert" in line
-    assert entries(run.out) == []
-
-
-def test_an_id_that_cannot_be_downloaded(runs: dict[str, Run]) -> None:
-    run = runs["offline"]
-    assert (run.code, run.stdout) == (1, "")
-    assert "Traceback" not in run.stderr
-    (line,) = (each for each in run.stderr.splitlines() if each.startswith("hub_export: "))
-    words = ["nobody/no-such-model", "Hugging Face hub", "HF_HUB_OFFLINE", "give a folder"]
-    assert [word for word in words if word not in line] == []
-    assert entries(run.out) == []
-
-
 @pytest.fixture(scope="module")
 def struck(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[signal.Signals, Run]:
     """Exports that got a signal when the encoder was saved and the preprocessor was not."""
     root, started = tmp_path_factory.mktemp("struck"), {}
-    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+    for sign in (signal.SIGINT, signal.SIGKILL):
         started[sign] = start(tiny_bert, root / sign.name, "--verify=none", "--quiet")
     waiting, deadline = dict(started), time.monotonic() + 120
     while waiting and time.monotonic() < deadline:
@@ -870,12 +888,10 @@ def struck(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[si
     return {sign: finish(each, root / sign.name) for sign, each in started.items()}
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_command_leaves_nothing(
-    struck: dict[signal.Signals, Run], sign: signal.Signals
-) -> None:
-    run = struck[sign]
-    assert run[:3] == (1, "", "hub_export: interrupted; nothing was written\n")
+def test_an_interrupted_command_leaves_nothing(struck: dict[signal.Signals, Run]) -> None:
+    run = struck[signal.SIGINT]
+    assert run[:2] == (1, ""), run.stderr
+    assert run.stderr.splitlines()[-1] == "hub_export: interrupted; nothing was written"
     assert entries(run.out) == []
 
 
