@@ -1,0 +1,47 @@
+"""The examples of the README run as they are written, on a small checkpoint."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import hub_export
+from tests import checkpoints
+
+README = Path(__file__).parents[1] / "README.md"
+NAME = "distilbert_base_cased"
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stand-in for distilbert-base-cased, under its names."""
+    folder = tmp_path_factory.mktemp("readme")
+    source = folder / "distilbert-base-cased"
+    positions = {"max_position_embeddings": 128}
+    checkpoints.save_model(source, "distilbert", **positions)
+    checkpoints.save_tokenizer(source, checkpoints.wordpiece(checkpoints.PIECES))
+    done = hub_export.export(source, folder / "exported", verify="none")
+    done.paths["encoder"].parent.rename(folder / "exported" / f"{NAME}_L-6_H-768_A-12")
+    assert done.paths["preprocessor"].parent.name == f"{NAME}_preprocess"
+    return folder
+
+
+def blocks() -> list[str]:
+    found = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    return [block for block in found if "hub.load" in block]
+
+
+@pytest.mark.parametrize("at", range(2))
+def test_example(exported: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    monkeypatch.chdir(exported)
+    names: dict[str, object] = {}
+    exec(blocks()[at], names)
+    if "model" in names:
+        texts = [names["tf"].constant(["a b", "c"]), names["tf"].constant(["d", "e f"])]
+        assert names["model"](texts).shape == (2, 3)
+    else:
+        assert names["outputs"]["pooled_output"].shape == (2, 24)
+
+
+def test_there_are_two_examples() -> None:
+    assert len(blocks()) == 2
