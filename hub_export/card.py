@@ -7,21 +7,29 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from hub_export import contract
+from hub_export.errors import TargetError
 from hub_export.report import Report
 
 ASSETS, FILE = "assets.extra", "README.md"
 
 
 def describe(part: str, path: Path, report: Report) -> None:
-    """Writes `assets.extra/` of a SavedModel: `verification.json` and `README.md`."""
-    report.write(path / ASSETS)
+    """Writes `assets.extra/` of a SavedModel: `verification.json` and `README.md`.
+
+    Raises:
+        TargetError: there is no room for them.
+    """
     lines = [f"# {part.capitalize()} of {report.source['name']}", ""]
     if report.source["revision"]:
         lines += [f"Revision {report.source['revision']}.", ""]
     lines += [_USAGE[part], "", *_notes(part, report), "## Custom operations", ""]
     lines += [f"- `{name}` (tensorflow_text)" for name in custom_ops(path)] or ["None."]
     lines += ["", "## Comparison with the source", "", "```", report.table(), "```", ""]
-    (path / ASSETS / FILE).write_text("\n".join(lines), encoding="utf-8")
+    try:
+        report.write(path / ASSETS)
+        (path / ASSETS / FILE).write_text("\n".join(lines), encoding="utf-8")
+    except OSError as error:
+        raise TargetError(f"{path / ASSETS}: cannot be written ({error.strerror})") from error
 
 
 def custom_ops(path: Path) -> list[str]:

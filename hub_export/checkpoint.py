@@ -20,6 +20,7 @@ class Checkpoint:
         config: its configuration, in the words of `transformers`.
         config_file: the file that says so.
         weights_file: the file (or index of files) that its tensors come from.
+        tokenizer_file: the file that its tokenizer comes from.
         tensors: reads the tensors, by name.
         tokenizer: reads the tokenizer, without truncation and padding.
         special_tokens: role (`pad_token`, `mask_token`) -> token, where the checkpoint tells.
@@ -32,6 +33,7 @@ class Checkpoint:
     config: Mapping[str, Any]
     config_file: Path
     weights_file: Path
+    tokenizer_file: Path
     tensors: Callable[[], Mapping[str, np.ndarray]]
     tokenizer: Callable[[], Tokenizer]
     special_tokens: Mapping[str, str]

@@ -8,6 +8,7 @@ from typing import Any
 from absl import app, flags, logging
 
 from hub_export.errors import ExportError
+from hub_export.progress import INTERRUPTED
 from hub_export.quiet import silenced
 
 FLAGS = flags.FLAGS
@@ -71,7 +72,8 @@ def main(argv: list[str]) -> int:
         return _fail(f"unexpected arguments: {' '.join(argv[1:])}; see hub_export --help")
     if not FLAGS.model:
         return _fail("--model is missing: a folder, or a model id; see hub_export --help")
-    signal.signal(signal.SIGTERM, _interrupt)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, _interrupt)
     try:
         _run()
     except ExportError as error:
@@ -108,6 +110,7 @@ def _run() -> None:
 
 
 def _interrupt(*_: Any) -> None:
+    INTERRUPTED.set()
     raise KeyboardInterrupt
 
 

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,11 @@ from hub_export.errors import SourceError
 from hub_export.tensors import SafetensorsFiles
 
 CONFIG, TOKENIZER, VOCABULARY = "config.json", "tokenizer.json", "vocab.txt"
+_NORMALIZER_OPTIONS = {
+    "do_lower_case": "lowercase",
+    "strip_accents": "strip_accents",
+    "tokenize_chinese_chars": "handle_chinese_chars",
+}
 TOKENIZER_CONFIGS = ("special_tokens_map.json", "tokenizer_config.json")
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 WEIGHTS_BIN = ("pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -34,7 +40,7 @@ def read(model: str) -> Checkpoint:
     Raises:
         SourceError: nothing is there, or a file is missing or damaged.
     """
-    folder = Path(model).expanduser()
+    folder = Path(os.path.expanduser(model))  # noqa: PTH111 (leaves an unknown user's name as it is)
     if folder.is_dir():
         return _read(folder, folder.resolve().name, revision="")
     if model.startswith(("/", "./", "../", "~")) or folder.exists():
@@ -55,7 +61,7 @@ def _download(name: str, revision: str | None) -> Path:
             folder = Path(get(allow_patterns=[*texts, "pytorch_model*.bin", WEIGHTS_BIN[1]]))
         return folder
     except hub_errors.HFValidationError as error:
-        raise SourceError(f"{name}: neither a folder nor a model id ({error})") from error
+        raise SourceError(f"hf://{name} is neither a folder nor a model id: {error}") from error
     except (hub_errors.HfHubHTTPError, hub_errors.LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise SourceError(
@@ -71,7 +77,8 @@ def _read(folder: Path, name: str, revision: str) -> Checkpoint:
     )
     if weights is None:
         weights = folder / WEIGHTS[0]
-    read = [config_file, *_files(weights), folder / TOKENIZER, folder / VOCABULARY]
+    tokenizer = folder / TOKENIZER if (folder / TOKENIZER).exists() else folder / VOCABULARY
+    read = [config_file, *_files(weights), tokenizer]
     read += [folder / file for file in TOKENIZER_CONFIGS]
     return Checkpoint(
         name=name,
@@ -80,8 +87,9 @@ def _read(folder: Path, name: str, revision: str) -> Checkpoint:
         config=_json(config_file),
         config_file=config_file,
         weights_file=weights,
+        tokenizer_file=tokenizer,
         tensors=functools.partial(_tensors, weights),
-        tokenizer=functools.partial(_tokenizer, folder),
+        tokenizer=functools.partial(_tokenizer, tokenizer),
         special_tokens=_special_tokens(folder),
         files={path.name: _sha256(path) for path in read if path.is_file()},
     )
@@ -108,7 +116,7 @@ def _files(weights: Path) -> list[Path]:
 
 def _shards(index: Path) -> dict[str, Path]:
     content = _json(index).get("weight_map")
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or not all(isinstance(each, str) for each in content.values()):
         raise SourceError(f"{index}: expected a weight_map, tensor name -> file")
     shards = {name: index.parent / Path(file).name for name, file in content.items()}
     if missing := [shard for shard in sorted(set(shards.values())) if not shard.exists()]:
@@ -127,24 +135,47 @@ def _tensors(weights: Path) -> Mapping[str, np.ndarray]:
     return SafetensorsFiles(_shards(weights) if weights.suffix == ".json" else {"": weights})
 
 
-def _tokenizer(folder: Path) -> Tokenizer:
+def _tokenizer(path: Path) -> Tokenizer:
     """The tokenizer of `tokenizer.json`, or what `transformers` builds from a vocabulary."""
-    path = folder / TOKENIZER if (folder / TOKENIZER).exists() else folder / VOCABULARY
     if not path.exists():
-        raise SourceError(f"{folder}: no tokenizer; expected {TOKENIZER} or {VOCABULARY}")
+        raise SourceError(f"{path.parent}: no tokenizer; expected {TOKENIZER} or {VOCABULARY}")
     try:
         if path.name == TOKENIZER:
             tokenizer = Tokenizer.from_file(str(path))
         else:
             import transformers  # noqa: PLC0415 (slow, and rarely needed)
 
-            automatic = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            automatic = transformers.AutoTokenizer.from_pretrained(
+                path.parent, local_files_only=True
+            )
             tokenizer = automatic.backend_tokenizer
     except Exception as error:  # the tokenizers library raises plain Exception
         raise SourceError(f"{path}: cannot be read as a tokenizer ({error})") from error
+    if not tokenizer.get_vocab():
+        raise SourceError(f"{path}: the vocabulary is empty")
+    _check_sides(path, tokenizer)
+    _check_options(path.with_name(TOKENIZER_CONFIGS[1]), tokenizer)
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
+
+
+def _check_sides(path: Path, tokenizer: Tokenizer) -> None:
+    for name, options in (("padding", tokenizer.padding), ("truncation", tokenizer.truncation)):
+        if options and options["direction"].lower() == "left":
+            raise SourceError(f"{path}: {name} on the left is not supported; only right is")
+
+
+def _check_options(path: Path, tokenizer: Tokenizer) -> None:
+    """`transformers` follows the configuration where it contradicts `tokenizer.json`."""
+    options = _json(path) if path.exists() else {}
+    for key, attribute in _NORMALIZER_OPTIONS.items():
+        found = getattr(tokenizer.normalizer, attribute, None)
+        if None not in (options.get(key), found) and options[key] != found:
+            raise SourceError(
+                f"{path}: {key} is {options[key]}, but the tokenizer's normalizer has {attribute} "
+                f"{found}; make the two agree"
+            )
 
 
 def _special_tokens(folder: Path) -> Mapping[str, str]:

@@ -15,7 +15,7 @@ from encoders import Architecture, Dimensions
 from hub_export import contract, reference, verify_numbers, verify_tokens
 from hub_export.checkpoint import Checkpoint
 from hub_export.encoder_model import EncoderModel
-from hub_export.errors import SourceError, TargetError
+from hub_export.errors import ExportError, SourceError, TargetError
 from hub_export.preprocessor_model import PreprocessorModel
 from hub_export.progress import Progress
 from hub_export.report import Check, Outcome
@@ -110,14 +110,21 @@ class PreprocessorPart(Part):
         return f"{self.settings.name}_preprocess"
 
     def save(self, path: Path) -> None:
-        special = {"pad_token": "[PAD]", "mask_token": "[MASK]", **self.checkpoint.special_tokens}
-        with _naming(self.checkpoint.folder):
+        special, source = self.checkpoint.special_tokens, self._tokenizer
+        default_mask = None if source.token_to_id("[MASK]") is None else "[MASK]"
+        with _naming(self.checkpoint.tokenizer_file):
             preprocessor = preprocess.build(
-                self._tokenizer,
-                padding=special["pad_token"],
-                mask=special["mask_token"],
+                source,
+                padding=special.get("pad_token", "[PAD]"),
+                mask=special.get("mask_token", default_mask),
                 seq_length=self.settings.seq_length,
                 type_vocabulary=self._types,
+            )
+        shortest = preprocessor.packer.special_tokens(contract.MOST_SEGMENTS)
+        if self.settings.seq_length < shortest:
+            raise ExportError(
+                f"seq_length must have room for the special tokens of {contract.MOST_SEGMENTS} "
+                f"segments: {shortest} or more, not {self.settings.seq_length}"
             )
         _save(PreprocessorModel(preprocessor), path)
 
@@ -131,16 +138,17 @@ class PreprocessorPart(Part):
 
     def _check_vocabulary(self) -> None:
         found, rows = max(self._tokenizer.get_vocab().values()) + 1, self.size.vocabulary
+        file = self.checkpoint.tokenizer_file
         if found > rows:
             raise SourceError(
-                f"{self.checkpoint.folder}: the tokenizer has ids up to {found - 1}, the word "
-                f"embedding only {rows} rows; one of the two is of another checkpoint"
+                f"{file}: the tokenizer has ids up to {found - 1}, the word embedding only {rows} "
+                "rows; one of the two is of another checkpoint"
             )
         if found < rows and not self.settings.padded_embedding:
             raise SourceError(
-                f"{self.checkpoint.folder}: the vocabulary ends at id {found - 1}, the word "
-                f"embedding has {rows} rows; if no line of the vocabulary is missing and the "
-                "embedding was padded on purpose, say --padded_embedding"
+                f"{file}: the vocabulary ends at id {found - 1}, the word embedding has {rows} "
+                "rows; if no line of the vocabulary is missing and the embedding was padded on "
+                "purpose, say --padded_embedding"
             )
 
 

@@ -106,6 +106,7 @@ def export(
         notes = {each: part.notes for each, part in plan.items()}
         report = Report(source(checkpoint), dataclasses.asdict(settings), notes, checks)
         report.raise_if_failed()
+        progress.say("describing and moving into place")
         for each, place in places.items():
             card.describe(each, place, report)
         return Export(dict(zip(plan, staging.commit(), strict=True)), report)

@@ -1,20 +1,29 @@
 """Telling a person at a terminal how far an export is."""
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tqdm import tqdm
 
+INTERRUPTED = threading.Event()
+"""Set by a signal handler: the exception that it raises is lost if a destructor was running."""
+
 
 class Progress:
-    """Lines and bars on the standard error stream, or nothing at all."""
+    """Lines and bars on the standard error stream, or nothing at all.
+
+    Raises KeyboardInterrupt where an export has been interrupted.
+    """
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
 
     def say(self, line: str) -> None:
         """Says what comes next."""
+        if INTERRUPTED.is_set():
+            raise KeyboardInterrupt
         if not self._quiet:
             print(line, file=sys.stderr, flush=True)
 

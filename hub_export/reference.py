@@ -4,6 +4,7 @@ torch is optional. It is needed to compare an export's numbers, and to read `.bi
 """
 
 import importlib.util
+import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -38,8 +39,13 @@ def load_bin(path: Path) -> Mapping[str, np.ndarray]:
     import torch  # noqa: PLC0415
 
     try:
-        tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        return {name: tensor.float().numpy() for name, tensor in tensors.items()}
+        mapped = zipfile.is_zipfile(path)  # files from before torch 1.6 are not
+        tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        # numpy has no bfloat16.
+        return {
+            name: (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+            for name, tensor in tensors.items()
+        }
     except Exception as error:
         raise SourceError(
             f"{path}: not a file of plain tensors ({error}); save the checkpoint as safetensors"
@@ -56,6 +62,9 @@ class Reference:
             checkpoint: the source.
             absent: optional parts that the checkpoint lacks, which torch must not make up.
             types: whether it takes type ids.
+
+        Raises:
+            SourceError: `transformers` refuses the checkpoint.
         """
         import torch  # noqa: PLC0415
         import transformers  # noqa: PLC0415
@@ -63,13 +72,18 @@ class Reference:
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
         self._torch, self._types = torch, types
-        self._model = transformers.AutoModel.from_pretrained(
-            checkpoint.folder,
-            dtype=torch.float32,
-            attn_implementation="eager",
-            local_files_only=True,
-            **({"add_pooling_layer": False} if "pooler" in absent else {}),
-        ).eval()
+        try:
+            self._model = transformers.AutoModel.from_pretrained(
+                checkpoint.folder,
+                dtype=torch.float32,
+                attn_implementation="eager",
+                local_files_only=True,
+                **({"add_pooling_layer": False} if "pooler" in absent else {}),
+            ).eval()
+        except Exception as error:  # of any kind: the library has no base class of its own
+            raise SourceError(
+                f"{checkpoint.folder}: transformers cannot load the model to compare with: {error}"
+            ) from error
 
     def __call__(self, word_ids: Ids, mask: Ids, type_ids: Ids) -> Encoded:
         """int32 [B, S] each -> the encoder's outputs, as numpy arrays."""

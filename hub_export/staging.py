@@ -5,10 +5,13 @@ it stands. A process that is killed leaves that hidden folder; the next export r
 """
 
 import ctypes
+import errno
 import fcntl
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
@@ -35,16 +38,15 @@ class Staging:
         Raises:
             TargetError: the output folder cannot be written.
         """
-        try:
+        with _explained(self._output_dir):
             self._output_dir.mkdir(parents=True, exist_ok=True)
             _remove_abandoned(self._output_dir)
             self._root = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._output_dir))
-            self._lock = _locked(self._root / _LOCK)
-        except OSError as error:
-            raise TargetError(
-                f"{self._output_dir}: cannot be written ({error.strerror}); choose another "
-                "--output_dir"
-            ) from error
+            try:
+                self._lock = _locked(self._root / _LOCK)
+            except OSError:
+                shutil.rmtree(self._root, ignore_errors=True)
+                raise
         return self
 
     def __exit__(
@@ -64,25 +66,51 @@ class Staging:
             TargetError: it exists, and is not to be overwritten.
         """
         final = self._output_dir / relative
-        if final.exists() and not self._overwrite:
-            raise TargetError(
-                f"{final}: exists; choose another --version or --name, or replace it with "
-                "--overwrite"
-            )
-        staged = self._root / relative
-        staged.parent.mkdir(parents=True, exist_ok=True)
+        with _explained(final):
+            if final.exists() and not self._overwrite:
+                raise TargetError(
+                    f"{final}: exists; choose another --version or --name, or replace it with "
+                    "--overwrite"
+                )
+            staged = self._root / relative
+            staged.parent.mkdir(parents=True, exist_ok=True)
+            if final.parent.exists() and not final.parent.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, "a file is in the way", str(final.parent))
         self._moves[staged] = final
         return staged
 
     def commit(self) -> list[Path]:
-        """Moves every folder to its final name; returns the names."""
-        for staged, final in self._moves.items():
-            final.parent.mkdir(parents=True, exist_ok=True)
-            if final.exists():
-                _exchange(staged, final)
-            else:
-                staged.rename(final)
+        """Moves every folder to its final name; returns the names.
+
+        Raises:
+            TargetError: one cannot be moved; those that had been are moved back.
+        """
+        with ExitStack() as undo:
+            for staged, final in self._moves.items():
+                with _explained(final):
+                    undo.callback(_move(staged, final))
+            undo.pop_all()
         return list(self._moves.values())
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TargetError(
+            f"{path}: cannot be written ({error.strerror}); choose another --output_dir"
+        ) from error
+
+
+def _move(staged: Path, final: Path) -> Callable[[], object]:
+    """Moves a folder to its final name, and one that is there to its place; returns the undoing."""
+    if final.exists():
+        _exchange(staged, final)
+        return lambda: _exchange(staged, final)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    staged.rename(final)
+    return lambda: final.rename(staged)
 
 
 def _remove_abandoned(output_dir: Path) -> None:
@@ -115,4 +143,9 @@ def _exchange(new: Path, old: Path) -> None:
         return
     aside = new.with_name(f"{new.name}.replaced")
     old.rename(aside)
-    new.rename(old)
+    try:
+        new.rename(old)
+    except OSError:
+        aside.rename(old)
+        raise
+    aside.rename(new)

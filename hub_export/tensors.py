@@ -23,8 +23,13 @@ class SafetensorsFiles(Mapping[str, np.ndarray]):
             SourceError: a file is missing, truncated or no safetensors file.
         """
         self._open = ExitStack()
-        handles = [self._handle(path) for path in sorted(set(files.values()))]
-        self._place = {name: handle for handle in handles for name in _names(handle)}
+        handles = {path: self._handle(path) for path in sorted(set(files.values()))}
+        self._place = {
+            name: (path, handle)
+            for path, handle in handles.items()
+            for name in _names(handle)
+            if files.get(name, path) == path
+        }
         if missing := sorted(files.keys() - self._place.keys() - {""}):
             raise SourceError(
                 f"{files[missing[0]]}: the index lists {len(missing)} tensors that the file does "
@@ -42,7 +47,13 @@ class SafetensorsFiles(Mapping[str, np.ndarray]):
             ) from error
 
     def __getitem__(self, name: str) -> np.ndarray:
-        tensor: np.ndarray = self._place[name].get_tensor(name)  # type: ignore[no-untyped-call]
+        path, handle = self._place[name]
+        try:
+            tensor: np.ndarray = handle.get_tensor(name)  # type: ignore[no-untyped-call]
+        except (SafetensorError, AttributeError, TypeError) as error:
+            raise SourceError(
+                f"{path}: {name} cannot be read ({error}); expected float32, float16 or bfloat16"
+            ) from error
         return tensor
 
     def __iter__(self) -> Iterator[str]:

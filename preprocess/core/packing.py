@@ -53,6 +53,10 @@ class Packer(tf.Module):
         self._padding_id = padding_id
         self._last_type = type_vocabulary - 1
 
+    def special_tokens(self, segments: int) -> int:
+        """How many special tokens go around so many segments."""
+        return sum(piece.id is not None for piece in self._template.pieces(segments))
+
     def __call__(self, segments: Sequence[Segment], seq_length: int | tf.Tensor) -> Packed:
         """Packs a batch.
 

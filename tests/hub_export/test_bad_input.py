@@ -21,6 +21,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
+import encoders
 import preprocess
 from encoders.core.layers import LayerNorm
 from hub_export import (
@@ -45,6 +46,7 @@ WEIGHTS, INDEX, WEIGHTS_BIN = (
 )
 WORDS = "embeddings.word_embeddings.weight"
 VALUE = "encoder.layer.0.attention.self.value.weight"
+SUPPORTED = ", ".join(sorted(encoders.architectures()))
 ENCODER_FOLDER = "x_L-2_H-24_A-3"
 OPTIONS: dict[str, Any] = {"name": "x", "verify": "none", "parts": ENCODER, "seq_length": 32}
 
@@ -285,7 +287,7 @@ def test_a_bad_export_says_why_in_one_line(result: Result) -> None:
     assert (run.code, run.stdout) == (1, "")
     (line,) = run.stderr.splitlines()
     assert line.startswith("hub_export: ")
-    assert f"{CONFIG}: model_type t5 is not supported; supported: bert, distilbert" in line
+    assert f"{CONFIG}: model_type t5 is not supported; supported: {SUPPORTED}" in line
     assert entries(run.out) == []
 
 
@@ -324,11 +326,13 @@ EMPTY_MODEL = {
         ),
         pytest.param(text(CONFIG, "[1]"), ["a JSON object", "list"], id="not an object"),
         pytest.param(
-            options(model_type="t5"), ["model_type t5", "bert, distilbert"], id="unknown model"
+            options(model_type="t5"),
+            ["model_type t5", f"supported: {SUPPORTED}"],
+            id="unknown model",
         ),
         pytest.param(
             change(CONFIG, lambda config: config.pop("model_type")),
-            ["model_type None", "bert, distilbert"],
+            ["model_type None", f"supported: {SUPPORTED}"],
             id="no model_type",
         ),
         pytest.param(options(novelty=3), ["novelty: unknown option (value 3)"], id="unknown key"),
