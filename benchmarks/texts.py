@@ -14,8 +14,8 @@ _WORDS = {
         "the a small council of Geneva, reported yesterday unbelievably strong growth in 1997 "
         "and everybody's shareholders asked for more (and better) news. Why not? antidisestablished"
     ),
-    "made-up Korean": "한 소녀가 머리를 스타일링하고 있다. 그는 결국 다시 이야기하게 되었다, 생각조차",
-    "made-up Japanese": "吾輩は 猫である。 名前は まだ無い。 どこで 生れたか とんと 見当が つかぬ。",
+    "made-up Korean": "한 소녀가 머리를 스타일링하고 있다. 그는 결국 다시 이야기하게 되었다",
+    "made-up Japanese": "吾輩は 猫である。 名前は まだ無い。 どこで 生れたか とんと 見当がつかぬ",
 }
 
 

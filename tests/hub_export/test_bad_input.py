@@ -600,6 +600,13 @@ def test_beside_the_prefix_of_a_task_model_is_free_but_inside_is_not(
             ["do_lower_case"],
             id="case",
         ),
+        pytest.param(
+            # null in tokenizer.json means: as lowercase has it, which is true.
+            change(TOKENIZER_CONFIG, lambda it: it.update(strip_accents=False)),
+            TOKENIZER_CONFIG,
+            ["strip_accents"],
+            id="accents",
+        ),
     ],
 )
 def test_tokenizer(folder: Path, out: Path, damage: Damage, file: str, words: list[str]) -> None:
@@ -857,6 +864,12 @@ def test_a_source_that_torch_refuses(folder: Path, out: Path) -> None:
     options(layer_norm_eps=1)(folder)
     refuse(folder, out, SourceError, str(folder), "layer_norm_eps", verify="auto")
     assert entries(out) == []
+
+
+def test_how_torch_runs_the_source_does_not_matter(folder: Path, out: Path) -> None:
+    options(return_dict=False, chunk_size_feed_forward=3)(folder)
+    done = export(folder, out, **{**OPTIONS, "verify": "full"})
+    assert {check.outcome.value for check in done.report.checks} == {"passed"}
 
 
 # The commands that take longest, which by now are done or nearly.
