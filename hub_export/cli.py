@@ -33,7 +33,11 @@ flags.DEFINE_string("output_dir", "exported", "Folder to write into; made if nee
 flags.DEFINE_string("name", None, "What the exports are called. Default: the last part of --model.")
 flags.DEFINE_integer("version", 1, "Version folder, as TF Serving numbers them.", lower_bound=0)
 flags.DEFINE_integer(
-    "seq_length", 128, "Default length of the preprocessor's outputs.", lower_bound=1
+    "seq_length",
+    None,
+    "Default length of the preprocessor's outputs. By itself 128, or the encoder's number of "
+    "positions where that is less.",
+    lower_bound=1,
 )
 flags.DEFINE_list(
     "export", ["encoder", "preprocessor"], "Which parts to write: encoder, preprocessor, or both."

@@ -40,6 +40,8 @@ def read(model: str) -> Checkpoint:
     Raises:
         SourceError: nothing is there, or a file is missing or damaged.
     """
+    if not model:
+        raise SourceError("no model is given: expected a folder or a model id")
     folder = Path(os.path.expanduser(model))  # noqa: PTH111 (leaves an unknown user's name as it is)
     if folder.is_dir():
         return _read(folder, folder.resolve().name, revision="")
@@ -100,7 +102,7 @@ def _json(path: Path) -> Mapping[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise SourceError(f"{path}: no such file; a checkpoint needs one") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SourceError(f"{path}: cannot be read as JSON ({error})") from error
     if not isinstance(content, dict):
         raise SourceError(f"{path}: expected a JSON object, found {type(content).__name__}")
@@ -116,12 +118,16 @@ def _files(weights: Path) -> list[Path]:
 
 def _shards(index: Path) -> dict[str, Path]:
     content = _json(index).get("weight_map")
-    if not isinstance(content, dict) or not all(isinstance(each, str) for each in content.values()):
+    if not isinstance(content, dict) or not all(map(_is_file_name, content.values())):
         raise SourceError(f"{index}: expected a weight_map, tensor name -> file")
     shards = {name: index.parent / Path(file).name for name, file in content.items()}
     if missing := [shard for shard in sorted(set(shards.values())) if not shard.exists()]:
         raise SourceError(f"{missing[0]}: no such file, but {index.name} lists it; download it")
     return shards
+
+
+def _is_file_name(entry: object) -> bool:
+    return isinstance(entry, str) and Path(entry).name == entry != ""
 
 
 def _tensors(weights: Path) -> Mapping[str, np.ndarray]:
@@ -168,9 +174,11 @@ def _check_sides(path: Path, tokenizer: Tokenizer) -> None:
 
 def _check_options(path: Path, tokenizer: Tokenizer) -> None:
     """`transformers` follows the configuration where it contradicts `tokenizer.json`."""
-    options = _json(path) if path.exists() else {}
+    options, normalizer = _json(path) if path.exists() else {}, tokenizer.normalizer
     for key, attribute in _NORMALIZER_OPTIONS.items():
-        found = getattr(tokenizer.normalizer, attribute, None)
+        found = getattr(normalizer, attribute, None)
+        if found is None and attribute == "strip_accents":
+            found = getattr(normalizer, "lowercase", None)
         if None not in (options.get(key), found) and options[key] != found:
             raise SourceError(
                 f"{path}: {key} is {options[key]}, but the tokenizer's normalizer has {attribute} "

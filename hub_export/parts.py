@@ -27,7 +27,7 @@ class Settings:
 
     name: str
     version: int
-    seq_length: int
+    seq_length: int | None
     verify: str
     tolerance: float
     ignored_options: tuple[str, ...]
@@ -117,14 +117,15 @@ class PreprocessorPart(Part):
                 source,
                 padding=special.get("pad_token", "[PAD]"),
                 mask=special.get("mask_token", default_mask),
-                seq_length=self.settings.seq_length,
+                seq_length=self._seq_length,
                 type_vocabulary=self._types,
             )
         shortest = preprocessor.packer.special_tokens(contract.MOST_SEGMENTS)
-        if self.settings.seq_length < shortest:
+        if not shortest <= self._seq_length <= self.size.positions:
             raise ExportError(
-                f"seq_length must have room for the special tokens of {contract.MOST_SEGMENTS} "
-                f"segments: {shortest} or more, not {self.settings.seq_length}"
+                f"seq_length must be from {shortest} (the special tokens of "
+                f"{contract.MOST_SEGMENTS} segments) to {self.size.positions} (the positions of "
+                f"the encoder), not {self._seq_length}"
             )
         _save(PreprocessorModel(preprocessor), path)
 
@@ -135,6 +136,10 @@ class PreprocessorPart(Part):
     def _types(self) -> int:
         # Without type embedding the ids have no effect: the usual two keep preprocessors alike.
         return self.size.types or 2
+
+    @property
+    def _seq_length(self) -> int:
+        return self.settings.seq_length or min(contract.SEQ_LENGTH, self.size.positions)
 
     def _check_vocabulary(self) -> None:
         found, rows = max(self._tokenizer.get_vocab().values()) + 1, self.size.vocabulary

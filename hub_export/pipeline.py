@@ -9,7 +9,7 @@ from pathlib import Path
 import tensorflow as tf
 import tensorflow_text  # noqa: F401 (loading a preprocessor needs its operations)
 
-from hub_export import card, contract, huggingface, reference
+from hub_export import card, huggingface, reference
 from hub_export.checkpoint import Checkpoint
 from hub_export.errors import ExportError
 from hub_export.parts import PARTS, Part, Settings
@@ -40,7 +40,7 @@ def export(
     *,
     name: str | None = None,
     version: int = 1,
-    seq_length: int = contract.SEQ_LENGTH,
+    seq_length: int | None = None,
     parts: Sequence[str] = tuple(PARTS),
     verify: str = "auto",
     tolerance: float = TOLERANCE,
@@ -57,7 +57,8 @@ def export(
         output_dir: where to write; made if need be.
         name: what the exports are called; by default the last part of `model`.
         version: number of the folder inside, as TF Serving wants it.
-        seq_length: default length of the preprocessor's outputs.
+        seq_length: default length of the preprocessor's outputs; by itself 128, or the encoder's
+            number of positions where that is less.
         parts: which of `encoder` and `preprocessor` to write.
         verify: `auto` compares tokens always, and numbers where torch is installed; `full` fails
             where it is not; `none` compares nothing.
@@ -117,10 +118,13 @@ def _verified(part: Part, place: Path, progress: Progress) -> list[Check]:
     return part.verify(tf.saved_model.load(str(place)), progress)
 
 
-def _check_arguments(version: int, seq_length: int, parts: Sequence[str], verify: str) -> None:
+def _check_arguments(
+    version: int, seq_length: int | None, parts: Sequence[str], verify: str
+) -> None:
     problems = {
         f"version must be 0 or more, not {version}": version < 0,
-        f"seq_length must be 1 or more, not {seq_length}": seq_length < 1,
+        f"seq_length must be 1 or more, not {seq_length}": seq_length is not None
+        and seq_length < 1,
         f"parts must be some of {', '.join(PARTS)}, not {', '.join(parts) or 'none'}": not parts
         or not set(parts) <= PARTS.keys(),
         f"verify must be one of {', '.join(VERIFY)}, not {verify}": verify not in VERIFY,

@@ -22,8 +22,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Says what comes next."""
-        if INTERRUPTED.is_set():
-            raise KeyboardInterrupt
+        _check()
         if not self._quiet:
             print(line, file=sys.stderr, flush=True)
 
@@ -33,4 +32,14 @@ class Progress:
         with tqdm(
             total=total, desc=description, unit="", disable=self._quiet or None, leave=False
         ) as bar:
-            yield bar.update
+
+            def advance(count: int) -> None:
+                _check()
+                bar.update(count)
+
+            yield advance
+
+
+def _check() -> None:
+    if INTERRUPTED.is_set():
+        raise KeyboardInterrupt

@@ -78,6 +78,8 @@ class Reference:
                 dtype=torch.float32,
                 attn_implementation="eager",
                 local_files_only=True,
+                return_dict=True,
+                chunk_size_feed_forward=0,
                 **({"add_pooling_layer": False} if "pooler" in absent else {}),
             ).eval()
         except Exception as error:  # of any kind: the library has no base class of its own

@@ -14,12 +14,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
 
 from hub_export.errors import TargetError
 
 _PREFIX = ".hub_export-"
-_LOCK = "lock"
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
@@ -43,7 +41,8 @@ class Staging:
             _remove_abandoned(self._output_dir)
             self._root = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._output_dir))
             try:
-                self._lock = _locked(self._root / _LOCK)
+                self._lock = _locked(self._root)
+                self._root.stat()  # another export may have removed it before it was locked
             except OSError:
                 shutil.rmtree(self._root, ignore_errors=True)
                 raise
@@ -56,8 +55,8 @@ class Staging:
         traceback: TracebackType | None,
     ) -> None:
         """Removes what has not been committed."""
-        self._lock.close()
         shutil.rmtree(self._root, ignore_errors=True)
+        os.close(self._lock)
 
     def place(self, relative: Path) -> Path:
         """Where to write what is to become `relative` in the output folder.
@@ -99,7 +98,7 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise TargetError(
-            f"{path}: cannot be written ({error.strerror}); choose another --output_dir"
+            f"{path}: cannot be written ({error.strerror}); choose another --output_dir or --name"
         ) from error
 
 
@@ -115,22 +114,24 @@ def _move(staged: Path, final: Path) -> Callable[[], object]:
 
 def _remove_abandoned(output_dir: Path) -> None:
     """Removes the hidden folders of exports that are no longer running."""
-    for lock in output_dir.glob(f"{_PREFIX}*/{_LOCK}"):
+    for root in output_dir.glob(f"{_PREFIX}*"):
         try:
-            with _locked(lock):
-                shutil.rmtree(lock.parent, ignore_errors=True)
+            lock = _locked(root)
         except OSError:
             continue  # an export that is running holds the lock
+        shutil.rmtree(root, ignore_errors=True)
+        os.close(lock)
 
 
-def _locked(path: Path) -> TextIO:
-    file = path.open("a")
+def _locked(folder: Path) -> int:
+    """A descriptor of the folder that holds its lock until it is closed, or the process ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        file.close()
+        os.close(descriptor)
         raise
-    return file
+    return descriptor
 
 
 def _exchange(new: Path, old: Path) -> None:

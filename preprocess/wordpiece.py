@@ -21,7 +21,7 @@ from preprocess.core.errors import UnsupportedTokenizerError, VocabularyError
 from preprocess.core.marks import CanonicalOrder
 from preprocess.core.normalizer import CodepointStep
 from preprocess.core.pieces import Joiner
-from preprocess.core.steps import Step, Steps, ValidUtf8, lookup
+from preprocess.core.steps import RareSteps, Step, Steps, ValidUtf8, lookup
 from preprocess.core.tokenizer import Kind, Offsets, Tokenizer
 
 _NORMALIZERS = {
@@ -56,23 +56,21 @@ class WordPieceTokenizer(Tokenizer):
 
     def tokenize(self, sentences: tf.Tensor) -> tf.RaggedTensor:
         words = tf.strings.split(self._steps(sentences))
-        flat = tf.where(self._too_long(words.values), self._unknown, words.values)
-        pieces = self._wordpiece.tokenize(words.with_values(flat))
+        pieces = self._wordpiece.tokenize(words.with_values(self._bounded(words.values)))
         return pieces.with_flat_values(tf.gather(self._ids, pieces.flat_values))
 
     def tokenize_with_offsets(self, sentences: tf.Tensor) -> Offsets:
         text, first, last = self._steps.align(sentences)
         words, begins, ends = tf_text.WhitespaceTokenizer().tokenize_with_offsets(text)
-        too_long = self._too_long(words.values)
-        flat = tf.where(too_long, self._unknown, words.values)
-        pieces, starts, limits = self._wordpiece.tokenize_with_offsets(words.with_values(flat))
+        bounded = self._bounded(words.values)
+        pieces, starts, limits = self._wordpiece.tokenize_with_offsets(words.with_values(bounded))
 
         def of_word(x: tf.Tensor) -> tf.Tensor:
             return tf.gather(x, pieces.values.value_rowids())
 
         row = of_word(words.value_rowids())
         begin, end = (of_word(tf.cast(each.values, tf.int64)) for each in (begins, ends))
-        limit = tf.where(of_word(too_long), end, begin + limits.flat_values)
+        limit = tf.where(of_word(self._too_long(words.values)), end, begin + limits.flat_values)
         starts = lookup(first, row, begin + starts.flat_values)
         limits = lookup(last, row, limit - 1) + 1
         ids = tf.gather(self._ids, pieces.flat_values)
@@ -97,14 +95,19 @@ class WordPieceTokenizer(Tokenizer):
         normal = {**normal, **reserved}
         splits = {**splits, **{each: f" {each} " for each in self._stand_ins}}
 
-        steps: list[Step] = [ValidUtf8()]
+        rare: list[Step] = [ValidUtf8()]
+        characters = set(spare.taken) if tokens else set()
         if tokens:
-            steps.append(FreeReserved(spare))
+            rare.append(FreeReserved(spare))
         if raw.tokens:
-            steps.append(raw)
+            rare.append(raw)
+            characters |= {token.content[0] for token in raw.tokens.values()}
         if _decomposes(tokenizer["normalizer"]):
             cleaned = _cleaned(tokenizer["normalizer"]) - self._stand_ins.keys()
-            steps.append(CanonicalOrder(cleaned, normal))
+            order = CanonicalOrder(cleaned, normal)
+            rare.append(order)
+            characters |= order.characters
+        steps: list[Step] = [RareSteps(rare, characters)]
         if late.tokens:
             splits = {**splits, spare.filler: ""}
             steps += [CodepointStep(normal), late, CodepointStep(splits)]
@@ -130,6 +133,13 @@ class WordPieceTokenizer(Tokenizer):
             token_out_type=tf.int32,
             unknown_token=self._unknown,
             no_pretokenization=True,
+        )
+
+    def _bounded(self, words: tf.Tensor) -> tf.Tensor:
+        """Puts the unknown token in the place of words that are too long, string [n]."""
+        too_long = self._too_long(words)
+        return tf.cond(
+            tf.reduce_any(too_long), lambda: tf.where(too_long, self._unknown, words), lambda: words
         )
 
     def _too_long(self, words: tf.Tensor) -> tf.Tensor:

@@ -81,8 +81,8 @@ class Config:
             if key in fields:
                 if not _fits(value, hints[key]):
                     problems.append(f"{key}: expected {_named(hints[key])}, found {value!r}")
-                elif "dropout" in key and not 0 <= value < 1:
-                    problems.append(f"{key}: expected a rate from 0 to below 1, found {value!r}")
+                elif hints[key] is float and not 0 <= value < 1:
+                    problems.append(f"{key}: expected a number from 0 to below 1, found {value!r}")
             elif key in fixed:
                 if value != fixed[key]:
                     problems.append(f"{key}: only {fixed[key]!r} is supported, found {value!r}")

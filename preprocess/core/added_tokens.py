@@ -120,15 +120,12 @@ class FreeReserved(Step):
         self._replacements = dict(spare.replacements())
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        return on_rows(contains(x, "|".join(self._replacements)), self._replace, x)
-
-    def align(self, x: tf.Tensor) -> Aligned:
-        return unmoved(self(x))
-
-    def _replace(self, x: tf.Tensor) -> tf.Tensor:
         for reserved, neutral in self._replacements.items():
             x = tf.strings.regex_replace(x, reserved, neutral)
         return x
+
+    def align(self, x: tf.Tensor) -> Aligned:
+        return unmoved(self(x))
 
 
 class StandIns(Step):

@@ -61,17 +61,28 @@ def compose(first: CodepointMap, second: CodepointMap) -> CodepointMap:
     return {**{old: form for old, form in second.items() if old not in first}, **both}
 
 
-def character_class(characters: Iterable[str]) -> str:
-    r"""An RE2 character class of exactly these characters.
+def character_class(characters: Iterable[str], negated: bool = False) -> str:
+    r"""An RE2 character class of exactly these characters, or of all others.
 
     >>> character_class("abcx")
     '[\\x{61}-\\x{63}\\x{78}]'
+    >>> character_class("\0\1b", negated=True)
+    '[\\x{2}-\\x{61}\\x{63}-\\x{d7ff}\\x{e000}-\\x{10ffff}]'
     """
-    ranges: list[list[int]] = []
-    for point in sorted(map(ord, characters)):
-        if ranges and point == ranges[-1][1] + 1:
-            ranges[-1][1] = point
-        else:
-            ranges.append([point, point])
+    ranges = _ranges(map(ord, characters))
+    if negated:
+        taken = sorted([*ranges, (0xD800, 0xDFFF)])
+        begins = [0, *(last + 1 for _, last in taken)]
+        ends = [*(first - 1 for first, _ in taken), 0x10FFFF]
+        ranges = [each for each in zip(begins, ends, strict=True) if each[0] <= each[1]]
     parts = (f"\\x{{{a:x}}}" + (f"-\\x{{{b:x}}}" if b > a else "") for a, b in ranges)
     return f"[{''.join(parts)}]"
+
+
+def _ranges(points: Iterable[int]) -> list[tuple[int, int]]:
+    """First and last of each run of consecutive points."""
+    ranges: list[tuple[int, int]] = []
+    for point in sorted(points):
+        follows = bool(ranges) and point == ranges[-1][1] + 1
+        ranges.append((ranges.pop()[0] if follows else point, point))
+    return ranges

@@ -22,7 +22,11 @@ _HIGHEST = "\u0345"
 
 
 class CanonicalOrder(Step):
-    """Cleans, decomposes and sorts text: the first steps of a normalizer that decomposes."""
+    """Cleans, decomposes and sorts text: the first steps of a normalizer that decomposes.
+
+    Attributes:
+        characters: those without which nothing needs sorting.
+    """
 
     def __init__(self, cleaned: Collection[str], normal: CodepointMap) -> None:
         """Prepares the steps.
@@ -38,6 +42,7 @@ class CanonicalOrder(Step):
         carriers = [old for old, form in decomposed.items() if surviving & set(form)]
         kept = character_class(surviving.union(carriers))
         passed = [old for old, form in decomposed.items() if classes.keys() >= set(form)]
+        self.characters = surviving.union(carriers)
         self._trigger = f"{kept}{character_class({*classes, *cleaned, *passed})}*{kept}"
         self._decompose = CodepointStep({**decomposed, **dict.fromkeys(cleaned, "")})
         marks = sorted(classes)

@@ -81,18 +81,20 @@ class Packer(tf.Module):
         begins = [each[:-1] + sum(sizes[:at]) for at, each in enumerate(splits)]
         place, ends = tf.range(seq_length)[tf.newaxis, :], _ends(pieces, lengths)
         source = tf.size(table) - 1
-        type_ids, types = 0, [min(piece.type_id, self._last_type) for piece in pieces]
+        type_ids, behind = tf.zeros_like(place), 0
         # From the last piece to the first: each claims all that lies before its end.
-        for piece, end, type_id in reversed(list(zip(pieces, ends, types, strict=True))):
+        for piece, end in reversed(list(zip(pieces, ends, strict=True))):
             before = place < end
             if piece.id is None:
                 moved = place + (begins.pop() + lengths.pop())[:, tf.newaxis] - end
             else:
                 moved = tf.size(table) - 1 - len(specials) + specials.index(piece.id)
             source = tf.where(before, moved, source)
-            type_ids = tf.where(before, type_id, type_ids)
+            type_id = min(piece.type_id, self._last_type)
+            if type_id != behind:
+                type_ids, behind = tf.where(before, type_id, type_ids), type_id
         mask = tf.cast(place < ends[-1], tf.int32)
-        return Packed(tf.gather(table, source), mask, type_ids)
+        return Packed(tf.gather(table, source), mask, tf.broadcast_to(type_ids, tf.shape(mask)))
 
 
 def truncate(lengths: Sequence[tf.Tensor], room: int | tf.Tensor) -> list[tf.Tensor]:

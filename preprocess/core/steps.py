@@ -1,11 +1,12 @@
 """Text on its way to the vocabulary: a chain of steps that can say what came from where."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
+from preprocess.core.codepoints import character_class
 from preprocess.core.rows import on_rows
 
 
@@ -60,14 +61,26 @@ class Steps(Step):
         return whole
 
 
+class RareSteps(Steps):
+    """Steps that leave a row as it is unless one of their characters, or invalid UTF-8, is in it.
+
+    One look at each row, in linear time, passes most of them by.
+    """
+
+    def __init__(self, steps: Sequence[Step], characters: Iterable[str]) -> None:
+        """Takes the steps, and every character that may make one of them act."""
+        super().__init__(steps)
+        self._plain = f"{character_class(set(characters), negated=True)}*"
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        return on_rows(~tf.strings.regex_full_match(x, self._plain), super().__call__, x)
+
+
 class ValidUtf8(Step):
     """Replaces each invalid byte sequence by U+FFFD, as `bytes.decode(errors="replace")` does."""
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        invalid = ~tf.strings.regex_full_match(x, r"[\x00-\x{D7FF}\x{E000}-\x{10FFFF}]*")
-        return on_rows(
-            invalid, lambda rows: tf.strings.unicode_transcode(rows, "UTF-8", "UTF-8"), x
-        )
+        return tf.strings.unicode_transcode(x, "UTF-8", "UTF-8")
 
     def align(self, x: tf.Tensor) -> Aligned:
         points, starts = tf.strings.unicode_decode_with_offsets(x, "UTF-8")

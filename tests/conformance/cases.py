@@ -195,7 +195,11 @@ def save_preprocessor(case: TokenizerCase, folder: Path) -> SavedPreprocessor:
     checkpoint = folder / "source"
     checkpoints.save_tokenizer(checkpoint, tokenizer)
     vocabulary = max(tokenizer.get_vocab().values()) + 1
-    options = {"vocab_size": vocabulary, "type_vocab_size": case.types}
+    options = {
+        "vocab_size": vocabulary,
+        "type_vocab_size": case.types,
+        "max_position_embeddings": 128,
+    }
     checkpoints.save_model(checkpoint, "bert", **options)
     parts = ["preprocessor"]
     done = hub_export.export(checkpoint, folder / "exported", parts=parts, verify="none")

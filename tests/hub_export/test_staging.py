@@ -186,10 +186,11 @@ def test_what_a_killed_export_left_is_removed(tmp_path: Path) -> None:
 
 def test_the_lock_says_whether_an_export_is_running(tmp_path: Path) -> None:
     left = abandoned(tmp_path)
-    with (left / "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with Staging(tmp_path, overwrite=False):
-            assert left.exists()
+    lock = os.open(left, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with Staging(tmp_path, overwrite=False):
+        assert left.exists()
+    os.close(lock)
     with Staging(tmp_path, overwrite=False):
         assert not left.exists()
 
