@@ -18,7 +18,7 @@ from tests.conformance.test_tokenizers import assert_same_tokens
 CUSTOM_OPS = {
     "FastBertNormalize",
     "FastWordpieceTokenizeWithOffsets",
-    "WhitespaceTokenizeWithOffsetsV2",
+    "TFText>WhitespaceTokenizeWithOffsetsV2",
 }
 
 

@@ -1,0 +1,145 @@
+"""What an export costs: its time, its peak memory, and how long the encoder takes to load.
+
+    python -m benchmarks.exporting [--rounds 5]
+
+Every figure comes from a fresh process and leaves out the import of TensorFlow. The peer of the
+load is an encoder of the same shape, made of Keras 2 layers and saved by Keras.
+"""
+
+import argparse
+import functools
+import json
+import resource
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import measure
+
+ENCODER, PREPROCESSOR = "encoder", "preprocessor"
+MODULE = "benchmarks.exporting"
+OURS, AS_OBJECT, AS_KERAS = "ours", "tf.saved_model.load", "tf_keras.models.load_model"
+
+
+def main() -> None:
+    """Prints two tables; with `--job`, does one job and prints what it found as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--job", nargs="+", help="for the processes that this one starts")
+    arguments = parser.parse_args()
+    if arguments.job:
+        name, *rest = arguments.job
+        print(json.dumps(JOBS[name](*rest)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        print(_exports(folder, arguments.rounds), end="\n\n")
+        print(_loads(folder, arguments.rounds))
+
+
+def export(parts: str, folder: str) -> dict[str, float]:
+    """Exports the demo checkpoint: seconds, and bytes at the peak beyond those at the start."""
+    import tensorflow  # noqa: F401, PLC0415
+    import tensorflow_text  # noqa: F401, PLC0415
+
+    from hub_export import pipeline  # noqa: PLC0415
+
+    checkpoint, named = measure.demo_checkpoint(), parts.split(",")
+    save = functools.partial(
+        pipeline.export, checkpoint, folder, name="demo", parts=named, verify="none", overwrite=True
+    )
+    before = _resident()
+    took = measure.seconds(save)
+    return {"seconds": took, "bytes": _peak() - before}
+
+
+def save_keras(folder: str) -> None:
+    """Saves the peer: all-MiniLM-L6-v2's shape (6 layers, width 384, 12 heads) in Keras layers."""
+    import tensorflow as tf  # noqa: PLC0415
+    import tf_keras  # noqa: PLC0415
+
+    keras, width, positions = tf_keras.layers, 384, 512
+    names = ("input_word_ids", "input_mask", "input_type_ids")
+    inputs = {name: keras.Input([None], dtype=tf.int32, name=name) for name in names}
+    word_ids, mask, type_ids = inputs.values()
+    place = tf.range(tf.shape(word_ids)[1])[tf.newaxis]
+    x = keras.Embedding(30522, width)(word_ids) + keras.Embedding(2, width)(type_ids)
+    x = keras.LayerNormalization()(x + keras.Embedding(positions, width)(place))
+    seen, layers = mask[:, tf.newaxis, :], []
+    for _ in range(6):
+        attended = keras.MultiHeadAttention(12, width // 12)(x, x, attention_mask=seen)
+        x = keras.LayerNormalization()(x + keras.Dropout(0.1)(attended))
+        fed = keras.Dense(width)(keras.Dense(1536, activation="gelu")(x))
+        x = keras.LayerNormalization()(x + keras.Dropout(0.1)(fed))
+        layers.append(x)
+    pooled = keras.Dense(width, activation="tanh")(x[:, 0])
+    outputs = {"pooled_output": pooled, "sequence_output": x, "encoder_outputs": layers}
+    tf_keras.Model(inputs, outputs).save(folder, save_format="tf")
+
+
+def load(path: str) -> float:
+    """Seconds of `tf.saved_model.load`."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    tf.constant(0)  # starts TensorFlow's runtime
+    return measure.seconds(lambda: tf.saved_model.load(path))
+
+
+def load_keras(path: str) -> float:
+    """Seconds of `tf_keras.models.load_model`."""
+    import tensorflow as tf  # noqa: PLC0415
+    import tf_keras  # noqa: PLC0415
+
+    tf.constant(0)
+    return measure.seconds(lambda: tf_keras.models.load_model(path))
+
+
+JOBS: dict[str, Callable[..., Any]] = {
+    each.__name__: each for each in (export, save_keras, load, load_keras)
+}
+
+
+def _exports(folder: str, rounds: int) -> str:
+    size = (measure.demo_checkpoint() / "model.safetensors").stat().st_size
+    parts = (f"{ENCODER},{PREPROCESSOR}", ENCODER, PREPROCESSOR)
+    found = measure.in_turn({each: _job("export", each, folder) for each in parts}, rounds)
+    rows = []
+    for part, runs in found.items():
+        took, peak = (statistics.median(run[key] for run in runs) for key in ("seconds", "bytes"))
+        rows.append([part, f"{took:.1f}", f"{peak / 1e6:,.0f}", f"{peak / size:.2f}"])
+    return measure.table(["export of", "seconds", "peak, MB", "peak / checkpoint"], rows)
+
+
+def _loads(folder: str, rounds: int) -> str:
+    ours, keras = next(Path(folder).glob("demo_L-*/1")), Path(folder, "keras")
+    _job("save_keras", str(keras))()
+    jobs = {
+        OURS: _job("load", str(ours)),
+        f"Keras, {AS_OBJECT}": _job("load", str(keras)),
+        f"Keras, {AS_KERAS}": _job("load_keras", str(keras)),
+    }
+    took = measure.in_turn(jobs, rounds)
+    rows = [
+        [name, f"{statistics.median(each):.2f}", f"{measure.ratio(took[OURS], each):.2f}"]
+        for name, each in took.items()
+    ]
+    return measure.table(["load of the encoder", "seconds", "ours / it"], rows)
+
+
+def _job(name: str, *arguments: str) -> Callable[[], Any]:
+    return functools.partial(measure.fresh, MODULE, "--job", name, *arguments)
+
+
+def _resident() -> int:
+    """Bytes of this process in memory now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def _peak() -> int:
+    """The most bytes that this process has had in memory."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+if __name__ == "__main__":
+    main()
