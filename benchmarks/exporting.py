@@ -33,9 +33,10 @@ def main() -> None:
         name, *rest = arguments.job
         print(json.dumps(JOBS[name](*rest)))
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, measure.Others() as others:
         print(_exports(folder, arguments.rounds), end="\n\n")
-        print(_loads(folder, arguments.rounds))
+        print(_loads(folder, arguments.rounds), end="\n\n")
+    print(f"Other processes took {others.cores:.1f} cores meanwhile.")
 
 
 def export(parts: str, folder: str) -> dict[str, float]:

@@ -34,6 +34,34 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
+class Others:
+    """How many cores other processes kept busy within a `with` block, on average.
+
+    Attributes:
+        cores: the number, once the block has ended.
+    """
+
+    cores: float
+
+    def __enter__(self) -> "Others":
+        """Starts to count."""
+        self._begin = _clocks()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Sets `cores`."""
+        passed, everyone, own = (b - a for a, b in zip(self._begin, _clocks(), strict=True))
+        self.cores = max(0.0, (everyone - own) / passed)
+
+
+def _clocks() -> tuple[float, float, float]:
+    """Seconds: passed, of work of all processes, of work of this one and those it waited for."""
+    with Path("/proc/stat").open() as file:
+        user, nice, system = map(int, file.readline().split()[1:4])
+    own = os.times()
+    return own.elapsed, (user + nice + system) / os.sysconf("SC_CLK_TCK"), sum(own[:4])
+
+
 def ratio(above: Sequence[float], below: Sequence[float]) -> float:
     """The median of `above / below` over the rounds: the two of a round met the same machine."""
     return statistics.median(a / b for a, b in zip(above, below, strict=True))

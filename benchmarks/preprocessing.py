@@ -7,6 +7,9 @@ Two tasks. *Inputs*: strings to padded encoder inputs of 128. *Tokens*: strings 
 Three peers. *ours*: the exported SavedModel, loaded. *BertTokenizer*: the pipeline of TF-Text's
 guide, in a tf.function; its ids differ from the checkpoint's on some texts. *tokenizers*: the
 checkpoint's own tokenizer, `encode_batch` on all cores, without the conversion to arrays.
+
+The last column tells how many cores other processes took meanwhile: where it is not near 0, the
+peer that uses all cores looks slower than it is.
 """
 
 import argparse
@@ -46,7 +49,7 @@ def main() -> None:
         model = tf.saved_model.load(str(done.paths["preprocessor"]))
     tasks = {"inputs": inputs_peers(checkpoint, model), "tokens": tokens_peers(checkpoint, model)}
     header = ["task", "batch", "corpus", *(f"{name}/s" for name in (OURS, TF_TEXT, SOURCE))]
-    header += [f"x {TF_TEXT}", f"x {SOURCE}", "ours, ms a batch"]
+    header += [f"x {TF_TEXT}", f"x {SOURCE}", "ours, ms a batch", "cores of others"]
     print(measure.table(header, list(_rows(tasks, rounds))))
 
 
@@ -101,7 +104,7 @@ def _rows(tasks: dict[str, Peers], rounds: int) -> Iterator[list[str]]:
 
 
 def _figures(peers: Peers, corpus: list[str], batch: int, rounds: int) -> list[str]:
-    """Strings a second of each peer, ours as a multiple of the others', ours in milliseconds."""
+    """Strings a second of each peer; ours as a multiple, in milliseconds; cores of others."""
     count = TEXTS_A_TURN[batch]
     taken = texts.take(corpus, count)
     lists = [taken[at : at + batch] for at in range(0, count, batch)]
@@ -112,12 +115,14 @@ def _figures(peers: Peers, corpus: list[str], batch: int, rounds: int) -> list[s
     }
     measure.in_turn(turns, 1)  # warms up
     timed = {name: functools.partial(measure.seconds, turn) for name, turn in turns.items()}
-    took = measure.in_turn(timed, rounds)
+    with measure.Others() as others:
+        took = measure.in_turn(timed, rounds)
     median = {name: statistics.median(each) for name, each in took.items()}
     return [
         *(f"{count / median[name]:,.0f}" for name in peers),
         *(f"{measure.ratio(took[name], took[OURS]):.1f}" for name in (TF_TEXT, SOURCE)),
         f"{1e3 * median[OURS] / len(lists):.3g}",
+        f"{others.cores:.1f}",
     ]
 
 
