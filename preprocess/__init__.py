@@ -77,7 +77,7 @@ def build(
         mask=None if mask is None else _id(source, mask),
     )
     packer = Packer(form, special.padding, type_vocabulary)
-    return Preprocessor(kinds()[model].build(source), packer, special, seq_length)
+    return Preprocessor(Tokenizer(source, kinds()[model]), packer, special, seq_length)
 
 
 def _id(source: Source, token: str) -> int:

@@ -1,28 +1,25 @@
 """Added tokens in the text: found before (or after) normalisation, kept whole.
 
-Each added token is replaced by a *stand-in*: a character that the rest of the pipeline sees as a
-word of its own, and that the vocabulary lists under the token's id. The characters used for this
-are ones that the source tokenizer treats all alike (it deletes them, or none is in its
-vocabulary), so that an occurrence in the text itself can first give way to one of its equals.
+As in the `tokenizers` library: of the tokens that begin at a place the longest is found, then the
+search goes on behind it; a found token that does not hold as one (`single_word` within a word, or a
+special one where these are plain text) is text like any other.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 from tokenizers import Tokenizer as Source
 
-from preprocess.core.codepoints import CodepointMap, character_class
+from preprocess.core.characters import before
+from preprocess.core.codepoints import character_class, literal, whitespace, word_characters
 from preprocess.core.components import Component
 from preprocess.core.errors import UnsupportedTokenizerError
-from preprocess.core.rows import contains, on_rows
-from preprocess.core.steps import Aligned, Step, spread, unmoved
+from preprocess.core.steps import Aligned
 
-_CONTROL_AND_PRIVATE = [
-    *map(chr, range(0x01, 0x20)),
-    *map(chr, range(0x7F, 0xA0)),
-    *map(chr, range(0xE000, 0xF900)),
-]
+_MARK = b"\xff"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,140 +31,202 @@ class AddedToken:
         id: its id.
         special: whether decoding leaves it out.
         normalized: whether it is looked for after normalisation.
+        single_word: whether it holds only where no word character stands beside it.
+        lstrip: whether it takes the whitespace before it.
+        rstrip: whether it takes the whitespace behind it.
+        plain: whether it is text wherever it is found.
     """
 
     content: str
     id: int
     special: bool
     normalized: bool
+    single_word: bool
+    lstrip: bool
+    rstrip: bool
+    plain: bool
 
 
 def read(source: Source, tokenizer: Component) -> list[AddedToken]:
-    """Reads the added tokens of a serialised tokenizer.
+    """Reads the added tokens of a tokenizer, in the order in which they are looked for.
 
     Raises:
-        UnsupportedTokenizerError: names a token with an option that is not supported.
+        UnsupportedTokenizerError: one takes the whitespace that another begins with.
     """
     tokens = []
-    for entry in tokenizer["added_tokens"]:
-        for option in ("single_word", "lstrip", "rstrip"):
-            if entry[option]:
-                raise UnsupportedTokenizerError(
-                    f"added token {entry['content']!r}: {option} is not supported"
-                )
+    for entry in sorted(tokenizer["added_tokens"], key=lambda entry: not entry["special"]):
         content = entry["content"]
         if entry["normalized"] and source.normalizer:
             content = source.normalizer.normalize_str(content)
-        tokens.append(AddedToken(content, entry["id"], entry["special"], entry["normalized"]))
-    return [token for token in tokens if token.content]
+        plain = source.encode_special_tokens and entry["special"]
+        tokens.append(AddedToken(**{**entry, "content": content}, plain=plain))
+    tokens = [token for token in tokens if token.content]
+    spaced = [token for token in tokens if token.content[0] in whitespace()]
+    for token in tokens:
+        if token.rstrip and any(other.normalized == token.normalized for other in spaced):
+            raise UnsupportedTokenizerError(
+                f"added token {token.content!r}: rstrip is not supported where another added "
+                f"token, {spaced[0].content!r}, begins with whitespace"
+            )
+    return tokens
 
 
-class Spare:
-    """Control and private-use characters that the source tokenizer treats alike.
-
-    Attributes:
-        begin, end, filler: one byte each, taken for the use of `StandIns`.
-        taken: all that have been taken.
-    """
-
-    def __init__(self, normal: CodepointMap, splits: CodepointMap, used: Iterable[str]) -> None:
-        """Finds the characters.
-
-        Args:
-            normal: the source's normalizer as a map.
-            splits: its pre-tokenizer as a map.
-            used: strings whose characters are not spare: the vocabulary, the added tokens.
-
-        Raises:
-            UnsupportedTokenizerError: there are too few.
-        """
-        in_use = set().union(*used)
-        free = [each for each in _CONTROL_AND_PRIVATE if each not in in_use]
-        deleted = [each for each in free if normal.get(each) == ""]
-        inert = [each for each in free if each not in normal and each not in splits]
-        self._by_length: dict[int, list[str]] = {1: [], 2: [], 3: []}
-        for character in max(deleted, inert, key=len):
-            self._by_length[len(character.encode())].append(character)
-        self._neutral = {length: each.pop() for length, each in self._by_length.items() if each}
-        self.taken: list[str] = []
-        self.begin, self.end, self.filler = (self.take(1) for _ in range(3))
-
-    def take(self, most: int) -> str:
-        """Takes one of 3 bytes, or of at most `most`.
-
-        Raises:
-            UnsupportedTokenizerError: none is left.
-        """
-        for length in range(min(most, 3), 0, -1):
-            if self._by_length[length]:
-                self.taken.append(self._by_length[length].pop(0))
-                return self.taken[-1]
-        raise UnsupportedTokenizerError("too few characters are free to stand for added tokens")
-
-    def replacements(self) -> Iterator[tuple[str, str]]:
-        """RE2 pattern of taken characters, the equal of the same length that they give way to."""
-        for length, neutral in self._neutral.items():
-            members = [each for each in self.taken if len(each.encode()) == length]
-            if members:
-                yield character_class(members), neutral
-
-
-class FreeReserved(Step):
-    """Replaces the taken characters, where a text has them, by their equals."""
-
-    def __init__(self, spare: Spare) -> None:
-        super().__init__()
-        self._replacements = dict(spare.replacements())
-
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        for reserved, neutral in self._replacements.items():
-            x = tf.strings.regex_replace(x, reserved, neutral)
-        return x
-
-    def align(self, x: tf.Tensor) -> Aligned:
-        return unmoved(self(x))
-
-
-class StandIns(Step):
-    """Puts a stand-in in the place of each added token, keeping the length in bytes.
-
-    A stand-in is followed by as many fillers as its token is longer.
+class Sections(NamedTuple):
+    """Rows cut at their added tokens, m sections in all.
 
     Attributes:
-        tokens: stand-in -> the token that it stands for.
+        texts: string [m], the text of a section; empty where it is a token.
+        tokens: int32 [m], the id of the token; -1 where it is text.
+        splits: int64 [n + 1], where the sections of each row begin.
+        begins: int64 [m], the first byte of a section in its row.
+        ends: int64 [m], the byte behind its last.
     """
 
-    def __init__(self, tokens: Sequence[AddedToken], spare: Spare) -> None:
+    texts: tf.Tensor
+    tokens: tf.Tensor
+    splits: tf.Tensor
+    begins: tf.Tensor
+    ends: tf.Tensor
+
+    def rows(self) -> tf.Tensor:
+        """int64 [m], the row of each section."""
+        return tf.ragged.row_splits_to_segment_ids(self.splits)
+
+    def extents(self, whole: Aligned) -> tuple[tf.Tensor, tf.Tensor]:
+        """Where each section came from, int64 [m] twice; 0 for one that is empty."""
+        kept = self.ends > self.begins
+        first, behind = whole.extents(*(tf.boolean_mask(x, kept) for x in (self.rows(), self.begins, self.ends)))
+        at = tf.where(kept)
+        return tuple(tf.scatter_nd(at, each, tf.shape(kept, tf.int64)) for each in (first, behind))
+
+    def cut(self, inner: "Sections") -> "Sections":
+        """The same rows, where `inner` are the sections of each of these."""
+        tokens = tf.maximum(inner.tokens, tf.gather(self.tokens, inner.rows()))
+        return inner._replace(tokens=tokens, splits=tf.gather(inner.splits, self.splits))
+
+
+def whole(x: tf.Tensor) -> Sections:
+    """Rows of text only: a section each."""
+    count = tf.size(x, tf.int64)
+    ends = tf.cast(tf.strings.length(x), tf.int64)
+    tokens = -tf.ones_like(ends, tf.int32)
+    return Sections(x, tokens, tf.range(count + 1), tf.zeros_like(ends), ends)
+
+
+class Finder(tf.Module):
+    """Finds added tokens.
+
+    Attributes:
+        characters: those that tokens begin with.
+    """
+
+    def __init__(self, tokens: Sequence[AddedToken]) -> None:
+        """Takes the tokens that are looked for at one stage; there may be none."""
         super().__init__()
-        self.tokens = {spare.take(len(token.content.encode())): token for token in tokens}
-        self._begin, self._end, self._filler = spare.begin, spare.end, spare.filler
-        # RE2 takes the first alternative that matches; the source takes the longest token.
-        contents = sorted((token.content for token in tokens), key=len, reverse=True)
-        self._anywhere = "|".join(map(literal, contents))
+        first: dict[str, AddedToken] = {}
+        for token in tokens:
+            first.setdefault(token.content, token)
+        found = sorted(first.values(), key=lambda token: len(token.content), reverse=True)
+        self.characters = {token.content[0] for token in found}
+        # RE2 takes the first alternative that matches, so the longest comes first.
+        self._anywhere = "|".join(literal(token.content) for token in found)
+        keys = _keys(tf.constant([token.content for token in found], tf.string)).numpy()
+        order = np.argsort(keys)
+        self._keys = keys[order]
+        self._ids = np.array([token.id for token in found], np.int32)[order]
+        self._of = {
+            option: np.array([getattr(token, option) for token in found], bool)[order]
+            for option in ("single_word", "lstrip", "rstrip", "plain")
+        }
 
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        return on_rows(contains(x, self._anywhere), self._replace, x)
-
-    def align(self, x: tf.Tensor) -> Aligned:
-        points, starts = tf.strings.unicode_decode_with_offsets(self(x), "UTF-8")
-        is_stand_in = tf.equal(points.values[:, tf.newaxis], [*map(ord, self.tokens)])
-        beyond = [len(token.content.encode()) - 1 for token in self.tokens.values()]
-        beyond = tf.reduce_sum(tf.where(is_stand_in, [beyond], 0), axis=1)
-        return spread(points, starts.values, starts.values + tf.cast(beyond, tf.int64))
-
-    def _replace(self, x: tf.Tensor) -> tf.Tensor:
-        x = tf.strings.regex_replace(x, self._anywhere, rf"{self._begin}\0{self._end}")
-        for stand_in, token in self.tokens.items():
-            found = f"{self._begin}{literal(token.content)}{self._end}"
-            fillers = (len(token.content.encode()) - len(stand_in.encode())) * self._filler
-            x = tf.strings.regex_replace(x, found, stand_in + fillers)
+    def mark(self, x: tf.Tensor) -> tf.Tensor:
+        """Sets each token off by marks, string [n] -> string [n]."""
+        if not self.characters:
+            return x
+        x = tf.strings.regex_replace(x, self._anywhere, _MARK + rb"\0" + _MARK)
+        if self._of["single_word"].any() or self._of["plain"].any():
+            return self._confirmed(x)
         return x
 
+    def cut(self, marked: tf.Tensor) -> Sections:
+        """Cuts rows at their marks; a token that strips takes the whitespace beside it."""
+        if not self.characters:
+            return whole(marked)
+        sections = tf.strings.split(marked, sep=_MARK)
+        is_token, at = _odd(sections), self._index(sections.values)
+        tokens = tf.where(is_token, tf.gather(self._ids, at), -1)
+        texts = tf.where(is_token, "", sections.values)
+        lengths = tf.cast(tf.strings.length(sections.values), tf.int64)
+        begins = before(sections.with_values(lengths))
+        ends = begins + lengths
+        if self._of["rstrip"].any():
+            strips = is_token & tf.gather(self._of["rstrip"], at)
+            texts, taken = _strip(texts, _from_left(strips), f"^{_spaces()}")
+            begins, ends = begins + taken, ends + _from_right(taken)
+        if self._of["lstrip"].any():
+            strips = is_token & tf.gather(self._of["lstrip"], at)
+            texts, taken = _strip(texts, _from_right(strips), f"{_spaces()}$")
+            begins, ends = begins - _from_left(taken), ends - taken
+        return Sections(texts, tokens, sections.row_splits, begins, ends)
 
-def literal(text: str) -> str:
-    r"""An RE2 pattern that matches exactly this text.
+    def _confirmed(self, marked: tf.Tensor) -> tf.Tensor:
+        """Takes the marks off again where what was found is text."""
+        sections = tf.strings.split(marked, sep=_MARK)
+        values, at = sections.values, self._index(sections.values)
+        word = character_class(word_characters())
+        first, last = _borders(sections)
+        ends = tf.strings.regex_full_match(values, f"(?s).*{word}") & ~last
+        begins = tf.strings.regex_full_match(values, f"(?s){word}.*") & ~first
+        # Where no text is between two tokens, they stand beside each other.
+        empty = tf.equal(values, "")
+        ends |= empty & _from_left(ends)
+        begins |= empty & _from_right(begins)
+        within = tf.gather(self._of["single_word"], at) & (_from_left(ends) | _from_right(begins))
+        holds = _odd(sections) & ~within & ~tf.gather(self._of["plain"], at)
+        values = tf.where(holds, tf.strings.join([_MARK, values, _MARK]), values)
+        return tf.strings.unsorted_segment_join(values, sections.value_rowids(), sections.nrows())
 
-    >>> literal("[x]")
-    '\\x{5b}\\x{78}\\x{5d}'
-    """
-    return "".join(f"\\x{{{ord(character):x}}}" for character in text)
+    def _index(self, contents: tf.Tensor) -> tf.Tensor:
+        """The place of each content, string [m] -> int32 [m]; any place for other strings."""
+        return tf.minimum(tf.searchsorted(self._keys, _keys(contents)), len(self._keys) - 1)
+
+
+def _keys(contents: tf.Tensor) -> tf.Tensor:
+    """A fingerprint of each string, int64 [m]."""
+    return tf.strings.to_hash_bucket_fast(contents, 1 << 62)
+
+
+def _spaces() -> str:
+    return f"{character_class(whitespace())}+"
+
+
+def _odd(sections: tf.RaggedTensor) -> tf.Tensor:
+    """Whether a section has an odd place in its row, bool [m]: text and tokens take turns."""
+    places = tf.ragged.range(sections.row_lengths())
+    return tf.equal(places.values % 2, 1)
+
+
+def _borders(sections: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Whether a section is the first, and the last of its row, bool [m] twice."""
+    count = tf.size(sections.values, tf.int64)
+    starts, limits = sections.row_starts(), sections.row_limits() - 1
+    return tuple(
+        tf.scatter_nd(at[:, tf.newaxis], tf.ones_like(at, tf.bool), [count])
+        for at in (starts, limits)
+    )
+
+
+def _from_left(x: tf.Tensor) -> tf.Tensor:
+    """What the section to the left has, [m]; nothing for the first."""
+    return tf.concat([tf.zeros_like(x[:1]), x[:-1]], axis=0)
+
+
+def _from_right(x: tf.Tensor) -> tf.Tensor:
+    """What the section to the right has, [m]; nothing for the last."""
+    return tf.concat([x[1:], tf.zeros_like(x[:1])], axis=0)
+
+
+def _strip(texts: tf.Tensor, chosen: tf.Tensor, spaces: str) -> tuple[tf.Tensor, tf.Tensor]:
+    """Takes spaces off the chosen texts; returns the texts, and int64 [m] how many bytes went."""
+    stripped = tf.where(chosen, tf.strings.regex_replace(texts, spaces, ""), texts)
+    return stripped, tf.cast(tf.strings.length(texts) - tf.strings.length(stripped), tf.int64)

@@ -1,9 +1,15 @@
 """What a source tokenizer does to each Unicode codepoint, found by asking it."""
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from tokenizers import Regex, normalizers, pre_tokenizers
 
 CodepointMap = Mapping[str, str]
 """character -> the string that takes its place; characters that stay are left out."""
+
+MARK = "\udcff"
+"""Where a text is cut: the byte 0xFF, which UTF-8 never has, as `surrogateescape` spells it."""
 
 _BLOCK = 1024
 _PLANES = (range(0xD800), range(0xE000, 0x110000))  # all but the surrogates
@@ -30,16 +36,18 @@ def probe_normalizer(normalize: Callable[[str], str]) -> CodepointMap:
     return forms
 
 
-def probe_splits(
-    pre_tokenize: Callable[[str], list[tuple[str, tuple[int, int]]]],
-) -> CodepointMap:
-    """Maps each character that ends a word to a string in which spaces end it.
+PreTokenize = Callable[[str], list[tuple[str, tuple[int, int]]]]
+"""`pre_tokenize_str` of a pre-tokenizer."""
 
-    A character that the pre-tokenizer drops becomes a space; one that it makes a word of its own
-    is set off by spaces.
+
+def probe_splits(pre_tokenize: PreTokenize) -> CodepointMap:
+    """Maps each character that ends a word to a string in which marks end it.
+
+    A character that the pre-tokenizer drops becomes a mark; one that it makes a word of its own
+    is set off by marks.
 
     Args:
-        pre_tokenize: `pre_tokenize_str` of a pre-tokenizer that looks at single characters.
+        pre_tokenize: of a pre-tokenizer that looks at single characters.
     """
     splits = {}
     for block in blocks():
@@ -47,8 +55,32 @@ def probe_splits(
             for each in block:
                 words = [word for word, _ in pre_tokenize(f"a{each}b")]
                 if len(words) > 1:
-                    splits[each] = " ".join(words)[1:-1]
+                    splits[each] = MARK.join(words)[1:-1]
     return splits
+
+
+def joined_with(neighbour: str, pre_tokenize: PreTokenize) -> set[str]:
+    """The characters that a pre-tokenizer leaves in one word with this one before them."""
+    return {
+        each
+        for block in blocks()
+        for each in block
+        if [word for word, _ in pre_tokenize(neighbour + each)] == [neighbour + each]
+    }
+
+
+@functools.cache
+def whitespace() -> frozenset[str]:
+    """Every character with the White_Space property, by the `tokenizers` library."""
+    split = pre_tokenizers.WhitespaceSplit().pre_tokenize_str
+    return frozenset(each for block in blocks() for each in block if not split(each))
+
+
+@functools.cache
+def word_characters() -> frozenset[str]:
+    r"""Every character that `\w` matches, by the `tokenizers` library."""
+    remove = normalizers.Replace(Regex(r"\w"), "").normalize_str
+    return frozenset(each for block in blocks() for each in block if not remove(each))
 
 
 def compose(first: CodepointMap, second: CodepointMap) -> CodepointMap:
@@ -70,6 +102,8 @@ def character_class(characters: Iterable[str], negated: bool = False) -> str:
     '[\\x{2}-\\x{61}\\x{63}-\\x{d7ff}\\x{e000}-\\x{10ffff}]'
     """
     ranges = _ranges(map(ord, characters))
+    if not ranges and not negated:
+        return r"[^\x{0}-\x{10ffff}]"
     if negated:
         taken = sorted([*ranges, (0xD800, 0xDFFF)])
         begins = [0, *(last + 1 for _, last in taken)]
@@ -77,6 +111,15 @@ def character_class(characters: Iterable[str], negated: bool = False) -> str:
         ranges = [each for each in zip(begins, ends, strict=True) if each[0] <= each[1]]
     parts = (f"\\x{{{a:x}}}" + (f"-\\x{{{b:x}}}" if b > a else "") for a, b in ranges)
     return f"[{''.join(parts)}]"
+
+
+def literal(text: str) -> str:
+    r"""An RE2 pattern that matches exactly this text.
+
+    >>> literal("[x]")
+    '\\x{5b}\\x{78}\\x{5d}'
+    """
+    return "".join(f"\\x{{{ord(character):x}}}" for character in text)
 
 
 def _ranges(points: Iterable[int]) -> list[tuple[int, int]]:

@@ -1,14 +1,19 @@
 """Reading a serialised tokenizer under guard: what is not known by name is refused."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from tokenizers import Tokenizer as Source
+from tokenizers.decoders import Decoder
+from tokenizers.normalizers import Normalizer
+from tokenizers.pre_tokenizers import PreTokenizer
 
 from preprocess.core.errors import UnsupportedTokenizerError
 
 Component = Mapping[str, Any]
+
+_EMPTY_MODEL = {"type": "BPE", "vocab": {}, "merges": []}
 
 
 def serialised(source: Source) -> Component:
@@ -41,3 +46,38 @@ def require(
             f"{place} {kind} has options that are not supported: {', '.join(unknown)}"
         )
     return component
+
+
+def flatten(component: Component | None, parts: str) -> Iterator[Component]:
+    """The members of a component, sequences within sequences written out in order.
+
+    Args:
+        component: a serialised component, or None.
+        parts: what a Sequence calls its members, such as `normalizers`.
+    """
+    if component is None:
+        return
+    if component["type"] != "Sequence":
+        yield component
+        return
+    for part in component[parts]:
+        yield from flatten(part, parts)
+
+
+def normalizer(component: Component) -> Normalizer:
+    """A normalizer by itself, to be asked what it does."""
+    return _alone(normalizer=component).normalizer
+
+
+def pre_tokenizer(component: Component) -> PreTokenizer:
+    """A pre-tokenizer by itself, to be asked what it does."""
+    return _alone(pre_tokenizer=component).pre_tokenizer
+
+
+def decoder(component: Component) -> Decoder:
+    """A decoder by itself, to be asked what it does."""
+    return _alone(decoder=component).decoder
+
+
+def _alone(**parts: Component) -> Source:
+    return Source.from_str(json.dumps({"version": "1.0", "model": _EMPTY_MODEL, **parts}))

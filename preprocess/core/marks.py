@@ -1,82 +1,195 @@
-"""Canonical order of combining marks (https://www.unicode.org/reports/tr15).
+"""Unicode normalization forms where characters depend on each other (UAX #15).
 
-Decomposition also sorts the marks that follow a character by their combining class. A map of
-single codepoints cannot do that; it matters only where two marks that survive the normalizer stand
-together in another order, which a regular expression finds.
+See https://www.unicode.org/reports/tr15. Decomposition sorts the marks that follow a character by
+their combining class; composition joins a character with the marks behind it. Maps of single
+codepoints cannot do that; it matters only where a text has marks.
 """
 
+import functools
 import itertools
 from collections.abc import Collection
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from tokenizers import normalizers
 
+from preprocess.core.codepoint_step import CodepointStep
 from preprocess.core.codepoints import CodepointMap, blocks, character_class, probe_normalizer
-from preprocess.core.normalizer import CodepointStep
 from preprocess.core.rows import contains, on_rows
-from preprocess.core.steps import Aligned, Step, lookup, spread
+from preprocess.core.characters import Characters
+from preprocess.core.steps import Aligned, Rare, Step, lookup
 
 _HIGHEST = "\u0345"
 """The only mark of the last combining class, 240."""
 
 
-class CanonicalOrder(Step):
-    """Cleans, decomposes and sorts text: the first steps of a normalizer that decomposes.
+class Sorted(NamedTuple):
+    """Decomposed texts in canonical order.
 
     Attributes:
-        characters: those without which nothing needs sorting.
+        characters: the texts.
+        ranks: int64 [m], the rank of each character's combining class; 0 for starters.
     """
 
-    def __init__(self, cleaned: Collection[str], normal: CodepointMap) -> None:
+    characters: Characters
+    ranks: tf.Tensor
+
+
+class Decomposition(tf.Module):
+    """Decomposes and sorts."""
+
+    def __init__(self, decomposed: CodepointMap) -> None:
+        super().__init__()
+        self._step = CodepointStep(decomposed)
+        classes = combining_classes()
+        marks = sorted(classes)
+        self._marks = np.array([ord(mark) for mark in marks], np.int32)
+        self._classes = np.array([classes[mark] for mark in marks], np.int64)
+
+    def __call__(self, x: tf.Tensor) -> Sorted:
+        """string [n] -> their characters, decomposed and in canonical order."""
+        text, sources, _ = self._step.align(x)
+        points, starts = tf.strings.unicode_decode_with_offsets(text, "UTF-8")
+        rows = points.value_rowids()
+        source = lookup(sources, rows, starts.values)
+        at = tf.minimum(tf.searchsorted(self._marks, points.values), len(self._marks) - 1)
+        is_mark = tf.equal(tf.gather(self._marks, at), points.values)
+        ranks = tf.where(is_mark, tf.gather(self._classes, at), 0)
+        # Whatever is no mark starts the next run; a stable sort then orders each run by class.
+        run = tf.cumsum(tf.cast(~is_mark, tf.int64))
+        order = tf.argsort((rows + run) * 256 + ranks, stable=True)
+        leads = points.with_values(_differs(rows) | _differs(source))
+        characters = Characters(
+            points.with_values(tf.gather(points.values, order)),
+            tf.gather(tf.cast(~leads.values, tf.int64), order),
+            tf.ragged.boolean_mask(points.with_values(source), leads),
+        )
+        return Sorted(characters, tf.gather(ranks, order))
+
+
+class CanonicalOrder(Rare, Step):
+    """Cleans, decomposes and sorts text: the first steps of a normalizer that decomposes."""
+
+    def __init__(
+        self, decomposed: CodepointMap, cleaned: Collection[str], normal: CodepointMap
+    ) -> None:
         """Prepares the steps.
 
         Args:
+            decomposed: the decomposition, canonical or compatible.
             cleaned: the characters that the normalizer deletes before it decomposes.
             normal: the whole normalizer as a map, which tells what marks survive it.
         """
         super().__init__()
         classes = combining_classes()
         surviving = {mark for mark in classes if normal.get(mark) != ""}
-        decomposed = probe_normalizer(normalizers.NFD().normalize_str)
         carriers = [old for old, form in decomposed.items() if surviving & set(form)]
         kept = character_class(surviving.union(carriers))
         passed = [old for old, form in decomposed.items() if classes.keys() >= set(form)]
         self.characters = surviving.union(carriers)
         self._trigger = f"{kept}{character_class({*classes, *cleaned, *passed})}*{kept}"
-        self._decompose = CodepointStep({**decomposed, **dict.fromkeys(cleaned, "")})
-        marks = sorted(classes)
-        self._marks = np.array([ord(mark) for mark in marks], np.int32)
-        self._classes = np.array([classes[mark] for mark in marks], np.int64)
+        self._decompose = Decomposition({**decomposed, **dict.fromkeys(cleaned, "")})
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         # Elsewhere the codepoint map that follows does the same.
-        return on_rows(contains(x, self._trigger), lambda rows: self.align(rows).text, x)
+        return on_rows(
+            contains(x, self._trigger),
+            lambda rows: self._decompose(rows).characters.text(),
+            x,
+        )
 
     def align(self, x: tf.Tensor) -> Aligned:
-        decomposed, sources, _ = self._decompose.align(x)
-        points, starts = tf.strings.unicode_decode_with_offsets(decomposed, "UTF-8")
-        rows = points.value_rowids()
-        source = lookup(sources, rows, starts.values)
-        at = tf.minimum(tf.searchsorted(self._marks, points.values), len(self._marks) - 1)
-        is_mark = tf.equal(tf.gather(self._marks, at), points.values)
-        rank = tf.where(is_mark, tf.gather(self._classes, at), 0)
-        # Whatever is no mark starts the next run; a stable sort then orders each run by class.
-        run = tf.cumsum(tf.cast(~is_mark, tf.int64))
-        order = tf.argsort((rows + run) * 256 + rank, stable=True)
-        # As in the source, characters move and their places stay: those that came first from
-        # their character take the places in turn, the others share that of the one before.
-        leads = _differs(rows) | _differs(source)
-        place = tf.cumsum(tf.cast(tf.gather(leads, order), tf.int32)) - 1
-        source = tf.gather(tf.boolean_mask(source, leads), place)
-        return spread(points.with_values(tf.gather(points.values, order)), source, source)
+        return self._decompose(x).characters.placed()
+
+
+class Composition(Rare, Step):
+    """Normalization form C: decomposes, sorts, and composes again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        compose = normalizers.NFC().normalize_str
+        decomposed = probe_normalizer(normalizers.NFD().normalize_str)
+        self._decompose = Decomposition(decomposed)
+        pairs = {}
+        for character, form in decomposed.items():
+            first = compose(form[:-1])
+            if len(form) > 1 and len(first) == 1 and compose(first + form[-1]) == character:
+                pairs[ord(first) << 21 | ord(form[-1])] = ord(character)
+        self._pairs = np.array(sorted(pairs), np.int64)
+        self._composed = np.array([pairs[pair] for pair in self._pairs], np.int32)
+        seconds = {chr(pair & (1 << 21) - 1) for pair in pairs}
+        changed = {character for character in decomposed if compose(character) != character}
+        self.characters = seconds | changed | combining_classes().keys()
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        return self._compose(x).text()
+
+    def align(self, x: tf.Tensor) -> Aligned:
+        return self._compose(x).placed()
+
+    def _compose(self, x: tf.Tensor) -> Characters:
+        (points, changes, sources), ranks = self._decompose(x)
+        flat = points.values, points.value_rowids(), ranks, changes
+        vector = tf.TensorShape([None])
+        # A round joins each starter with the first that it takes; no character has many to take.
+        state = tf.while_loop(
+            lambda going, *_: going,
+            lambda _, *flat: self._round(*flat),
+            (tf.constant(True), *flat),
+            (tf.TensorShape([]), *[vector] * 4),
+        )
+        _, points, rows, _, changes = state
+        count = tf.size(x, tf.int64)
+        points = tf.RaggedTensor.from_value_rowids(points, rows, count)
+        return Characters(points, changes, sources)
+
+    def _round(
+        self, points: tf.Tensor, rows: tf.Tensor, ranks: tf.Tensor, changes: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        places = tf.range(tf.size(points))
+        is_starter = tf.equal(ranks, 0)
+        first_of_row = _differs(rows)
+        head = is_starter | first_of_row  # of a run: a starter and its marks
+        run = tf.cumsum(tf.cast(head, tf.int32)) - 1
+        heads = tf.boolean_mask(places, head)
+        before = tf.where(first_of_row, places, places - 1)
+        # A mark goes to the starter of its run, a starter to the one right before it.
+        starter = tf.where(is_starter, before, tf.gather(heads, run))
+        blocked = tf.where(
+            tf.equal(before, starter), False, tf.gather(ranks, before) >= ranks
+        )
+        free = ~first_of_row & ~blocked & tf.gather(is_starter, starter)
+        composed = self._lookup(tf.gather(points, starter), points)
+        taken = free & (composed > 0)
+        # Left to right: what is taken itself takes nothing, and one at a time is taken.
+        taken &= ~tf.gather(taken & is_starter, starter)
+        nowhere = tf.size(points)
+        first = tf.math.unsorted_segment_min(
+            tf.where(taken, places, nowhere), starter, nowhere
+        )
+        taken &= tf.equal(tf.gather(first, starter), places)
+        at = tf.boolean_mask(starter, taken)[:, tf.newaxis]
+        points = tf.tensor_scatter_nd_update(points, at, tf.boolean_mask(composed, taken))
+        changes = tf.tensor_scatter_nd_add(changes, at, tf.boolean_mask(changes - 1, taken))
+        left = (tf.boolean_mask(each, ~taken) for each in (points, rows, ranks, changes))
+        return (tf.reduce_any(taken), *left)
+
+    def _lookup(self, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+        """The composition of each pair, int32 [m]; 0 where there is none."""
+        pair = tf.bitwise.left_shift(tf.cast(first, tf.int64), tf.constant(21, tf.int64))
+        pair += tf.cast(second, tf.int64)
+        at = tf.minimum(tf.searchsorted(self._pairs, pair), len(self._pairs) - 1)
+        found = tf.equal(tf.gather(self._pairs, at), pair)
+        return tf.where(found, tf.gather(self._composed, at), 0)
 
 
 def _differs(x: tf.Tensor) -> tf.Tensor:
-    """Whether each element of int64 [n] differs from the one before it; the first does."""
+    """Whether each element of int64 [m] differs from the one before it; the first does."""
     return tf.concat([tf.ones_like(x[:1], tf.bool), x[1:] != x[:-1]], axis=0)
 
 
+@functools.cache
 def combining_classes() -> dict[str, int]:
     """Mark -> the rank of its combining class (1 is the lowest), by the `tokenizers` library."""
     decompose = normalizers.NFD().normalize_str

@@ -1,7 +1,7 @@
 """Text on its way to the vocabulary: a chain of steps that can say what came from where."""
 
 import abc
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -14,26 +14,90 @@ class Aligned(NamedTuple):
     """A changed text, and where it came from.
 
     Attributes:
-        text: string [B].
-        first: int64 [B, (bytes)], for each byte of `text` the first byte of its source.
-        last: int64 [B, (bytes)], the last byte of its source.
+        text: string [n].
+        first: int64 [n, (bytes)], for each byte of `text` the first byte of its source.
+        last: int64 [n, (bytes)], the last byte of its source.
     """
 
     text: tf.Tensor
     first: tf.RaggedTensor
     last: tf.RaggedTensor
 
+    def then(self, change: "Aligned") -> "Aligned":
+        """The alignment of a change of `text`, led back to where this one came from."""
+        rows = change.first.value_rowids()
+        return Aligned(
+            change.text,
+            change.first.with_values(lookup(self.first, rows, change.first.values)),
+            change.last.with_values(lookup(self.last, rows, change.last.values)),
+        )
 
-class Step(tf.Module, metaclass=abc.ABCMeta):
-    """One change of a text, string [B] -> string [B]."""
+    def slices(self, rows: tf.Tensor, begins: tf.Tensor, texts: tf.Tensor) -> "Aligned":
+        """The alignment of parts of the rows.
+
+        Args:
+            rows: int64 [m], the row that each part is of.
+            begins: int64 [m], its first byte there.
+            texts: string [m], the part itself.
+        """
+        places = tf.ragged.range(begins, begins + _lengths(texts))
+        rows = tf.gather(rows, places.value_rowids())
+        return Aligned(
+            texts,
+            places.with_values(lookup(self.first, rows, places.values)),
+            places.with_values(lookup(self.last, rows, places.values)),
+        )
+
+    def extents(
+        self, rows: tf.Tensor, begins: tf.Tensor, ends: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Where parts of at least a byte came from: the first byte, and the one behind the last.
+
+        Args:
+            rows: int64 [m], the row that each part is of.
+            begins: int64 [m], its first byte there.
+            ends: int64 [m], the byte behind its last.
+        """
+        return lookup(self.first, rows, begins), lookup(self.last, rows, ends - 1) + 1
+
+
+class Change(tf.Module, metaclass=abc.ABCMeta):
+    """One change of texts, at speed."""
 
     @abc.abstractmethod
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        """Makes the change, at speed."""
+        """string [n] -> string [n]."""
+
+
+class Rare(Change):
+    """A change that leaves every text alone that has none of its characters.
+
+    Attributes:
+        characters: of which a text needs one to be changed.
+    """
+
+    characters: Collection[str]
+
+
+class Step(Change):
+    """A change that can keep track."""
 
     @abc.abstractmethod
     def align(self, x: tf.Tensor) -> Aligned:
-        """Makes the change and keeps track."""
+        """The same change of string [n], and where each byte came from."""
+
+
+class Changes(Change):
+    """Several changes in a row."""
+
+    def __init__(self, changes: Sequence[Change]) -> None:
+        super().__init__()
+        self._changes = changes
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        for change in self._changes:
+            x = change(x)
+        return x
 
 
 class Steps(Step):
@@ -49,31 +113,22 @@ class Steps(Step):
         return x
 
     def align(self, x: tf.Tensor) -> Aligned:
-        whole = self._steps[0].align(x)
-        for step in self._steps[1:]:
-            text, first, last = step.align(whole.text)
-            rows = first.value_rowids()
-            whole = Aligned(
-                text,
-                first.with_values(lookup(whole.first, rows, first.values)),
-                last.with_values(lookup(whole.last, rows, last.values)),
-            )
+        whole = unmoved(x)
+        for step in self._steps:
+            whole = whole.then(step.align(whole.text))
         return whole
 
 
-class RareSteps(Steps):
-    """Steps that leave a row as it is unless one of their characters, or invalid UTF-8, is in it.
+class Where(Change):
+    """A rare change that looks for its characters first."""
 
-    One look at each row, in linear time, passes most of them by.
-    """
-
-    def __init__(self, steps: Sequence[Step], characters: Iterable[str]) -> None:
-        """Takes the steps, and every character that may make one of them act."""
-        super().__init__(steps)
-        self._plain = f"{character_class(set(characters), negated=True)}*"
+    def __init__(self, change: Rare) -> None:
+        super().__init__()
+        self._change = change
+        self._plain = without(change.characters)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        return on_rows(~tf.strings.regex_full_match(x, self._plain), super().__call__, x)
+        return on_rows(~tf.strings.regex_full_match(x, self._plain), self._change, x)
 
 
 class ValidUtf8(Step):
@@ -88,13 +143,18 @@ class ValidUtf8(Step):
         return spread(points, starts.values, bounds[:, 1:].values - 1)
 
 
+def without(characters: Collection[str]) -> str:
+    """RE2 pattern of the valid texts that have none of these characters."""
+    return f"{character_class(characters, negated=True)}*"
+
+
 def spread(points: tf.RaggedTensor, first: tf.Tensor, last: tf.Tensor) -> Aligned:
     """Encodes codepoints, and gives each byte the source of its codepoint.
 
     Args:
-        points: int32 [B, (codepoints)].
-        first: int64 [n], the first byte of the source of each of the n codepoints.
-        last: int64 [n], its last byte.
+        points: int32 [n, (codepoints)].
+        first: int64 [m], the first byte of the source of each of the m codepoints.
+        last: int64 [m], its last byte.
     """
     text = tf.strings.unicode_encode(points, "UTF-8")
     widths = 1 + sum(tf.cast(points.values > most, tf.int64) for most in (0x7F, 0x7FF, 0xFFFF))

@@ -1,15 +1,17 @@
 """Post-processors: the special tokens and type ids around one, two or more segments."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from tokenizers import Tokenizer as Source
 
-from preprocess.core.components import Component, require
+from preprocess.core.components import Component, flatten, require
 from preprocess.core.errors import UnsupportedTokenizerError, VocabularyError
 
 _KNOWN: Mapping[str, tuple[str, ...]] = {
     "BertProcessing": ("sep", "cls"),
+    "ByteLevel": ("add_prefix_space", "trim_offsets", "use_regex"),
+    "RobertaProcessing": ("sep", "cls", "trim_offsets", "add_prefix_space"),
     "TemplateProcessing": ("single", "pair", "special_tokens"),
 }
 
@@ -69,14 +71,16 @@ def read(source: Source, tokenizer: Component) -> Template:
         UnsupportedTokenizerError: it is of a kind, or a form, that is not supported.
         VocabularyError: a special token is missing, or has another id in the vocabulary.
     """
-    component = require("post-processor", tokenizer["post_processor"], _KNOWN)
-    if component["type"] == "BertProcessing":
-        specials = [component["cls"], component["sep"]]
-        template = _bert(*(id for _, id in specials))
-    else:
-        entries = component["special_tokens"].values()
-        specials = [each for e in entries for each in zip(e["tokens"], e["ids"], strict=True)]
-        template = Template(*(tuple(_pieces(component, each)) for each in ("single", "pair")))
+    parts = [
+        require("post-processor", part, _KNOWN)
+        for part in flatten(tokenizer["post_processor"], "processors")
+    ]
+    # ByteLevel has to do with offsets only.
+    framing = [part for part in parts if part["type"] != "ByteLevel"]
+    if len(framing) > 1:
+        names = ", ".join(part["type"] for part in framing)
+        raise UnsupportedTokenizerError(f"post-processors {names} are not supported together")
+    template, specials = _READERS[framing[0]["type"]](framing[0]) if framing else (_PLAIN, [])
     for token, id in specials:
         if source.token_to_id(token) != id:
             raise VocabularyError(
@@ -88,9 +92,25 @@ def read(source: Source, tokenizer: Component) -> Template:
     return template
 
 
-def _bert(cls: int, sep: int) -> Template:
-    single = (Piece(cls, 0), Piece(None, 0), Piece(sep, 0))
-    return Template(single, (*single, Piece(None, 1), Piece(sep, 1)))
+Special = tuple[str, int]
+
+
+def _bert(component: Component) -> tuple[Template, list[Special]]:
+    cls, sep = component["cls"], component["sep"]
+    single = (Piece(cls[1], 0), _SEGMENT, Piece(sep[1], 0))
+    return Template(single, (*single, Piece(None, 1), Piece(sep[1], 1))), [cls, sep]
+
+
+def _roberta(component: Component) -> tuple[Template, list[Special]]:
+    cls, sep = component["cls"], component["sep"]
+    single = (Piece(cls[1], 0), _SEGMENT, Piece(sep[1], 0))
+    return Template(single, (*single, Piece(sep[1], 0), _SEGMENT, Piece(sep[1], 0))), [cls, sep]
+
+
+def _template(component: Component) -> tuple[Template, list[Special]]:
+    entries = component["special_tokens"].values()
+    specials = [each for e in entries for each in zip(e["tokens"], e["ids"], strict=True)]
+    return Template(*(tuple(_pieces(component, x)) for x in ("single", "pair"))), specials
 
 
 def _pieces(component: Component, which: str) -> Iterator[Piece]:
@@ -106,3 +126,12 @@ def _pieces(component: Component, which: str) -> Iterator[Piece]:
             special = entry["SpecialToken"]
             for id in component["special_tokens"][special["id"]]["ids"]:
                 yield Piece(id, special["type_id"])
+
+
+_SEGMENT = Piece(None, 0)
+_PLAIN = Template((_SEGMENT,), (_SEGMENT, Piece(None, 1)))
+_READERS: Mapping[str, Callable[[Component], tuple[Template, list[Special]]]] = {
+    "BertProcessing": _bert,
+    "RobertaProcessing": _roberta,
+    "TemplateProcessing": _template,
+}

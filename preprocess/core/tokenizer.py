@@ -1,4 +1,4 @@
-"""What every tokenizer kind offers, and how it declares itself."""
+"""A tokenizer in the graph, and how a kind of tokenizers declares itself."""
 
 import abc
 import dataclasses
@@ -7,26 +7,24 @@ from collections.abc import Callable
 import tensorflow as tf
 from tokenizers import Tokenizer as Source
 
+from preprocess.core import decoders, offsets
+from preprocess.core.components import Component, serialised
+from preprocess.core.packing import flat_segment
+from preprocess.core.text import Text, Words
+
 Offsets = tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]
 
 
-class Tokenizer(tf.Module, metaclass=abc.ABCMeta):
-    """An in-graph tokenizer, equal to its source on every input.
-
-    Invalid UTF-8 is read as Python's `bytes.decode(errors="replace")` reads it.
-    """
+class Model(tf.Module, metaclass=abc.ABCMeta):
+    """What makes pieces of words: the `model` of a source tokenizer."""
 
     @abc.abstractmethod
-    def tokenize(self, sentences: tf.Tensor) -> tf.RaggedTensor:
-        """string [B] -> int32 [B, (pieces)], or [B, (words), (pieces)] where there are words."""
+    def tokenize(self, words: tf.Tensor) -> tf.RaggedTensor:
+        """string [n] -> int32 [n, (pieces)]."""
 
     @abc.abstractmethod
-    def tokenize_with_offsets(self, sentences: tf.Tensor) -> Offsets:
-        """string [B] -> ids, and int64 starts and limits: bytes of the original string."""
-
-    @abc.abstractmethod
-    def detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
-        """int32 [B, (pieces)] -> string [B], special tokens left out."""
+    def tokenize_with_offsets(self, words: tf.Tensor) -> Offsets:
+        """string [n] -> ids, and int64 starts and limits: bytes of the word."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +33,113 @@ class Kind:
 
     Attributes:
         model: the `model.type` of the serialised tokenizers that it compiles.
-        build: compiles one; raises PreprocessError where it has an unsupported component.
+        compile: makes the model from a serialised tokenizer; raises PreprocessError where it has
+            an option that is not supported.
+        keeps_words: whether ids are [B, (words), (pieces)] rather than [B, (pieces)].
+        distinct: whether it pays to tokenize each distinct word of a batch once.
     """
 
     model: str
-    build: Callable[[Source], Tokenizer]
+    compile: Callable[[Component], Model]
+    keeps_words: bool = False
+    distinct: bool = True
+
+
+class Tokenizer(tf.Module):
+    """A tokenizer, equal to its source on every input.
+
+    Invalid UTF-8 is read as Python's `bytes.decode(errors="replace")` reads it.
+    """
+
+    def __init__(self, source: Source, kind: Kind) -> None:
+        """Compiles the source.
+
+        Raises:
+            UnsupportedTokenizerError: a component cannot be compiled exactly; it is named.
+            VocabularyError: a token that is needed is not in the vocabulary.
+        """
+        super().__init__()
+        tokenizer = serialised(source)
+        self._kind = kind
+        self._model = kind.compile(tokenizer)
+        self._text = Text(source, tokenizer)
+        self._decoder = decoders.Decoder(source, tokenizer)
+        self._trims = offsets.compile(source, tokenizer)
+
+    def tokenize(self, sentences: tf.Tensor) -> tf.RaggedTensor:
+        """string [B] -> int32 [B, (pieces)], or [B, (words), (pieces)] where words are kept."""
+        words = self._text(sentences)
+        pieces = self._pieces(words.words.values)
+        return tf.cond(
+            tf.reduce_any(words.tokens >= 0),
+            lambda: self._rows(words, pieces, words.tokens),
+            lambda: self._shaped(words.words.row_splits, pieces, words.splits),
+        )
+
+    def tokenize_with_offsets(self, sentences: tf.Tensor) -> Offsets:
+        """string [B] -> ids, and int64 starts and limits: bytes of the original string."""
+        words, sources = self._text.locate(sentences)
+        ids, starts, limits = self._model.tokenize_with_offsets(words.words.values)
+        extents = sources.words.extents(ids.value_rowids(), starts.values, limits.values)
+        pieces = ids.values, *extents
+        tokens = words.tokens, sources.starts, sources.limits
+        ids, starts, limits = (
+            self._rows(words, ids.with_values(piece), token)
+            for piece, token in zip(pieces, tokens, strict=True)
+        )
+        rows = tf.ragged.row_splits_to_segment_ids(flat_segment(ids).row_splits)
+        places = starts.flat_values, limits.flat_values
+        for trim in self._trims:
+            places = trim(sentences, ids.flat_values, rows, *places)
+        return ids, *map(ids.with_flat_values, places)
+
+    def detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
+        """int32 [B, (pieces)] -> string [B], special tokens left out."""
+        return self._decoder(ids)
+
+    def _pieces(self, words: tf.Tensor) -> tf.RaggedTensor:
+        if not self._kind.distinct:
+            return self._model.tokenize(self._text.spelled(words))
+        distinct, index = tf.unique(words)
+        return tf.gather(self._model.tokenize(self._text.spelled(distinct)), index)
+
+    def _rows(
+        self, words: Words, pieces: tf.RaggedTensor, tokens: tf.Tensor
+    ) -> tf.RaggedTensor:
+        """Puts added tokens among the pieces, each as a word of its own.
+
+        Args:
+            words: the words.
+            pieces: [w, (pieces)], something of each piece of each word.
+            tokens: [m], the same of each added token.
+        """
+        is_token = words.tokens >= 0
+        at = tf.boolean_mask(words.words.row_starts(), is_token)
+        values = _inserted(
+            pieces.values, tf.gather(pieces.row_splits, at), tf.boolean_mask(tokens, is_token)
+        )
+        lengths = _inserted(pieces.row_lengths(), at, tf.ones_like(at))
+        pieces = tf.RaggedTensor.from_row_lengths(values, lengths, validate=False)
+        before = tf.cumsum(tf.cast(is_token, tf.int64))
+        splits = words.words.row_splits + tf.concat([[0], before], axis=0)
+        return self._shaped(splits, pieces, words.splits)
+
+    def _shaped(
+        self, words: tf.Tensor, pieces: tf.RaggedTensor, rows: tf.Tensor
+    ) -> tf.RaggedTensor:
+        """Groups pieces by rows; `words` and `rows` are where sections and rows begin."""
+        words = tf.gather(words, rows)
+        if self._kind.keeps_words:
+            return tf.RaggedTensor.from_row_splits(pieces, words, validate=False)
+        splits = tf.gather(pieces.row_splits, words)
+        return tf.RaggedTensor.from_row_splits(pieces.values, splits, validate=False)
+
+
+def _inserted(x: tf.Tensor, at: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
+    """Puts new elements in, each before element `at` of `x` (int64, ascending)."""
+    places = tf.range(tf.size(x, tf.int64))
+    moved = places + tf.searchsorted(at, places, side="right", out_type=tf.int64)
+    taken = at + tf.range(tf.size(at, tf.int64))
+    return tf.dynamic_stitch(
+        [tf.cast(moved, tf.int32), tf.cast(taken, tf.int32)], [x, tf.cast(new, x.dtype)]
+    )

@@ -42,7 +42,7 @@ def _model(characters: CodepointMap) -> bytes:
     pool, offsets = bytearray(), {b"": 0}
     values = {}
     for character, form in characters.items():
-        text = form.encode()
+        text = form.encode("utf-8", "surrogateescape")
         if len(text) > _LONGEST:
             raise UnsupportedTokenizerError(f"normalizer: {character!r} becomes {len(text)} bytes")
         if text not in offsets:

@@ -1,0 +1,93 @@
+"""Post-processing of offsets: byte-level tokenizers leave spaces out of them."""
+
+from typing import TypeAlias
+
+import numpy as np
+import tensorflow as tf
+from tokenizers import Tokenizer as Source
+
+from preprocess.core.codepoints import whitespace
+from preprocess.core.components import Component, flatten
+from preprocess.core.steps import lookup
+
+_SPACE = "\u0120"
+"""How a byte-level vocabulary spells a space."""
+
+Ragged: TypeAlias = tf.RaggedTensor
+
+
+class Trim(tf.Module):
+    """Takes the spaces that pieces begin and end with out of their offsets.
+
+    As in the source, as many *characters* of the original text go as the piece has spaces; where a
+    space is put before the text, pieces at its start keep one.
+
+    Attributes:
+        acts: whether there are such pieces.
+    """
+
+    def __init__(self, source: Source, keeps_first: bool) -> None:
+        super().__init__()
+        spaces = "".join({_SPACE, *whitespace()})
+        vocabulary = source.get_vocab()
+        size = max(vocabulary.values()) + 1
+        self._leading, self._trailing = np.zeros(size, np.int64), np.zeros(size, np.int64)
+        for piece, id in vocabulary.items():
+            self._leading[id] = len(piece) - len(piece.lstrip(spaces))
+            self._trailing[id] = len(piece) - len(piece.rstrip(spaces))
+        self._keeps_first = keeps_first
+        self.acts = bool(self._leading.any() or self._trailing.any())
+
+    def __call__(
+        self,
+        sentences: tf.Tensor,
+        ids: tf.Tensor,
+        rows: tf.Tensor,
+        start: tf.Tensor,
+        limit: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Trims.
+
+        Args:
+            sentences: string [B].
+            ids: int32 [n], the pieces of all rows.
+            rows: int64 [n], the row of each.
+            start: its first byte, int64 [n].
+            limit: the byte behind it.
+        """
+        places = _Places(sentences)
+        start, limit = (places.characters(rows, each) for each in (start, limit))
+        leading, trailing = tf.gather(self._leading, ids), tf.gather(self._trailing, ids)
+        if self._keeps_first:
+            first = tf.concat([tf.ones_like(rows[:1], tf.bool), rows[1:] != rows[:-1]], axis=0)
+            keeps = (first | tf.equal(start, 0)) & (leading > 0)
+            leading -= tf.cast(keeps, tf.int64)
+        start = tf.minimum(start + leading, limit)
+        limit = tf.where(limit >= trailing, tf.maximum(limit - trailing, start), limit)
+        return places.bytes(rows, start), places.bytes(rows, limit)
+
+
+class _Places:
+    """Places in texts, counted in characters and in bytes."""
+
+    def __init__(self, texts: tf.Tensor) -> None:
+        _, starts = tf.strings.unicode_decode_with_offsets(texts, "UTF-8")
+        lengths = tf.cast(tf.strings.length(texts), tf.int64)
+        self._bounds = tf.concat([starts, lengths[:, tf.newaxis]], axis=1)
+        # A byte of distance between rows makes one ascending list of all.
+        self._base = tf.cumsum(lengths + 1, exclusive=True)
+        self._all = self._bounds.values + tf.gather(self._base, self._bounds.value_rowids())
+
+    def characters(self, rows: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+        at = tf.searchsorted(self._all, tf.gather(self._base, rows) + places, out_type=tf.int64)
+        return at - tf.gather(self._bounds.row_starts(), rows)
+
+    def bytes(self, rows: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+        return lookup(self._bounds, rows, places)
+
+
+def compile(source: Source, tokenizer: Component) -> list[Trim]:
+    """What the post-processor does to offsets, in order; the template checks its kinds."""
+    parts = flatten(tokenizer["post_processor"], "processors")
+    trims = [Trim(source, part["add_prefix_space"]) for part in parts if part.get("trim_offsets")]
+    return [trim for trim in trims if trim.acts]
