@@ -67,6 +67,12 @@ flags.DEFINE_bool(
     False,
     "Accept a word embedding with more rows than the vocabulary has entries.",
 )
+flags.DEFINE_bool(
+    "special_tokens_in_text",
+    True,
+    "Read a special token in a text, such as [SEP], as one, as the source does. With "
+    "--nospecial_tokens_in_text it is text like any other: no text can then forge a special token.",
+)
 flags.DEFINE_bool("quiet", False, "Show nothing but errors.")
 
 
@@ -105,6 +111,7 @@ def _run() -> None:
         overwrite=FLAGS.overwrite,
         ignored_options=FLAGS.ignored_options,
         padded_embedding=FLAGS.padded_embedding,
+        special_tokens_in_text=FLAGS.special_tokens_in_text,
         quiet=FLAGS.quiet,
     )
     if not FLAGS.quiet:

@@ -1,30 +1,21 @@
 """Reading checkpoints in Hugging Face layout, from a folder or from the hub."""
 
 import functools
-import hashlib
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import huggingface_hub
 import numpy as np
 from huggingface_hub import errors as hub_errors
-from tokenizers import Tokenizer
 
-from hub_export import reference
+from hub_export import reference, tokenizer_files
 from hub_export.checkpoint import Checkpoint
 from hub_export.errors import SourceError
+from hub_export.files import is_name, read_json, sums
 from hub_export.tensors import SafetensorsFiles
 
-CONFIG, TOKENIZER, VOCABULARY = "config.json", "tokenizer.json", "vocab.txt"
-_NORMALIZER_OPTIONS = {
-    "do_lower_case": "lowercase",
-    "strip_accents": "strip_accents",
-    "tokenize_chinese_chars": "handle_chinese_chars",
-}
-TOKENIZER_CONFIGS = ("special_tokens_map.json", "tokenizer_config.json")
+CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 WEIGHTS_BIN = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
@@ -55,7 +46,7 @@ def read(model: str) -> Checkpoint:
 
 
 def _download(name: str, revision: str | None) -> Path:
-    texts = [CONFIG, TOKENIZER, VOCABULARY, *TOKENIZER_CONFIGS]
+    texts = [CONFIG, *tokenizer_files.ALL]
     try:
         get = functools.partial(huggingface_hub.snapshot_download, name, revision=revision)
         folder = Path(get(allow_patterns=[*texts, "model*.safetensors", WEIGHTS[1]]))
@@ -79,34 +70,22 @@ def _read(folder: Path, name: str, revision: str) -> Checkpoint:
     )
     if weights is None:
         weights = folder / WEIGHTS[0]
-    tokenizer = folder / TOKENIZER if (folder / TOKENIZER).exists() else folder / VOCABULARY
+    tokenizer = tokenizer_files.find(folder)
     read = [config_file, *_files(weights), tokenizer]
-    read += [folder / file for file in TOKENIZER_CONFIGS]
+    read += [folder / file for file in (*tokenizer_files.CONFIGS, *tokenizer_files.COMPANIONS)]
     return Checkpoint(
         name=name,
         revision=revision,
         folder=folder,
-        config=_json(config_file),
+        config=read_json(config_file),
         config_file=config_file,
         weights_file=weights,
         tokenizer_file=tokenizer,
         tensors=functools.partial(_tensors, weights),
-        tokenizer=functools.partial(_tokenizer, tokenizer),
-        special_tokens=_special_tokens(folder),
-        files={path.name: _sha256(path) for path in read if path.is_file()},
+        tokenizer=functools.partial(tokenizer_files.read, tokenizer),
+        special_tokens=tokenizer_files.special_tokens(folder),
+        files=sums(read),
     )
-
-
-def _json(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SourceError(f"{path}: no such file; a checkpoint needs one") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise SourceError(f"{path}: cannot be read as JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise SourceError(f"{path}: expected a JSON object, found {type(content).__name__}")
-    return content
 
 
 def _files(weights: Path) -> list[Path]:
@@ -117,17 +96,13 @@ def _files(weights: Path) -> list[Path]:
 
 
 def _shards(index: Path) -> dict[str, Path]:
-    content = _json(index).get("weight_map")
-    if not isinstance(content, dict) or not all(map(_is_file_name, content.values())):
+    content = read_json(index).get("weight_map")
+    if not isinstance(content, dict) or not all(map(is_name, content.values())):
         raise SourceError(f"{index}: expected a weight_map, tensor name -> file")
     shards = {name: index.parent / Path(file).name for name, file in content.items()}
     if missing := [shard for shard in sorted(set(shards.values())) if not shard.exists()]:
         raise SourceError(f"{missing[0]}: no such file, but {index.name} lists it; download it")
     return shards
-
-
-def _is_file_name(entry: object) -> bool:
-    return isinstance(entry, str) and Path(entry).name == entry != ""
 
 
 def _tensors(weights: Path) -> Mapping[str, np.ndarray]:
@@ -139,68 +114,3 @@ def _tensors(weights: Path) -> Mapping[str, np.ndarray]:
         shards = [reference.load_bin(path) for path in _files(weights)]
         return {name: tensor for shard in shards for name, tensor in shard.items()}
     return SafetensorsFiles(_shards(weights) if weights.suffix == ".json" else {"": weights})
-
-
-def _tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer of `tokenizer.json`, or what `transformers` builds from a vocabulary."""
-    if not path.exists():
-        raise SourceError(f"{path.parent}: no tokenizer; expected {TOKENIZER} or {VOCABULARY}")
-    try:
-        if path.name == TOKENIZER:
-            tokenizer = Tokenizer.from_file(str(path))
-        else:
-            import transformers  # noqa: PLC0415 (slow, and rarely needed)
-
-            automatic = transformers.AutoTokenizer.from_pretrained(
-                path.parent, local_files_only=True
-            )
-            tokenizer = automatic.backend_tokenizer
-    except Exception as error:  # the tokenizers library raises plain Exception
-        raise SourceError(f"{path}: cannot be read as a tokenizer ({error})") from error
-    if not tokenizer.get_vocab():
-        raise SourceError(f"{path}: the vocabulary is empty")
-    _check_sides(path, tokenizer)
-    _check_options(path.with_name(TOKENIZER_CONFIGS[1]), tokenizer)
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
-
-
-def _check_sides(path: Path, tokenizer: Tokenizer) -> None:
-    for name, options in (("padding", tokenizer.padding), ("truncation", tokenizer.truncation)):
-        if options and options["direction"].lower() == "left":
-            raise SourceError(f"{path}: {name} on the left is not supported; only right is")
-
-
-def _check_options(path: Path, tokenizer: Tokenizer) -> None:
-    """`transformers` follows the configuration where it contradicts `tokenizer.json`."""
-    options, normalizer = _json(path) if path.exists() else {}, tokenizer.normalizer
-    for key, attribute in _NORMALIZER_OPTIONS.items():
-        found = getattr(normalizer, attribute, None)
-        if found is None and attribute == "strip_accents":
-            found = getattr(normalizer, "lowercase", None)
-        if None not in (options.get(key), found) and options[key] != found:
-            raise SourceError(
-                f"{path}: {key} is {options[key]}, but the tokenizer's normalizer has {attribute} "
-                f"{found}; make the two agree"
-            )
-
-
-def _special_tokens(folder: Path) -> Mapping[str, str]:
-    found: dict[str, str] = {}
-    for path in (folder / file for file in TOKENIZER_CONFIGS):
-        for role, token in (_json(path) if path.exists() else {}).items():
-            if role.endswith("_side") and token == "left":
-                raise SourceError(f"{path}: {role} left is not supported; only right is")
-            content = token.get("content") if isinstance(token, dict) else token
-            if role.endswith("_token") and isinstance(content, str):
-                found[role] = content
-    return found
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

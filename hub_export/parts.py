@@ -32,6 +32,7 @@ class Settings:
     tolerance: float
     ignored_options: tuple[str, ...]
     padded_embedding: bool
+    special_tokens_in_text: bool
 
 
 class Part(abc.ABC):
@@ -103,6 +104,7 @@ class PreprocessorPart(Part):
         """
         super().__init__(checkpoint, settings)
         self._tokenizer = checkpoint.tokenizer()
+        self._tokenizer.encode_special_tokens = not settings.special_tokens_in_text
         self._check_vocabulary()
 
     @property

@@ -47,6 +47,7 @@ def export(
     overwrite: bool = False,
     ignored_options: Sequence[str] = (),
     padded_embedding: bool = False,
+    special_tokens_in_text: bool = True,
     quiet: bool = True,
 ) -> Export:
     """Exports a checkpoint as verified SavedModels.
@@ -66,6 +67,8 @@ def export(
         overwrite: whether to replace a version that exists.
         ignored_options: keys of the configuration to pass over, unknown ones for instance.
         padded_embedding: whether the word embedding may have more rows than the vocabulary.
+        special_tokens_in_text: whether a special token in a text, such as `[SEP]`, is one (as in
+            the source by default) rather than text like any other.
         quiet: whether to write nothing to the terminal.
 
     Returns:
@@ -88,6 +91,7 @@ def export(
         tolerance=tolerance,
         ignored_options=tuple(ignored_options),
         padded_embedding=padded_embedding,
+        special_tokens_in_text=special_tokens_in_text,
     )
     plan = {part: PARTS[part](checkpoint, settings) for part in parts}
     with Staging(Path(output_dir), overwrite) as staging:

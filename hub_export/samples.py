@@ -55,17 +55,17 @@ def codepoints() -> Iterator[str]:
         yield " ".join(f"a{character}b {character}" for character in characters)
 
 
-def vocabulary(pieces: Sequence[str], prefix: str = "##") -> Iterator[str]:
-    """Every piece as a word, and as the end of one."""
+def vocabulary(pieces: Sequence[str]) -> Iterator[str]:
+    """Every piece (as text) as a word, and as the end of one."""
     for piece in pieces:
-        bare = piece.removeprefix(prefix)
-        yield f"{bare} a{bare}"
+        yield f"{piece} a{piece}"
 
 
-def fuzz(pieces: Sequence[str], count: int, seed: int = SEED) -> Iterator[str]:
+def fuzz(
+    pieces: Sequence[str], special: Sequence[str], count: int, seed: int = SEED
+) -> Iterator[str]:
     """Texts of random stretches: characters of one script, pieces, special tokens, spaces."""
     draw = random.Random(seed)
-    special = [piece for piece in pieces if piece[:1] in "[<" and piece[-1:] in "]>"]
     pools: list[Sequence[str]] = [
         pieces,
         special or ["[MASK]"],

@@ -1,6 +1,6 @@
 """Comparing an exported preprocessor with the source tokenizer."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,26 +21,32 @@ def verify(model: Any, source: Tokenizer, types: int, progress: Progress) -> lis
 
     Args:
         model: the loaded SavedModel.
-        source: the tokenizer, without truncation and padding.
+        source: the tokenizer; its truncation and padding are how the preprocessor packs.
         types: number of type ids that the encoder knows; the source's are cut to it.
         progress: told of every text.
     """
-    pieces = sorted(source.get_vocab())
+    plain = _copy(source)
+    plain.no_truncation()
+    plain.no_padding()
+    pieces = [
+        plain.decode([id], skip_special_tokens=False) for id in sorted(plain.get_vocab().values())
+    ]
+    special = [token.content for token in plain.get_added_tokens_decoder().values()]
     texts = {
         "tokens, every codepoint": list(samples.codepoints()),
         "tokens, every vocabulary entry": list(samples.vocabulary(pieces)),
         "tokens, awkward strings": samples.AWKWARD,
-        "tokens, fuzz strings": list(samples.fuzz(pieces, _FUZZ)),
+        "tokens, fuzz strings": list(samples.fuzz(pieces, special, _FUZZ)),
     }
     total = sum(map(len, texts.values())) + 2 * _PAIRS * len(_lengths(source))
     with progress.bar("verifying tokens", total) as advance:
         checks = [
-            _check(subject, each, _token_differences(model, source, each, advance))
+            _check(subject, each, _token_differences(model, plain, each, advance))
             for subject, each in texts.items()
         ]
         drawn = texts["tokens, fuzz strings"][: 2 * _PAIRS]
         sample = [*samples.AWKWARD, *drawn]
-        checks.append(_check("offsets", sample, _offset_differences(model, source, sample)))
+        checks.append(_check("offsets", sample, _offset_differences(model, plain, sample)))
         pairs = list(zip(drawn[::2], drawn[1::2], strict=True))
         found = [
             f"seq_length {length}: {each}"
@@ -87,6 +93,28 @@ def _offset_differences(model: Any, source: Tokenizer, texts: Sequence[str]) -> 
             yield f"{text[:60]!a}"
 
 
+def _copy(source: Tokenizer) -> Tokenizer:
+    copied = Tokenizer.from_str(source.to_str())
+    copied.encode_special_tokens = source.encode_special_tokens
+    return copied
+
+
+def _chosen(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: options[name] for name in names if name in options}
+
+
+def _packs(source: Tokenizer, pair: tuple[str, str]) -> bool:
+    """Whether the source packs a pair: if it shortens one text only, that may not be enough."""
+    if (source.truncation or {}).get("strategy") == "longest_first":
+        return True
+    try:
+        source.encode(pair[0])
+        source.encode(*pair)
+    except Exception:  # of no other type
+        return False
+    return True
+
+
 def _bytes(text: str, encoding: Encoding) -> list[tuple[int, int]]:
     """The offsets of an encoding, which count characters, in bytes."""
     place = np.cumsum([0, *(len(character.encode()) for character in text)])
@@ -107,10 +135,13 @@ def _packing_differences(
     types: int,
     advance: Any,
 ) -> Iterator[str]:
-    reference = Tokenizer.from_str(source.to_str())
-    reference.enable_truncation(length)
-    padding = int(model.tokenize.get_special_tokens_dict()["padding_id"])
-    reference.enable_padding(length=length, pad_id=padding)
+    reference = _copy(source)
+    truncation, padding = reference.truncation or {}, reference.padding or {}
+    reference.enable_truncation(length, **_chosen(truncation, "strategy", "direction"))
+    padding_id = int(model.tokenize.get_special_tokens_dict()["padding_id"])
+    sides = _chosen(padding, "pad_type_id", "direction")
+    reference.enable_padding(length=length, pad_id=padding_id, **sides)
+    pairs = [pair for pair in pairs if _packs(reference, pair)]
     columns = [model.tokenize(tf.constant(column)) for column in zip(*pairs, strict=True)]
     for segments, texts in ((columns[:1], [first for first, _ in pairs]), (columns, pairs)):
         packed = model.bert_pack_inputs(segments, seq_length=tf.constant(length))

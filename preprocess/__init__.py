@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from tokenizers import Tokenizer as Source
 
 from preprocess.core import template
-from preprocess.core.components import serialised
+from preprocess.core.components import Component, serialised
 from preprocess.core.errors import PreprocessError, UnsupportedTokenizerError, VocabularyError
-from preprocess.core.packing import Packed, Packer, Segment, flat_segment
+from preprocess.core.packing import Packed, Packer, Padding, Segment, Truncation, flat_segment
 from preprocess.core.preprocessor import Preprocessor, SpecialIds
 from preprocess.core.tokenizer import Kind, Tokenizer
 
@@ -46,12 +46,18 @@ def kinds() -> Mapping[str, Kind]:
 
 
 def build(
-    source: Source, padding: str, mask: str | None, seq_length: int, type_vocabulary: int
+    source: Source,
+    padding: str,
+    mask: str | None,
+    seq_length: int,
+    type_vocabulary: int,
 ) -> Preprocessor:
     """Compiles a tokenizer and its post-processor.
 
     Args:
-        source: the tokenizer.
+        source: the tokenizer. Its truncation and padding say how rows are shortened and filled up
+            (by default from the longest segments, and behind the text), its
+            `encode_special_tokens` whether special tokens in a text are text.
         padding: the token that fills rows up.
         mask: the mask token, if there is one.
         seq_length: default length S of a packed row.
@@ -76,8 +82,21 @@ def build(
         padding=_id(source, padding),
         mask=None if mask is None else _id(source, mask),
     )
-    packer = Packer(form, special.padding, type_vocabulary)
+    packer = Packer(
+        form, _padding(special.padding, tokenizer), _truncation(tokenizer), type_vocabulary
+    )
     return Preprocessor(Tokenizer(source, kinds()[model]), packer, special, seq_length)
+
+
+def _padding(id: int, tokenizer: Component) -> Padding:
+    options = tokenizer["padding"] or {"direction": "Right", "pad_type_id": 0}
+    return Padding(id, options["pad_type_id"], options["direction"] == "Left")
+
+
+def _truncation(tokenizer: Component) -> Truncation:
+    options = tokenizer["truncation"] or {"direction": "Right", "strategy": "LongestFirst"}
+    only = {"LongestFirst": None, "OnlyFirst": 0, "OnlySecond": 1}[options["strategy"]]
+    return Truncation(only, options["direction"] == "Left")
 
 
 def _id(source: Source, token: str) -> int:

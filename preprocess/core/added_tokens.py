@@ -95,7 +95,9 @@ class Sections(NamedTuple):
     def extents(self, whole: Aligned) -> tuple[tf.Tensor, tf.Tensor]:
         """Where each section came from, int64 [m] twice; 0 for one that is empty."""
         kept = self.ends > self.begins
-        first, behind = whole.extents(*(tf.boolean_mask(x, kept) for x in (self.rows(), self.begins, self.ends)))
+        first, behind = whole.extents(
+            *(tf.boolean_mask(x, kept) for x in (self.rows(), self.begins, self.ends))
+        )
         at = tf.where(kept)
         return tuple(tf.scatter_nd(at, each, tf.shape(kept, tf.int64)) for each in (first, behind))
 

@@ -47,7 +47,7 @@ class Graphemes(Rare):
         short = {
             key: value
             for key, value in keys.items()
-            if 1 < len(key) and len(key.encode()) <= _MOST_BYTES and key[0] not in single
+            if len(key) > 1 and len(key.encode()) <= _MOST_BYTES and key[0] not in single
         }
         pairs = {key: value for key, value in short.items() if len(key) == 2}
         odd = [key for key in short if len(key) > 2 and key[:2] not in pairs]

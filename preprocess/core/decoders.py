@@ -25,7 +25,7 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "WordPiece": ("prefix", "cleanup"),
 }
 _ORDER = re.compile(r"(?P<pieces>[BMRSW]*)(?P<bytes>[LF]?)(?P<whole>(?:U[SR]*)?)")
-"""Decoders of pieces, then bytes, then what acts on the whole text; by the letters of `_LETTERS`."""
+"""Decoders of pieces, then bytes, then what acts on the whole text; letters as in `_LETTERS`."""
 _LETTERS = {
     "BPEDecoder": "B",
     "ByteFallback": "F",

@@ -14,10 +14,10 @@ import numpy as np
 import tensorflow as tf
 from tokenizers import normalizers
 
+from preprocess.core.characters import Characters
 from preprocess.core.codepoint_step import CodepointStep
 from preprocess.core.codepoints import CodepointMap, blocks, character_class, probe_normalizer
 from preprocess.core.rows import contains, on_rows
-from preprocess.core.characters import Characters
 from preprocess.core.steps import Aligned, Rare, Step, lookup
 
 _HIGHEST = "\u0345"
@@ -156,18 +156,14 @@ class Composition(Rare, Step):
         before = tf.where(first_of_row, places, places - 1)
         # A mark goes to the starter of its run, a starter to the one right before it.
         starter = tf.where(is_starter, before, tf.gather(heads, run))
-        blocked = tf.where(
-            tf.equal(before, starter), False, tf.gather(ranks, before) >= ranks
-        )
+        blocked = tf.where(tf.equal(before, starter), False, tf.gather(ranks, before) >= ranks)
         free = ~first_of_row & ~blocked & tf.gather(is_starter, starter)
         composed = self._lookup(tf.gather(points, starter), points)
         taken = free & (composed > 0)
         # Left to right: what is taken itself takes nothing, and one at a time is taken.
         taken &= ~tf.gather(taken & is_starter, starter)
         nowhere = tf.size(points)
-        first = tf.math.unsorted_segment_min(
-            tf.where(taken, places, nowhere), starter, nowhere
-        )
+        first = tf.math.unsorted_segment_min(tf.where(taken, places, nowhere), starter, nowhere)
         taken &= tf.equal(tf.gather(first, starter), places)
         at = tf.boolean_mask(starter, taken)[:, tf.newaxis]
         points = tf.tensor_scatter_nd_update(points, at, tf.boolean_mask(composed, taken))

@@ -5,9 +5,8 @@ that follow each other become one. What depends on neighbours is a step of its o
 """
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
-
-from tokenizers import normalizers
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias, TypeVar
 
 from preprocess.core import regex
 from preprocess.core.charsmap import Charsmap
@@ -24,7 +23,8 @@ from preprocess.core.marks import CanonicalOrder, Composition
 from preprocess.core.replacing import Prefix, Replace, ReplaceLiteral
 from preprocess.core.steps import Change, Step
 
-Items = list[CodepointMap | Step]
+Items: TypeAlias = list[CodepointMap | Step]
+C = TypeVar("C", bound=Change)
 
 _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "BertNormalizer": ("clean_text", "handle_chinese_chars", "strip_accents", "lowercase"),
@@ -56,23 +56,37 @@ def read(component: Component | None) -> Items:
     return items
 
 
-def join(items: Items) -> Items:
+def join(items: Iterable[CodepointMap | C]) -> list[CodepointMap | C]:
     """Makes one map of those that follow each other."""
-    joined: Items = []
+    joined: list[CodepointMap | C] = []
     for item in items:
-        if joined and isinstance(item, Mapping) and isinstance(joined[-1], Mapping):
-            item = compose(joined.pop(), item)
-        joined.append(item)
+        last = joined[-1] if joined else None
+        if isinstance(item, Mapping) and isinstance(last, Mapping):
+            joined[-1] = compose(last, item)
+        else:
+            joined.append(item)
     return joined
 
 
 def compiled(items: Items) -> tuple[list[Change], list[Step]]:
     """The items as changes, as few as will do, and as steps that keep track."""
     exact = join(items)
-    parts = [[x.clusters, x.single] if isinstance(x, Charsmap) else [x] for x in exact]
-    fast = join([part for each in parts for part in each])
-    maps = {id(item): CodepointStep(item) for item in (*exact, *fast) if isinstance(item, Mapping)}
-    return [maps.get(id(x), x) for x in fast], [maps.get(id(x), x) for x in exact]
+    fast = join([part for item in exact for part in _parts(item)])
+    made: dict[int, CodepointStep] = {}
+
+    def step(characters: CodepointMap) -> CodepointStep:
+        if id(characters) not in made:
+            made[id(characters)] = CodepointStep(characters)
+        return made[id(characters)]
+
+    return (
+        [step(item) if isinstance(item, Mapping) else item for item in fast],
+        [step(item) if isinstance(item, Mapping) else item for item in exact],
+    )
+
+
+def _parts(item: CodepointMap | Step) -> list[CodepointMap | Change]:
+    return [item.clusters, item.single] if isinstance(item, Charsmap) else [item]
 
 
 def _map(component: Component) -> CodepointMap:

@@ -1,8 +1,8 @@
-"""Regular expressions of tokenizers (Oniguruma's syntax), written for RE2.
+r"""Regular expressions of tokenizers (Oniguruma's syntax), written for RE2.
 
-What the two read differently is spelled out: `\\s`, `\\w`, `\\p{L}` and `\\p{N}` are the source's own
-Unicode classes, written as ranges (RE2's `\\s` is ASCII, and its Unicode another version). What is
-not known by name is refused.
+What the two read differently is spelled out: `\s`, `\w`, `\p{L}` and `\p{N}` become the ranges of
+the source's own Unicode classes (RE2's `\s` is ASCII, and its Unicode another version). What is not
+known by name is refused.
 """
 
 import functools

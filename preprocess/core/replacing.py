@@ -42,7 +42,9 @@ class Replace(Step):
         source = tf.gather(begins, owner) + places.values
         source = tf.where(tf.gather(is_match, owner), last, source)
         text = self(x)
-        places = tf.RaggedTensor.from_row_lengths(source, tf.cast(tf.strings.length(text), tf.int64))
+        places = tf.RaggedTensor.from_row_lengths(
+            source, tf.cast(tf.strings.length(text), tf.int64)
+        )
         return Aligned(text, places, places)
 
 

@@ -39,9 +39,7 @@ class Splitter(tf.Module):
     def align(self, whole: Aligned, splits: tf.Tensor) -> tuple[tf.RaggedTensor, Aligned]:
         """Does all of it to aligned texts; returns the words of each text, and their alignment."""
         if self._before is not None:
-            whole = whole.then(
-                self._before.align(whole.text, self._chosen(whole.text, splits))
-            )
+            whole = whole.then(self._before.align(whole.text, self._chosen(whole.text, splits)))
         marked = whole.then(self._steps.align(whole.text))
         words = tf.strings.split(marked.text, sep=self._mark)
         lengths = tf.cast(tf.strings.length(words.values), tf.int64)

@@ -103,9 +103,7 @@ class Tokenizer(tf.Module):
         distinct, index = tf.unique(words)
         return tf.gather(self._model.tokenize(self._text.spelled(distinct)), index)
 
-    def _rows(
-        self, words: Words, pieces: tf.RaggedTensor, tokens: tf.Tensor
-    ) -> tf.RaggedTensor:
+    def _rows(self, words: Words, pieces: tf.RaggedTensor, tokens: tf.Tensor) -> tf.RaggedTensor:
         """Puts added tokens among the pieces, each as a word of its own.
 
         Args:

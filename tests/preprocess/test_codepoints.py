@@ -5,7 +5,7 @@ from tokenizers import normalizers, pre_tokenizers
 
 from preprocess.core import codepoints
 from preprocess.core.marks import combining_classes
-from preprocess.core.normalizer import CodepointStep
+from preprocess.core.codepoint_step import CodepointStep
 
 
 def test_blocks_are_all_scalar_values() -> None:
