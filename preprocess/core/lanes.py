@@ -1,4 +1,4 @@
-"""Stretches of a flat text laid side by side, so that a loop takes a step in all of them at once."""
+"""Stretches of a flat text side by side, so that a loop takes a step in all of them at once."""
 
 from typing import NamedTuple
 
@@ -9,10 +9,12 @@ class Lanes(NamedTuple):
     """One lane a unit, the longest first: the units that have a step are always the first ones.
 
     Attributes:
+        firsts: int32 [u], the node from which each unit starts.
         sizes: int32 [steps], how many units have each step.
         nodes: int32 [sum of sizes], the nodes of all units in step 0, in step 1, and so on.
     """
 
+    firsts: tf.Tensor
     sizes: tf.Tensor
     nodes: tf.Tensor
 
@@ -29,7 +31,8 @@ def lay_out(firsts: tf.Tensor, lasts: tf.Tensor) -> Lanes:
     sizes = tf.cumsum(count(lengths, steps + 1), reverse=True)[1:]
     step = repeat_index(sizes)
     lane = tf.range(tf.size(step)) - tf.gather(tf.cumsum(sizes, exclusive=True), step)
-    return Lanes(sizes, tf.gather(tf.gather(firsts, order), lane) + step + 1)
+    firsts = tf.gather(firsts, order)
+    return Lanes(firsts, sizes, tf.gather(firsts, lane) + step + 1)
 
 
 def positions(mask: tf.Tensor) -> tf.Tensor:
@@ -48,7 +51,7 @@ def count(values: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
 
 
 def repeat_index(counts: tf.Tensor) -> tf.Tensor:
-    """Each index as often as its count. (`tf.repeat` needs memory for n times the largest count.)
+    """Each index as often as its count; `tf.repeat` needs memory for n times the largest count.
 
     >>> repeat_index(tf.constant([2, 0, 3])).numpy()
     array([0, 0, 2, 2, 2], dtype=int32)

@@ -39,8 +39,8 @@ class PieceMatcher(tf.Module):
         last = tf.size(self._characters) - 1
         text = tf.cast(tf.gather(self._characters, tf.minimum(points, last)), tf.int64)
         root = tf.zeros_like(text)
-        state = (tf.range(tf.size(points)), root, root + (self._units[0] & trie.BASE))
-        column, *state = self._lengthen(text, tf.constant(0), *state)
+        rows, bases = tf.range(tf.size(points)), root + (self._units[0] & trie.BASE)
+        column, *state = self._lengthen(text, tf.constant(0), rows, root, bases)
         columns = tf.TensorArray(
             tf.int32, 1, dynamic_size=True, infer_shape=False, element_shape=[None]
         )
@@ -49,8 +49,8 @@ class PieceMatcher(tf.Module):
         def lengthen(
             length: tf.Tensor, columns: tf.TensorArray, *state: tf.Tensor
         ) -> tuple[tf.Tensor | tf.TensorArray, ...]:
-            column, *state = self._lengthen(text, length, *state)
-            return length + 1, columns.write(length, column), *state
+            column, *rest = self._lengthen(text, length, *state)
+            return length + 1, columns.write(length, column), *rest
 
         flat = tf.TensorShape([None])
         _, columns, *_ = tf.while_loop(
@@ -62,7 +62,12 @@ class PieceMatcher(tf.Module):
         return tf.reverse(tf.transpose(columns.stack()), [1])
 
     def _lengthen(
-        self, text: tf.Tensor, length: tf.Tensor, rows: tf.Tensor, nodes: tf.Tensor, bases: tf.Tensor
+        self,
+        text: tf.Tensor,
+        length: tf.Tensor,
+        rows: tf.Tensor,
+        nodes: tf.Tensor,
+        bases: tf.Tensor,
     ) -> tuple[tf.Tensor, ...]:
         """Goes one character further back.
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 Table = npt.NDArray[np.int32]
 
 BASE = 0xFFFFFFFF
@@ -110,12 +111,12 @@ def _place(parents: Ints, labels: Ints, size: int) -> tuple[Ints, Ints]:
     return places, bases
 
 
-def _claim(wanted: Ints, free: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _claim(wanted: Ints, free: Mask) -> Mask:
     """Which rows [families, many] get all that they want; it is free no longer."""
     flat = wanted.ravel()
     _, first = np.unique(flat, return_index=True)
     available = np.zeros(len(flat), np.bool_)
     available[first] = free[flat[first]]
-    got: npt.NDArray[np.bool_] = available.reshape(wanted.shape).all(axis=1)
+    got: Mask = np.all(available.reshape(wanted.shape), axis=1)
     free[wanted[got]] = False
     return got
