@@ -1,0 +1,135 @@
+"""The best path through the pieces of each word, with the source's own float64 scores.
+
+The source adds up scores from the start of a word, and so does `lattice.solve`, in the same order,
+with the same roundings. But a loop over all characters of a very long word would take long. So long
+words are cut wherever no piece goes across. Every path passes there, and the next part starts from
+the score of the best path to it. That score is first guessed, then summed up along the path that
+was found, until each part ends with exactly the score that the next one started from.
+
+Then all scores are the source's: the first part starts from 0 as in the source, and a part that
+starts from the source's score repeats the source's additions one by one, chooses as the source
+does, and ends with the source's score. Two rounds are the rule: a guess is off by rounding errors
+only, which matter only where two paths are as good as equal.
+
+Shapes: w words; N nodes, one before each word and one after each character; K characters that no
+piece is longer than; P pieces of all best paths.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from preprocess.core.lanes import count, marks, positions
+from preprocess.core.lattice import Path, solve, taken
+
+_LONG = 64
+_ROUNDS = 10
+_HUGE = 2.0**200
+
+
+class Words(NamedTuple):
+    """Where the words of a flat text are.
+
+    Attributes:
+        firsts: int32 [w], the node before each word.
+        lasts: int32 [w], the last node of each word.
+        owners: int32 [N], the word of each node.
+    """
+
+    firsts: tf.Tensor
+    lasts: tf.Tensor
+    owners: tf.Tensor
+
+
+class BestPath(tf.Module):
+    """Finds the path of the highest score."""
+
+    def __init__(self, scores: Sequence[float]) -> None:
+        """Takes the scores of the pieces with the numbers 1, 2, ..."""
+        super().__init__()
+        self._scores = tf.constant([-math.inf, *scores], tf.float64)
+
+    def __call__(self, pieces: tf.Tensor, words: Words) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Finds the best path of each word.
+
+        Args:
+            pieces: int32 [N, K], all pieces of the text, as for `lattice.solve`.
+            words: where the words are.
+
+        Returns:
+            The ends, lengths and numbers of the pieces of all paths, int32 [P], in the order of the
+            text.
+        """
+        long = words.lasts - words.firsts > _LONG
+        path = self._solve_whole(pieces, words, ~long)
+
+        def with_long() -> tuple[tf.Tensor, tf.Tensor]:
+            other = self._solve_cut(pieces, words, long)
+            return path.ends | other.ends, path.lengths + other.lengths
+
+        ends, lengths = tf.cond(tf.reduce_any(long), with_long, lambda: (path.ends, path.lengths))
+        return taken(pieces, ends, lengths)
+
+    def _solve_whole(self, pieces: tf.Tensor, words: Words, chosen: tf.Tensor) -> Path:
+        """The paths of the chosen words, bool [w]."""
+        firsts = tf.boolean_mask(words.firsts, chosen)
+        lasts = tf.boolean_mask(words.lasts, chosen)
+        zeros = tf.zeros_like(words.owners, tf.float64)
+        return solve(pieces, self._scores, firsts, lasts, zeros)
+
+    def _solve_cut(self, pieces: tf.Tensor, words: Words, chosen: tf.Tensor) -> Path:
+        """The paths of the chosen words, bool [w], solved by parts."""
+        inner = _borders(pieces, words, chosen)
+        firsts = marks(tf.boolean_mask(words.firsts, chosen), tf.size(inner))
+        lasts = marks(tf.boolean_mask(words.lasts, chosen), tf.size(inner))
+        parts = positions(inner | firsts), positions(inner | lasts)
+        zeros = tf.zeros_like(words.owners, tf.float64)
+
+        def attempt(
+            before: tf.Tensor, wrong: tf.Tensor, path: Path
+        ) -> tuple[tf.Tensor, tf.Tensor, Path]:
+            path = solve(pieces, self._scores, *parts, before)
+            wrong = inner & tf.not_equal(path.scores, before)
+            return self._sums(pieces, words, path), wrong, path
+
+        _, wrong, path = tf.while_loop(
+            lambda before, wrong, path: tf.reduce_any(wrong),
+            attempt,
+            (zeros, tf.ones_like(inner), Path(inner, words.owners, zeros)),
+            maximum_iterations=_ROUNDS,
+        )
+        unsettled = tf.gather(words.owners, positions(wrong))
+        unsettled = marks(unsettled, tf.size(words.firsts))
+
+        def uncut() -> Path:
+            whole = self._solve_whole(pieces, words, unsettled)
+            take = tf.gather(unsettled, words.owners)
+            return Path(*(tf.where(take, *each) for each in zip(whole, path, strict=True)))
+
+        return tf.cond(tf.reduce_any(unsettled), uncut, lambda: path)
+
+    def _sums(self, pieces: tf.Tensor, words: Words, path: Path) -> tf.Tensor:
+        """Running sums of the scores along paths, from 0 before each word, float64 [N]."""
+        ends, _, numbers = taken(pieces, path.ends, path.lengths)
+        gains = tf.gather(self._scores, numbers)
+        gains = tf.scatter_nd(ends[:, tf.newaxis], gains, tf.shape(words.owners))
+        # One sum over all words: before each, a huge number swallows all else, and goes again.
+        first = marks(words.firsts, tf.size(words.owners))
+        huge = tf.where(first, tf.constant(_HUGE, tf.float64), 0)
+        sums = tf.cumsum(tf.reshape(tf.stack([huge, gains - huge], 1), [-1]))
+        return tf.reshape(sums, [-1, 2])[:, 1]
+
+
+def _borders(pieces: tf.Tensor, words: Words, chosen: tf.Tensor) -> tf.Tensor:
+    """Whether a node is inside one of the chosen words and no piece goes across it, bool [N]."""
+    size = tf.size(words.owners)
+    chosen = tf.gather(chosen, words.owners)
+    nodes = positions(chosen)
+    lengths = tf.where(tf.gather(pieces, nodes) > 0, tf.range(tf.shape(pieces)[1], 0, -1), 1)
+    # A piece goes across all nodes but the one that it starts from and the one that it ends at.
+    begins = nodes - tf.reduce_max(lengths, axis=1) + 1
+    across = tf.cumsum(count(begins, size) - count(nodes, size))
+    outer = marks(tf.concat([words.firsts, words.lasts], 0), size)
+    return chosen & ~outer & tf.equal(across, 0)
