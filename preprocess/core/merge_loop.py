@@ -20,9 +20,11 @@ A table that is not monotone takes one merge a round and word: the leftmost of t
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
-from preprocess.core.merge_rules import NEVER, PairTable, compile_merges
+from preprocess.core.merge_rules import NEVER, compile_merges
+from preprocess.core.tables import static_table
 
 _WALL, _NO_RULE = 0, 1
 """Rows of the table before those of its pairs: never to be joined, and not to be joined as is."""
@@ -59,10 +61,11 @@ class MergeLoop(tf.Module):
         table = compile_merges(model)
         self._choose = _certain if table.monotone else _leftmost
         self._size = max(model["vocab"].values(), default=0) + 1
-        keys = self._key(table.pairs[:, 0], table.pairs[:, 1])
-        initializer = tf.lookup.KeyValueTensorInitializer(keys, 2 + tf.range(len(table.pairs)))
-        self._pairs = tf.lookup.StaticHashTable(initializer, _WALL if table.monotone else _NO_RULE)
-        self._rows = _rows(table)
+        keys = table.pairs.astype(np.int64) @ [self._size, 1]
+        rows = np.arange(len(keys)) + _NO_RULE + 1
+        default = _WALL if table.monotone else _NO_RULE
+        self._pairs = static_table(keys, rows, tf.int64, default)
+        self._rows = tf.concat([[[NEVER, NEVER, NEVER, 0]] * 2, table.rows], 0)
 
     def __call__(self, symbols: tf.Tensor, words: tf.Tensor) -> tf.Tensor:
         """Merges within words.
@@ -80,12 +83,14 @@ class MergeLoop(tf.Module):
         none = tf.zeros([0], tf.int32)
         state = _State(symbols, tf.range(tf.size(symbols)), pairs, none, none)
         state = tf.while_loop(
-            lambda *state: tf.size(state[0]) > 0,
+            lambda *state: tf.reduce_any(_State(*state).pairs > _NO_RULE),
             lambda *state: self._round(_State(*state)),
             state,
             shape_invariants=_State(*[tf.TensorShape([None])] * 5),
         )
-        return tf.math.unsorted_segment_max(state.settled, state.settled_places, tf.size(symbols))
+        pieces = tf.concat([state.settled, state.symbols], 0)
+        places = tf.concat([state.settled_places, state.places], 0)
+        return tf.math.unsorted_segment_max(pieces, places, tf.size(symbols))
 
     def _round(self, state: _State) -> _State:
         symbols, places, pairs, settled, settled_places = state
@@ -112,16 +117,7 @@ class MergeLoop(tf.Module):
         return tf.dynamic_stitch([tf.range(tf.size(pairs)), places], [pairs, found])
 
     def _lookup(self, left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-        return self._pairs.lookup(self._key(left, right))
-
-    def _key(self, left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-        return tf.cast(left, tf.int64) * self._size + tf.cast(right, tf.int64)
-
-
-def _rows(table: PairTable) -> tf.Tensor:
-    """int32 [2 + m, 4]: rank, left_grown, right_grown and product."""
-    columns = (table.rank, table.left_grown, table.right_grown, table.product)
-    return tf.concat([[[NEVER, NEVER, NEVER, 0]] * 2, tf.stack(columns, 1)], 0)
+        return self._pairs.lookup(tf.cast(left, tf.int64) * self._size + tf.cast(right, tf.int64))
 
 
 def _certain(

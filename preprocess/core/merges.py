@@ -14,6 +14,7 @@ from tokenizers import Tokenizer as Source
 from preprocess.core.errors import UnsupportedTokenizerError
 from preprocess.core.merge_loop import MergeLoop
 from preprocess.core.symbols import SymbolTable, byte_alphabet
+from preprocess.core.tables import static_table
 
 
 class _Pieces(NamedTuple):
@@ -52,9 +53,8 @@ class Merges(tf.Module):
             raise UnsupportedTokenizerError(f"BPE with a dropout of {model['dropout']}")
         self._symbols = SymbolTable(model, byte_level)
         self._merge = MergeLoop(model)
-        whole = dict(_whole_words(model, byte_level)) or {b"": -1}
-        initializer = tf.lookup.KeyValueTensorInitializer([*whole], [*whole.values()])
-        self._whole = tf.lookup.StaticHashTable(initializer, -1)
+        whole = dict(_whole_words(model, byte_level))
+        self._whole = static_table([*whole], [*whole.values()], tf.string, -1)
 
     def tokenize(self, words: tf.Tensor) -> tf.RaggedTensor:
         """string [n], valid UTF-8 -> int32 [n, (pieces)]."""
@@ -116,7 +116,7 @@ def _whole_words(model: Mapping[str, Any], byte_level: bool) -> Iterator[tuple[b
     alphabet = {character: byte for byte, character in enumerate(byte_alphabet())}
     source = Source.from_str(json.dumps({"version": "1.0", "added_tokens": [], "model": model}))
     suffix = model.get("end_of_word_suffix") or ""
-    words = [*{piece.removesuffix(suffix) for piece in model["vocab"]} - {""}]
+    words = [*({*model["vocab"], *(piece.removesuffix(suffix) for piece in model["vocab"])} - {""})]
     if byte_level:
         words = [word for word in words if alphabet.keys() >= {*word}]
     for word, encoding in zip(words, source.encode_batch(words), strict=True):

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from preprocess.core.errors import UnsupportedTokenizerError, VocabularyError
+from preprocess.core.tables import static_table
 
 _FORMS = 4
 """A unit is spelled by where it stands: form 2 if not first in its word, plus 1 if last."""
@@ -63,7 +63,8 @@ class SymbolTable(tf.Module):
         ids = self._ids(units * _FORMS + (_form(last) if self._affixed else 0))
         if self._simple:
             return Symbols(ids, of_word, tf.range(tf.size(ids) + 1))
-        widths = _spelled_widths(units, self._byte_level)
+        own = self._byte_level and not self.drops
+        widths = tf.ones_like(units) if own else _spelled_widths(units, self._byte_level)
         if self._byte_pieces is not None:
             return self._fall_back(ids, of_word, widths, words)
         return self._replace_unknown(ids, of_word, widths)
@@ -147,9 +148,7 @@ class _Dense(tf.Module):
 class _Sparse(tf.Module):
     def __init__(self, ids: Mapping[int, int]) -> None:
         super().__init__()
-        keys, values = np.array([*ids], np.int32), np.array([*ids.values()], np.int32)
-        initializer = tf.lookup.KeyValueTensorInitializer(keys, values)
-        self._ids = tf.lookup.StaticHashTable(initializer, -1)
+        self._ids = static_table([*ids], [*ids.values()], tf.int32, -1)
 
     def __call__(self, keys: tf.Tensor) -> tf.Tensor:
         return self._ids.lookup(keys)
