@@ -13,8 +13,9 @@ from tokenizers import Tokenizer as Source
 
 from preprocess.core.errors import UnsupportedTokenizerError
 from preprocess.core.merge_loop import MergeLoop
-from preprocess.core.symbols import SymbolTable, byte_alphabet
+from preprocess.core.symbols import SymbolTable
 from preprocess.core.tables import static_table
+from preprocess.core.units import byte_alphabet
 
 
 class _Pieces(NamedTuple):

@@ -1,15 +1,12 @@
-"""The symbols that BPE starts from: the characters of a word, or its bytes."""
+"""The symbols of a vocabulary that words are spelled in before any merge."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from preprocess.core.errors import UnsupportedTokenizerError, VocabularyError
-from preprocess.core.tables import static_table
-
-_FORMS = 4
-"""A unit is spelled by where it stands: form 2 if not first in its word, plus 1 if last."""
+from preprocess.core.units import FORMS, Bytes, Characters, Units, bytes_of
 
 
 class Symbols(NamedTuple):
@@ -27,10 +24,10 @@ class Symbols(NamedTuple):
 
 
 class SymbolTable(tf.Module):
-    """Spells words in the symbols of a vocabulary.
+    """Spells words in symbols.
 
     What has no symbol is spelled in byte pieces (`byte_fallback`) or becomes the unknown token, a
-    run of it one symbol (`fuse_unk`). Where the model has neither, it is dropped, and the source
+    run of it one token (`fuse_unk`). Where the model has neither, it is dropped, and the source
     counts the bytes of what follows as if it had not been there.
     """
 
@@ -42,39 +39,26 @@ class SymbolTable(tf.Module):
             VocabularyError: the unknown token is needed, and not in the vocabulary.
         """
         super().__init__()
-        self._byte_level = byte_level
-        self._affixed = bool(model.get("continuing_subword_prefix")) or bool(
-            model.get("end_of_word_suffix")
-        )
-        ids = dict(_spellings(model, byte_level))
-        complete = byte_level and len(ids) == 256 * _FORMS
-        self._fuses = bool(model.get("fuse_unk"))
-        self._byte_pieces = None if complete else _byte_pieces(model, byte_level)
-        known = complete or self._byte_pieces is not None
-        self._unknown = None if known else _unknown_id(model)
-        self.drops = not known and self._unknown is None
-        self._simple = complete
-        self._ids = _Dense(ids) if byte_level else _Sparse(ids)
+        spellings = dict(_spellings(model))
+        self._units: Units = Bytes(spellings) if byte_level else Characters(spellings)
+        self._affixed = any(_affixes(model))
+        self._finish = self._choose_finish(model, byte_level)
+        self._recounts = byte_level and self._finish == self._drop
 
     def __call__(self, words: tf.Tensor) -> Symbols:
         """Spells string [n], none of them empty."""
-        units, lengths = self._units(words)
+        units, lengths = self._units.split(words)
         of_word, last = _words_of(lengths, tf.size(units))
-        ids = self._ids(units * _FORMS + (_form(last) if self._affixed else 0))
-        if self._simple:
-            return Symbols(ids, of_word, tf.range(tf.size(ids) + 1))
-        own = self._byte_level and not self.drops
-        widths = tf.ones_like(units) if own else _spelled_widths(units, self._byte_level)
-        if self._byte_pieces is not None:
-            return self._fall_back(ids, of_word, widths, words)
-        return self._replace_unknown(ids, of_word, widths)
+        # The first unit of a word is the one after a last one, or after none.
+        forms = last + 2 * (1 - tf.roll(last, 1, 0)) if self._affixed else 0
+        return self._finish(self._units.ids(units, forms), of_word, units, words)
 
     def to_bytes(
         self, words: tf.Tensor, of_piece: tf.Tensor, starts: tf.Tensor, limits: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """From what the source counts to bytes of the word itself, whole ones.
+        """From what the source counts to the bytes of each word, whole ones.
 
-        The two differ where a byte is spelled in two and some bytes are dropped.
+        They differ where bytes are dropped, of which the source spells some in two bytes.
 
         Args:
             words: string [n], none of them empty.
@@ -82,10 +66,10 @@ class SymbolTable(tf.Module):
             starts: int32 [k], the first byte of each piece in the spelling of its word.
             limits: int32 [k], the byte beyond its last one.
         """
-        if not (self._byte_level and self.drops):
+        if not self._recounts:
             return starts, limits
-        units, lengths = self._units(words)
-        widths = _spelled_widths(units, byte_level=True)
+        units, lengths = self._units.split(words)
+        widths = self._units.spelled_widths(units)
         of_word, _ = _words_of(lengths, tf.size(units))
         spelled = tf.math.unsorted_segment_sum(widths, of_word, tf.size(words))
         first, begin = (
@@ -95,90 +79,79 @@ class SymbolTable(tf.Module):
         starts, last = (tf.gather(unit, begin + each) - first for each in (starts, limits - 1))
         return starts, last + 1
 
-    def _units(self, words: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The bytes or codepoints, int32 [m], and how many each word has, int32 [n]."""
-        if self._byte_level:
-            return _bytes(words), tf.strings.length(words)
-        points = tf.strings.unicode_decode(words, "UTF-8")
-        return points.values, tf.cast(points.row_lengths(), tf.int32)
+    def _choose_finish(
+        self, model: Mapping[str, Any], byte_level: bool
+    ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], Symbols]:
+        """What to do about -1 in `ids`: (ids, of_word, units [m] each, words [n]) -> Symbols."""
+        if self._units.complete:
+            return self._keep
+        if pieces := _byte_pieces(model, byte_level):
+            self._byte_pieces = tf.constant(pieces)
+            return self._fall_back
+        self._unknown = _unknown_id(model)
+        if self._unknown is None:
+            return self._drop
+        return self._fuse if model.get("fuse_unk") else self._keep
 
-    def _fall_back(
-        self, ids: tf.Tensor, of_word: tf.Tensor, widths: tf.Tensor, words: tf.Tensor
+    def _keep(self, ids: tf.Tensor, of_word: tf.Tensor, units: tf.Tensor, _: tf.Tensor) -> Symbols:
+        """Leaves every unit a symbol of its own."""
+        if not self._units.complete:
+            ids = tf.where(ids < 0, self._unknown, ids)
+        return Symbols(ids, of_word, _starts(self._units.widths(units)))
+
+    def _fuse(
+        self, ids: tf.Tensor, of_word: tf.Tensor, units: tf.Tensor, words: tf.Tensor
     ) -> Symbols:
-        """Spells what has no symbol, -1 in `ids`, in bytes."""
-        of_symbol = tf.repeat(tf.range(tf.size(ids)), tf.where(ids < 0, widths, 1))
-        ids, of_word, widths = (tf.gather(each, of_symbol) for each in (ids, of_word, widths))
-        starts = _starts(tf.where(ids < 0, 1, widths))
-        pieces = tf.gather(self._byte_pieces, tf.gather(_bytes(words), starts[:-1]))
-        return Symbols(tf.where(ids < 0, pieces, ids), of_word, starts)
-
-    def _replace_unknown(self, ids: tf.Tensor, of_word: tf.Tensor, widths: tf.Tensor) -> Symbols:
-        """Puts the unknown token in the place of what has no symbol, or drops it."""
-        unknown = ids < 0
-        if self.drops:
-            kept = tf.where(~unknown)[:, 0]
-            return Symbols(
-                tf.gather(ids, kept), tf.gather(of_word, kept), _starts(tf.gather(widths, kept))
-            )
-        symbols = Symbols(tf.where(unknown, self._unknown, ids), of_word, _starts(widths))
-        if not self._fuses:
-            return symbols
-        after = unknown[1:] & unknown[:-1] & tf.equal(of_word[1:], of_word[:-1])
-        kept = tf.where(tf.concat([tf.fill(tf.shape(ids[:1]), True), ~after], 0))[:, 0]
+        """Makes each run of unknown units within a word one."""
+        first = tf.fill(tf.shape(ids[:1]), True)
+        changes = (ids[1:] >= 0) | (ids[:-1] >= 0) | tf.not_equal(of_word[1:], of_word[:-1])
+        kept = tf.where(tf.concat([first, changes], 0))[:, 0]
+        symbols = self._keep(ids, of_word, units, words)
         ids, of_word, starts = (tf.gather(each, kept) for each in symbols)
         return Symbols(ids, of_word, tf.concat([starts, symbols.starts[-1:]], 0))
 
+    def _drop(self, ids: tf.Tensor, of_word: tf.Tensor, units: tf.Tensor, _: tf.Tensor) -> Symbols:
+        kept = tf.where(ids >= 0)[:, 0]
+        ids, of_word, units = (tf.gather(each, kept) for each in (ids, of_word, units))
+        return Symbols(ids, of_word, _starts(self._units.spelled_widths(units)))
 
-def byte_alphabet() -> str:
-    """The characters that GPT-2 spells the bytes 0 to 255 by: printable ones by themselves."""
-    printable = {*range(0x21, 0x7F), *range(0xA1, 0x100)} - {0xAD}
-    others = iter(range(0x100, 0x200))
-    return "".join(chr(byte if byte in printable else next(others)) for byte in range(256))
-
-
-class _Dense(tf.Module):
-    def __init__(self, ids: Mapping[int, int]) -> None:
-        super().__init__()
-        self._ids = tf.constant([ids.get(key, -1) for key in range(256 * _FORMS)], tf.int32)
-
-    def __call__(self, keys: tf.Tensor) -> tf.Tensor:
-        return tf.gather(self._ids, keys)
-
-
-class _Sparse(tf.Module):
-    def __init__(self, ids: Mapping[int, int]) -> None:
-        super().__init__()
-        self._ids = static_table([*ids], [*ids.values()], tf.int32, -1)
-
-    def __call__(self, keys: tf.Tensor) -> tf.Tensor:
-        return self._ids.lookup(keys)
+    def _fall_back(
+        self, ids: tf.Tensor, of_word: tf.Tensor, units: tf.Tensor, words: tf.Tensor
+    ) -> Symbols:
+        widths = self._units.widths(units)
+        of_symbol = tf.repeat(tf.range(tf.size(ids)), tf.where(ids < 0, widths, 1))
+        ids, of_word, widths = (tf.gather(each, of_symbol) for each in (ids, of_word, widths))
+        starts = _starts(tf.where(ids < 0, 1, widths))
+        pieces = tf.gather(self._byte_pieces, tf.gather(bytes_of(words), starts[:-1]))
+        return Symbols(tf.where(ids < 0, pieces, ids), of_word, starts)
 
 
-def _spellings(model: Mapping[str, Any], byte_level: bool) -> Iterator[tuple[int, int]]:
-    """`_FORMS` times the unit plus its form -> id, of every symbol in the vocabulary."""
-    units = {character: byte for byte, character in enumerate(byte_alphabet())}
-    prefix = model.get("continuing_subword_prefix") or ""
-    suffix = model.get("end_of_word_suffix") or ""
-    for form in range(_FORMS):
+def _spellings(model: Mapping[str, Any]) -> Iterator[tuple[tuple[str, int], int]]:
+    """The pieces of one character and what its form adds, as character and form -> id."""
+    prefix, suffix = _affixes(model)
+    for form in range(FORMS):
         before, after = prefix if form & 2 else "", suffix if form & 1 else ""
         for piece, id in model["vocab"].items():
             inner = piece[len(before) : len(piece) - len(after)]
             if len(inner) == 1 and piece == before + inner + after:
-                unit = units.get(inner) if byte_level else ord(inner)
-                if unit is not None:
-                    yield _FORMS * unit + form, id
+                yield (inner, form), id
 
 
-def _byte_pieces(model: Mapping[str, Any], byte_level: bool) -> list[int] | None:
-    """The ids of the pieces of the 256 bytes, if the model falls back on them."""
+def _affixes(model: Mapping[str, Any]) -> tuple[str, str]:
+    return model.get("continuing_subword_prefix") or "", model.get("end_of_word_suffix") or ""
+
+
+def _byte_pieces(model: Mapping[str, Any], byte_level: bool) -> list[int]:
+    """The ids of the pieces of the 256 bytes; none if the model does not fall back on them."""
     names = [f"<0x{byte:02X}>" for byte in range(256)]
     missing = [name for name in names if name not in model["vocab"]]
     if not model.get("byte_fallback") or len(missing) == len(names):
-        return None
+        return []
+    prefix, suffix = _affixes(model)
     for case, option in (
         (byte_level, "a byte-level vocabulary that lacks bytes"),
-        (model.get("continuing_subword_prefix"), "continuing_subword_prefix"),
-        (model.get("end_of_word_suffix"), "end_of_word_suffix"),
+        (prefix, "continuing_subword_prefix"),
+        (suffix, "end_of_word_suffix"),
         (missing, f"only some of the byte pieces; missing: {missing[:3]}"),
     ):
         if case:
@@ -193,27 +166,10 @@ def _unknown_id(model: Mapping[str, Any]) -> int | None:
     return None if token is None else model["vocab"][token]
 
 
-def _bytes(words: tf.Tensor) -> tf.Tensor:
-    """The bytes of string [n], one word after the other: int32 [m]."""
-    return tf.cast(tf.io.decode_raw(tf.strings.reduce_join(words), tf.uint8), tf.int32)
-
-
 def _words_of(lengths: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The word of each of `size` units, and 1 if it is its last: int32 [n] -> int32 [m] twice."""
     last = tf.math.unsorted_segment_sum(tf.ones_like(lengths), tf.cumsum(lengths) - 1, size)
     return tf.cumsum(last, exclusive=True), last
-
-
-def _form(last: tf.Tensor) -> tf.Tensor:
-    """The form of each unit: the first one follows on a last one, or on none."""
-    return last + 2 * (1 - tf.roll(last, 1, 0))
-
-
-def _spelled_widths(units: tf.Tensor, byte_level: bool) -> tf.Tensor:
-    """The bytes of each unit as the source sees it: int32 [m] -> int32 [m]."""
-    if byte_level:
-        return tf.gather([len(character.encode()) for character in byte_alphabet()], units)
-    return 1 + sum(tf.cast(units > most, tf.int32) for most in (0x7F, 0x7FF, 0xFFFF))
 
 
 def _starts(widths: tf.Tensor) -> tf.Tensor:

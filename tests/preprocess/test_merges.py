@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 import preprocess
 from preprocess.core.merges import Merges
-from preprocess.core.symbols import byte_alphabet
+from preprocess.core.units import byte_alphabet
 
 Model = dict[str, Any]
 Row = tuple[list[int], list[tuple[int, int]]]
