@@ -1,18 +1,23 @@
-"""The merges of BPE, as few rounds of vectorised work over all words at once.
+"""The merges of BPE (https://arxiv.org/abs/1508.07909), in few rounds over all words at once.
 
-BPE (https://arxiv.org/abs/1508.07909) merges, again and again, the neighbours of the lowest rank,
-the leftmost first. A round here does every merge of which it is certain that BPE does it as well:
+BPE merges, again and again, the neighbours of the lowest rank, the leftmost first. A round here
+does every merge of which it is certain that BPE does it too, whatever it does in between.
 
-Let every rule come after those that make its parts (`PairTable.monotone`). BPE then does merges in
-ascending order of rank. Let `x y` be neighbours, of a rule of rank r, and `l` the symbol before
-them. What can part them from the left is a merge of x with what is then before it: `l` itself, or a
-longer symbol that ends in `l`. The rank of the former is known; that of the latter is at least
-`left_grown` of `l x`, and more than that of the merge that made `l` longer. The same holds from the
-right. Where both exceed r, BPE merges x and y: nothing that it does before takes either.
+Let every rule come after those that make its parts (`PairTable.monotone`): BPE then merges in
+ascending order of rank. Let x and y be neighbours with a rule of rank r, and l the symbol before x.
+Only a merge of x with what then stands before it can part them from the left:
 
-The lowest rank of all neighbours is such a merge, so each round makes progress. Where the symbols
-are alike, as in `x x x x`, BPE starts at the left: every other pair of such a run is merged if the
-first one is certain.
+    l itself           its rank is known;
+    longer, ends in l  its rank is at least `left_grown` of l and x, and higher than that of the
+                       merge that made l longer, so than the lowest rank in the word.
+
+The same holds from the right. If all these exceed r, nothing takes x or y before BPE merges them.
+The lowest rank in the word always passes, so every round makes progress. Of equal ranks, as in
+`x x x x`, the leftmost goes first: where the first pair of such a run passes, every other one does.
+
+A pair that no rule joins, however its two symbols grow, is a wall. What is on one side does not
+matter to the other, and "in the word" above may as well be "between two walls": a word of any
+length takes about as many rounds as its longest piece has merges on top of each other.
 
 A table that is not monotone takes one merge a round and word: the leftmost of the lowest rank.
 """
@@ -27,7 +32,7 @@ from preprocess.core.merge_rules import NEVER, compile_merges
 from preprocess.core.tables import static_table
 
 _WALL, _NO_RULE = 0, 1
-"""Rows of the table before those of its pairs: never to be joined, and not to be joined as is."""
+"""Rows of the table before those of its pairs: never to be joined, and not to be as it is."""
 
 
 class _State(NamedTuple):
@@ -93,11 +98,13 @@ class MergeLoop(tf.Module):
         return tf.math.unsorted_segment_max(pieces, places, tf.size(symbols))
 
     def _round(self, state: _State) -> _State:
+        """Merges what is chosen, and lets go of the symbols between walls without a rule."""
         symbols, places, pairs, settled, settled_places = state
-        rank, *grown, product = tf.unstack(tf.gather(self._rows, pairs), axis=1)
+        rows = tf.gather(self._rows, pairs)
+        rank, left_grown, right_grown, product = tf.unstack(rows, axis=1)
         part = tf.cumsum(tf.cast(tf.equal(pairs, _WALL), tf.int32), exclusive=True)
         lowest = _least(rank, part)
-        chosen = self._choose(rank, lowest, part, *grown)
+        chosen = self._choose(rank, lowest, left_grown, right_grown, part)
 
         ready = _indices(lowest >= NEVER)
         settled = tf.concat([settled, tf.gather(symbols, ready)], 0)
@@ -123,24 +130,21 @@ class MergeLoop(tf.Module):
 def _certain(
     rank: tf.Tensor,
     lowest: tf.Tensor,
-    part: tf.Tensor,
     left_grown: tf.Tensor,
     right_grown: tf.Tensor,
+    _: tf.Tensor,
 ) -> tf.Tensor:
-    """The pairs whose merge is certain by the rule above, none of which share a symbol.
+    """The pairs whose merge is certain by the rule above; no two of them share a symbol.
 
     Args:
         rank: int32 [m], of each symbol with its next; `NEVER` at walls, so also at the end.
         lowest: int32 [m], the lowest rank between the same two walls.
-        part: int32 [m], ascending, which two walls these are.
-        left_grown: int32 [m], see `PairTable`.
-        right_grown: int32 [m], see `PairTable`.
+        left_grown: int32 [m], of the pair, see `PairTable`.
+        right_grown: int32 [m], of the pair, see `PairTable`.
 
     Returns:
         bool [m].
     """
-    del part
-    # No merge between the two walls comes before the lowest one, so none that makes `l` longer.
     before = tf.minimum(tf.roll(rank, 1, 0), tf.maximum(tf.roll(left_grown, 1, 0), lowest + 1))
     after = tf.minimum(tf.roll(rank, -1, 0), tf.maximum(tf.roll(right_grown, -1, 0), lowest + 1))
     free = (rank <= after) & (rank < NEVER)
@@ -158,8 +162,10 @@ def _every_other(first: tf.Tensor, repeated: tf.Tensor) -> tf.Tensor:
     return (first | repeated) & tf.gather(first, begin) & tf.equal((places - begin) % 2, 0)
 
 
-def _leftmost(rank: tf.Tensor, lowest: tf.Tensor, part: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
-    """The leftmost pair of the lowest rank between two walls, arguments as of `_certain`."""
+def _leftmost(
+    rank: tf.Tensor, lowest: tf.Tensor, _: tf.Tensor, __: tf.Tensor, part: tf.Tensor
+) -> tf.Tensor:
+    """The leftmost pair of the lowest rank between two walls; which two is int32 `part` [m]."""
     places = tf.range(tf.size(rank))
     candidates = tf.where(tf.equal(rank, lowest) & (rank < NEVER), places, NEVER)
     return tf.equal(places, _least(candidates, part))

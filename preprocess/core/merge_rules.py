@@ -21,10 +21,13 @@ class PairTable(NamedTuple):
 
     Attributes:
         pairs: int32 [m, 2], the ids of the left and of the right symbol.
-        rows: int32 [m, 4]: the rank of the rule that merges the two, and `NEVER` if none does; the
-            lowest rank of a rule that merges with the right one what ends in the left one, but is
-            longer; likewise of the left one with what begins with the right one; and the product
-            of the merge.
+        rows: int32 [m, 4], for each pair
+            the rank of the rule that merges the two;
+            `left_grown`, the lowest rank of a rule that merges the right symbol with one that ends
+            in the left one, but is longer;
+            `right_grown`, that of a rule that merges the left symbol with one that begins with
+            the right one, but is longer (all three `NEVER` where there is none);
+            and the id of the product.
         monotone: whether every rule comes after all rules that make its parts. If so, `pairs` are
             all that may ever be joined, as they are or grown. Otherwise they are those of the
             rules, and nothing is known of growth.

@@ -150,6 +150,13 @@ def test_of_two_rules_on_a_pair_the_last_one_holds() -> None:
     assert found(model, False, ["abc"])[0][0] == [0, 4]
 
 
+def test_a_run_waits_until_its_start_is_certain() -> None:
+    merges = [("k", "l"), ("kl", "a"), ("a", "a"), ("kl", "l")]
+    model = bpe([*"kla", *(left + right for left, right in merges)], merges)
+    words = [start + "a" * count for start in ("", "l", "kl", "kll") for count in range(9)]
+    assert found(model, False, words) == expected(model, False, words)
+
+
 def test_long_words() -> None:
     draw = random.Random(4)
     letters = [*"abcdefgh"]
