@@ -10,7 +10,8 @@ import tensorflow_text as tf_text
 
 from preprocess.core.components import Component, require
 from preprocess.core.errors import UnsupportedTokenizerError, VocabularyError
-from preprocess.core.tokenizer import Kind, Model, Offsets
+from preprocess.core.model import Model, Offsets
+from preprocess.core.tokenizer import Kind
 
 _OPTIONS = {
     "WordPiece": ("unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab")

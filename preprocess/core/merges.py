@@ -13,6 +13,7 @@ from tokenizers import Tokenizer as Source
 
 from preprocess.core.errors import UnsupportedTokenizerError
 from preprocess.core.merge_loop import MergeLoop
+from preprocess.core.model import Model
 from preprocess.core.symbols import SymbolTable
 from preprocess.core.tables import static_table
 from preprocess.core.units import byte_alphabet
@@ -34,7 +35,7 @@ class _Pieces(NamedTuple):
     limits: tf.Tensor
 
 
-class Merges(tf.Module):
+class Merges(Model):
     """Encodes words, each by itself."""
 
     def __init__(self, model: Mapping[str, Any], byte_level: bool) -> None:

@@ -1,6 +1,5 @@
 """A tokenizer in the graph, and how a kind of tokenizers declares itself."""
 
-import abc
 import dataclasses
 from collections.abc import Callable
 
@@ -9,23 +8,9 @@ from tokenizers import Tokenizer as Source
 
 from preprocess.core import decoders, offsets
 from preprocess.core.components import Component, serialised
+from preprocess.core.model import Model, Offsets
 from preprocess.core.packing import flat_segment
 from preprocess.core.text import Text, Words
-
-Offsets = tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]
-
-
-class Model(tf.Module, metaclass=abc.ABCMeta):
-    """What makes pieces of words: the `model` of a source tokenizer."""
-
-    @abc.abstractmethod
-    def tokenize(self, words: tf.Tensor) -> tf.RaggedTensor:
-        """string [n] -> int32 [n, (pieces)]."""
-
-    @abc.abstractmethod
-    def tokenize_with_offsets(self, words: tf.Tensor) -> Offsets:
-        """string [n] -> ids, and int64 starts and limits: bytes of the word."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
@@ -79,7 +64,10 @@ class Tokenizer(tf.Module):
     def tokenize_with_offsets(self, sentences: tf.Tensor) -> Offsets:
         """string [B] -> ids, and int64 starts and limits: bytes of the original string."""
         words, sources = self._text.locate(sentences)
-        ids, starts, limits = self._model.tokenize_with_offsets(words.words.values)
+        ids, starts, limits = (
+            each.with_row_splits_dtype(tf.int64)
+            for each in self._model.tokenize_with_offsets(words.words.values)
+        )
         extents = sources.words.extents(ids.value_rowids(), starts.values, limits.values)
         pieces = ids.values, *extents
         tokens = words.tokens, sources.starts, sources.limits
@@ -101,7 +89,8 @@ class Tokenizer(tf.Module):
         if not self._kind.distinct:
             return self._model.tokenize(self._text.spelled(words))
         distinct, index = tf.unique(words)
-        return tf.gather(self._model.tokenize(self._text.spelled(distinct)), index)
+        pieces = self._model.tokenize(self._text.spelled(distinct))
+        return tf.gather(pieces.with_row_splits_dtype(tf.int64), index)
 
     def _rows(self, words: Words, pieces: tf.RaggedTensor, tokens: tf.Tensor) -> tf.RaggedTensor:
         """Puts added tokens among the pieces, each as a word of its own.

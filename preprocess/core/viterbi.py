@@ -18,6 +18,7 @@ import tensorflow as tf
 from preprocess.core.best_path import BestPath, Words
 from preprocess.core.errors import UnsupportedTokenizerError
 from preprocess.core.lanes import marks
+from preprocess.core.model import Model
 from preprocess.core.piece_matcher import PieceMatcher
 from preprocess.core.unknown_pieces import ByteFallback, Pieces, fuse
 
@@ -25,7 +26,7 @@ _UNKNOWN_PENALTY = 10.0
 _LARGEST_SCORE = 1e9
 
 
-class Viterbi(tf.Module):
+class Viterbi(Model):
     """The Unigram model."""
 
     def __init__(
