@@ -1,9 +1,11 @@
 """Transformer blocks: attention, feed-forward, and how they are joined."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from encoders.core.activations import Activation
-from encoders.core.attention import SelfAttention
+from encoders.core.attention import Attention
 from encoders.core.layers import Dropout, LayerNorm, Linear
 from encoders.core.layout import Padded
 
@@ -26,10 +28,10 @@ class PostNormBlock(tf.Module):
 
     def __init__(
         self,
-        attention: SelfAttention,
+        attention: Attention,
         attention_dropout: Dropout,
         attention_norm: LayerNorm,
-        feed_forward: FeedForward,
+        feed_forward: Callable[[tf.Tensor], tf.Tensor],
         feed_forward_dropout: Dropout,
         feed_forward_norm: LayerNorm,
     ) -> None:

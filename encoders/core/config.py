@@ -2,7 +2,8 @@
 
 import dataclasses
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar, TypeVar, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
 from encoders.core.errors import ConfigError
 
@@ -59,6 +60,7 @@ class Dimensions:
 class Config:
     """Base of the architectures' configs: fields are *handled*, `ignored` is ignored by name.
 
+    An integer is positive, and another number from 0 to below 1, if `at_least` says nothing else.
     Field names and defaults are those of `transformers`. A key that is neither a field, nor
     ignored, nor `fixed` at the value found, is refused: its effect on the numbers is unknown.
     """
@@ -73,16 +75,16 @@ class Config:
         Raises:
             ConfigError: lists every key that is unknown, or has a value that is not supported.
         """
-        fields = {field.name for field in dataclasses.fields(cls)}
+        fields = {field.name: field for field in dataclasses.fields(cls)}
         hints = get_type_hints(cls)
         fixed = {**ENCODER_ONLY, **cls.fixed}
         problems = []
         for key, value in source.items():
             if key in fields:
-                if not _fits(value, hints[key]):
-                    problems.append(f"{key}: expected {_named(hints[key])}, found {value!r}")
-                elif hints[key] is float and not 0 <= value < 1:
-                    problems.append(f"{key}: expected a number from 0 to below 1, found {value!r}")
+                least = fields[key].metadata.get("least")
+                if not _fits(value, hints[key], least):
+                    wanted = _named(hints[key], least)
+                    problems.append(f"{key}: expected {wanted}, found {value!r}")
             elif key in fixed:
                 if value != fixed[key]:
                     problems.append(f"{key}: only {fixed[key]!r} is supported, found {value!r}")
@@ -98,18 +100,36 @@ class Config:
         """Raises ConfigError where fields contradict each other."""
 
 
-def _fits(value: object, hint: type) -> bool:
+def at_least(least: float, default: Any) -> Any:
+    """A field whose numbers start at `least`, and have no upper end."""
+    return dataclasses.field(default=default, metadata={"least": least})
+
+
+def _fits(value: Any, hint: Any, least: float | None) -> bool:
+    if get_origin(hint) is UnionType:
+        return any(_fits(value, each, least) for each in get_args(hint))
+    if get_origin(hint) is list:
+        (item,) = get_args(hint)
+        return isinstance(value, list) and all(_fits(each, item, least) for each in value)
     if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return number and (0 <= value < 1 if least is None else value >= least)
     if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool) and value > 0
-    return isinstance(value, hint)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        return whole and value >= (1 if least is None else least)
+    return isinstance(value, get_origin(hint) or hint)
 
 
-def _named(hint: type) -> str:
-    return {int: "a positive integer", float: "a number", bool: "true or false"}.get(
-        hint, "a string"
-    )
+def _named(hint: Any, least: float | None) -> str:
+    if get_origin(hint) is UnionType:
+        return " or ".join(_named(each, least) for each in get_args(hint))
+    if least is None:
+        numbers = {int: "a positive integer", float: "a number from 0 to below 1"}
+    else:
+        numbers = {int: f"an integer from {least}", float: f"a number from {least}"}
+    names = {**numbers, bool: "true or false", str: "a string", NoneType: "null"}
+    names |= {list: "a list of strings", dict: "an object"}
+    return names[get_origin(hint) or hint]
 
 
 def check_heads(width: int, heads: int) -> None:

@@ -12,9 +12,9 @@ class Embeddings(tf.Module):
     def __init__(
         self,
         word: Embedding,
-        position: Embedding,
         norm: LayerNorm,
         dropout: Dropout,
+        position: Embedding | None = None,
         type: Embedding | None = None,
     ) -> None:
         super().__init__()
@@ -27,19 +27,16 @@ class Embeddings(tf.Module):
     def __call__(
         self, word_ids: tf.Tensor, type_ids: tf.Tensor | None, layout: Padded, training: bool
     ) -> tf.Tensor:
-        """int32 [B, S] twice (`type_ids` may be None, for zeros) -> float32 [N, D].
+        """int32 [B, S] twice (`type_ids` may be None, for zeros) -> float32 [N, D]."""
+        return self.dropout(self.norm(self.sum(word_ids, type_ids, layout)), training)
 
-        Raises:
-            ValueError, tf.errors.InvalidArgumentError: S exceeds the position table.
-        """
-        tf.debugging.assert_less_equal(
-            layout.length,
-            self.position.rows,
-            message="the sequence length exceeds the number of positions",
-        )
-        x = self.word(layout.to_tokens(word_ids)) + self.position(layout.positions)
+    def sum(self, word_ids: tf.Tensor, type_ids: tf.Tensor | None, layout: Padded) -> tf.Tensor:
+        """int32 [B, S] twice -> float32 [N, width of the tables]."""
+        x = self.word(layout.to_tokens(word_ids))
+        if self.position is not None:
+            x += self.position(layout.positions)
         if self.type is not None and type_ids is None:
             x += self.type.table[0]
         elif self.type is not None:
             x += self.type(layout.to_tokens(type_ids))
-        return self.dropout(self.norm(x), training)
+        return x

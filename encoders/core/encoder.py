@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from encoders.core.config import Dimensions
 from encoders.core.embeddings import Embeddings
-from encoders.core.layers import Linear
+from encoders.core.layers import LayerNorm, Linear
 from encoders.core.layout import Padded
 
 Block = Callable[[tf.Tensor, Padded, bool], tf.Tensor]
@@ -19,7 +19,8 @@ class Encoded(NamedTuple):
     Attributes:
         pooled: [B, D], one vector a row.
         sequence: [B, S, D], the output of the last block.
-        layers: L times [B, S, D], the output of each block.
+        layers: L times [B, S, D], the output of each block; of the last one, normalised if the
+            encoder ends with a norm.
     """
 
     pooled: tf.Tensor
@@ -52,12 +53,26 @@ class Encoder(tf.Module):
         embeddings: Embeddings,
         blocks: Sequence[Block],
         pooler: Pooler | None = None,
+        norm: LayerNorm | None = None,
+        shared: tf.Module | None = None,
     ) -> None:
+        """Takes the parts.
+
+        Args:
+            dimensions: the sizes.
+            embeddings: the input side.
+            blocks: the layers.
+            pooler: makes one vector of a row.
+            norm: normalises the output of the last block.
+            shared: a part that the blocks have in common, kept here to have one name.
+        """
         super().__init__()
         self.dimensions = dimensions
         self.embeddings = embeddings
         self.blocks = blocks
         self.pooler = pooler
+        self.norm = norm
+        self.shared = shared
 
     def __call__(
         self,
@@ -78,12 +93,25 @@ class Encoder(tf.Module):
         Raises:
             ValueError, tf.errors.InvalidArgumentError: S exceeds `dimensions.positions`.
         """
-        layout = Padded(mask)
+        layout = Padded(_checked(mask, self.dimensions.positions))
         x = self.embeddings(word_ids, type_ids, layout, training)
         layers = []
         for block in self.blocks:
             x = block(x, layout, training)
             layers.append(layout.to_batch(x))
+        if self.norm is not None:
+            layers[-1] = layout.to_batch(self.norm(x))
         first = layers[-1][:, 0]
         pooled = self.pooler(first) if self.pooler is not None else first
         return Encoded(pooled, layers[-1], layers)
+
+
+def _checked(mask: tf.Tensor, longest: int) -> tf.Tensor:
+    """The mask: whatever depends on it, such as the positions, waits for the check."""
+    check = tf.debugging.assert_less_equal(
+        tf.shape(mask)[1] if mask.shape[1] is None else mask.shape[1],
+        longest,
+        message="the sequence length exceeds the number of positions",
+    )
+    with tf.control_dependencies([check]):
+        return tf.identity(mask)

@@ -9,33 +9,35 @@ class Linear(tf.Module):
     """A dense layer, [N, in] -> [N, out]."""
 
     kernel: tf.Variable
-    bias: tf.Variable
+    bias: tf.Variable | None
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
         super().__init__()
         self.kernel = declare(inputs, outputs)
-        self.bias = declare(outputs)
+        self.bias = declare(outputs) if bias else None
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.nn.bias_add(tf.matmul(x, self.kernel), self.bias)
+        product = tf.matmul(x, self.kernel)
+        return product if self.bias is None else tf.nn.bias_add(product, self.bias)
 
 
 class LayerNorm(tf.Module):
     """Layer normalisation over the last axis (https://arxiv.org/abs/1607.06450)."""
 
     scale: tf.Variable
-    shift: tf.Variable
+    shift: tf.Variable | None
 
-    def __init__(self, width: int, epsilon: float) -> None:
+    def __init__(self, width: int, epsilon: float, shift: bool = True) -> None:
         super().__init__()
         self.epsilon = epsilon
         self.scale = declare(width)
-        self.shift = declare(width)
+        self.shift = declare(width) if shift else None
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
         variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
-        return centred * tf.math.rsqrt(variance + self.epsilon) * self.scale + self.shift
+        scaled = centred * tf.math.rsqrt(variance + self.epsilon) * self.scale
+        return scaled if self.shift is None else scaled + self.shift
 
 
 class Embedding(tf.Module):

@@ -37,6 +37,8 @@ def declare(*shape: int, trainable: bool = True) -> Any:
 class Row:
     """One variable and the tensor that fills it.
 
+    A row is passed over where the encoder was built without the part: its attribute is None.
+
     Attributes:
         target: attribute path from the encoder, such as `blocks.{layer}.norm.scale`.
         sources: names of the tensor; the first one that the checkpoint has is taken.
@@ -92,7 +94,7 @@ class Table:
     Attributes:
         rows: all rows, with their fields.
         prefix: what task models put before the encoder's names, such as `bert.`.
-        buffers: pattern of tensors that hold no weights -> the reason to pass over them.
+        buffers: pattern of tensors that are passed over where no row takes them -> the reason.
     """
 
     rows: tuple[Row, ...]
@@ -117,14 +119,15 @@ class Table:
         for part in absent:
             setattr(encoder, part, None)
         for row in rows:
-            if row.optional in absent:
+            if _declared(encoder, row) is None:
                 continue
             source = next((names.pop(name) for name in row.sources if name in names), None)
             if source is None:
                 missing.append(f"{row.sources[0]} (for {row.target})")
             elif problem := _assign(encoder, row, tensors[source]):
                 problems.append(f"{source}: {problem}")
-        left = sorted(names.values())
+        unused |= self._buffers(names)
+        left = sorted(set(names.values()) - unused.keys())
         if missing or problems or left:
             raise WeightsError(_describe(missing, problems, left))
         return Filled(absent, unused)
@@ -134,15 +137,20 @@ class Table:
         prefixed = any(name.startswith(self.prefix) for name in tensors)
         names, unused = {}, {}
         for name in tensors:
-            bare = name.removeprefix(self.prefix) if prefixed else name
-            reasons = (why for what, why in self.buffers.items() if re.fullmatch(what, bare))
             if prefixed and not name.startswith(self.prefix):
                 unused[name] = "belongs to a task head"
-            elif reason := next(reasons, None):
-                unused[name] = reason
             else:
-                names[bare] = name
+                names[name.removeprefix(self.prefix) if prefixed else name] = name
         return names, unused
+
+    def _buffers(self, names: Mapping[str, str]) -> dict[str, str]:
+        """{name: reason} of those that no row took and that hold no weights of this encoder."""
+        return {
+            name: reason
+            for bare, name in names.items()
+            for pattern, reason in self.buffers.items()
+            if re.fullmatch(pattern, bare)
+        }
 
 
 def expand(rows: Iterable[Row], sizes: Mapping[str, int]) -> Iterator[Row]:
@@ -166,11 +174,7 @@ def _absent(rows: Iterable[Row], names: Mapping[str, str]) -> tuple[str, ...]:
 
 def _assign(encoder: tf.Module, row: Row, values: np.ndarray) -> str:
     """Fills one variable; returns what is wrong with the tensor, or nothing."""
-    *parts, attribute = row.target.split(".")
-    owner: Any = encoder
-    for part in parts:
-        owner = owner[int(part)] if part.isdigit() else getattr(owner, part)
-    declared = getattr(owner, attribute)
+    declared = _declared(encoder, row)
     if not isinstance(declared, Declared):
         raise TypeError(f"two rows of the weight table fill {row.target}")
     wanted = declared.shape[::-1] if row.transpose else declared.shape
@@ -184,8 +188,22 @@ def _assign(encoder: tf.Module, row: Row, values: np.ndarray) -> str:
         trainable=declared.trainable,
         name=row.target.replace(".", "/"),
     )
-    setattr(owner, attribute, variable)
+    path, _, attribute = row.target.rpartition(".")
+    setattr(_part(encoder, path.split(".")), attribute, variable)
     return ""
+
+
+def _declared(encoder: tf.Module, row: Row) -> Any:
+    """What stands where the row's variable belongs; None where the encoder has no such part."""
+    return _part(encoder, row.target.split("."))
+
+
+def _part(owner: Any, path: Iterable[str]) -> Any:
+    for name in path:
+        if owner is None:
+            return None
+        owner = owner[int(name)] if name.isdigit() else getattr(owner, name)
+    return owner
 
 
 def _describe(missing: list[str], problems: list[str], left: list[str]) -> str:
