@@ -13,15 +13,18 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 PIECES = [*SPECIAL, *string.ascii_lowercase, *(f"##{each}" for each in string.ascii_lowercase)]
 
+_BERT = {
+    "vocab_size": len(PIECES),
+    "hidden_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 3,
+    "intermediate_size": 36,
+    "max_position_embeddings": 40,
+}
 _SIZES = {
-    "bert": {
-        "vocab_size": len(PIECES),
-        "hidden_size": 24,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 3,
-        "intermediate_size": 36,
-        "max_position_embeddings": 40,
-    },
+    "bert": _BERT,
+    "deberta": _BERT,
+    "deberta-v2": _BERT,
     "distilbert": {
         "vocab_size": len(PIECES),
         "dim": 24,
