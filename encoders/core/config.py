@@ -63,10 +63,12 @@ class Config:
     An integer is positive, and another number from 0 to below 1, if `at_least` says nothing else.
     Field names and defaults are those of `transformers`. A key that is neither a field, nor
     ignored, nor `fixed` at the value found, is refused: its effect on the numbers is unknown.
+    `renamed` lists old names of options: they are not read, but must not contradict the new ones.
     """
 
     ignored: ClassVar[Collection[str]] = ()
     fixed: ClassVar[Mapping[str, Any]] = {}
+    renamed: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
     def read(cls: type[C], source: Mapping[str, Any]) -> C:
@@ -88,12 +90,15 @@ class Config:
             elif key in fixed:
                 if value != fixed[key]:
                     problems.append(f"{key}: only {fixed[key]!r} is supported, found {value!r}")
-            elif key not in BOOKKEEPING and key not in cls.ignored:
+            elif key not in BOOKKEEPING and key not in cls.ignored and key not in cls.renamed:
                 problems.append(f"{key}: unknown option (value {value!r})")
         if problems:
             raise ConfigError("unsupported configuration:\n  " + "\n  ".join(problems))
         config = cls(**{key: value for key, value in source.items() if key in fields})
         config.check()
+        for old, new in cls.renamed.items():
+            if source.get(old) not in (None, getattr(config, new)):
+                raise ConfigError(f"{old}: {source[old]} contradicts {new}: {getattr(config, new)}")
         return config
 
     def check(self) -> None:
