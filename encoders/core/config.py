@@ -32,6 +32,7 @@ ENCODER_ONLY: Mapping[str, Any] = {
 
 
 C = TypeVar("C", bound="Config")
+TokenId = int | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Dimensions:
         vocabulary: V, the first id that the encoder refuses.
         positions: P, the longest sequence.
         types: T, or 0 where the encoder has no type embedding.
+        padding: the id that the source pads with.
     """
 
     layers: int
@@ -53,6 +55,7 @@ class Dimensions:
     vocabulary: int
     positions: int
     types: int
+    padding: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,13 +106,25 @@ def _fits(value: object, hint: type) -> bool:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    if hint == TokenId:
+        return value is None or (type(value) is int and value >= 0)
     return isinstance(value, hint)
 
 
 def _named(hint: type) -> str:
-    return {int: "a positive integer", float: "a number", bool: "true or false"}.get(
-        hint, "a string"
-    )
+    named = {
+        int: "a positive integer",
+        float: "a number",
+        bool: "true or false",
+        TokenId: "an id or null",
+    }
+    return named.get(hint, "a string")
+
+
+def check_padding(padding: int | None, vocabulary: int) -> None:
+    """Raises ConfigError unless the vocabulary has the padding id, if there is one."""
+    if padding is not None and padding >= vocabulary:
+        raise ConfigError(f"a pad_token_id of {padding} is not in a vocabulary of {vocabulary}")
 
 
 def check_heads(width: int, heads: int) -> None:

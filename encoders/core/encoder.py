@@ -1,6 +1,6 @@
 """The encoder: embeddings, blocks, and an optional pooler."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -11,6 +11,8 @@ from encoders.core.layers import Linear
 from encoders.core.layout import Padded
 
 Block = Callable[[tf.Tensor, Padded, bool], tf.Tensor]
+Blocks = Iterable[Block]
+ScoreBias = Callable[[tf.Tensor | int], tf.Tensor]
 
 
 class Encoded(NamedTuple):
@@ -41,7 +43,8 @@ class Pooler(tf.Module):
 class Encoder(tf.Module):
     """A transformer encoder of text.
 
-    Where there is no pooler, `Encoded.pooled` is the first token's vector.
+    Where there is no pooler, `Encoded.pooled` is the first token's vector. A `score_bias` computes
+    from S what every block adds to its attention scores, float32 [H, S, S].
     """
 
     pooler: Pooler | None
@@ -50,14 +53,16 @@ class Encoder(tf.Module):
         self,
         dimensions: Dimensions,
         embeddings: Embeddings,
-        blocks: Sequence[Block],
+        blocks: Blocks,
         pooler: Pooler | None = None,
+        score_bias: ScoreBias | None = None,
     ) -> None:
         super().__init__()
         self.dimensions = dimensions
         self.embeddings = embeddings
         self.blocks = blocks
         self.pooler = pooler
+        self.score_bias = score_bias
 
     def __call__(
         self,
@@ -76,9 +81,12 @@ class Encoder(tf.Module):
             training: whether dropout is active.
 
         Raises:
-            ValueError, tf.errors.InvalidArgumentError: S exceeds `dimensions.positions`.
+            tf.errors.InvalidArgumentError: S exceeds `dimensions.positions`.
         """
+        word_ids, mask = self._fitting(word_ids, mask)
         layout = Padded(mask)
+        if self.score_bias is not None:
+            layout = layout.biased(self.score_bias(layout.length))
         x = self.embeddings(word_ids, type_ids, layout, training)
         layers = []
         for block in self.blocks:
@@ -87,3 +95,15 @@ class Encoder(tf.Module):
         first = layers[-1][:, 0]
         pooled = self.pooler(first) if self.pooler is not None else first
         return Encoded(pooled, layers[-1], layers)
+
+    def _fitting(self, *inputs: tf.Tensor) -> list[tf.Tensor]:
+        """The inputs, int32 [B, S] each, unless S is too long.
+
+        All else is computed from what this returns, so that no look-up beyond a table is made.
+        """
+        positions, length = self.dimensions.positions, tf.shape(inputs[0])[1]
+        message = ["the sequence length", length, "exceeds the number of positions", positions]
+        with tf.control_dependencies([tf.debugging.Assert(length <= positions, message)]):
+            # XLA drops assertions, but it refuses a slice beyond the end.
+            zeros = tf.slice(tf.zeros([positions], tf.int32), [0], [length])
+            return [each + zeros for each in inputs]

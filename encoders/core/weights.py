@@ -1,14 +1,13 @@
 """Weight tables: which tensor of a checkpoint fills which variable of an encoder.
 
 A table is data. Each row names a variable by its attribute path and the tensor that fills it;
-`{layer}` (or any other field) in both stands for an index. `fill` closes the table both ways:
-every declared variable is filled exactly once, every tensor is used or named with a reason.
+`{layer}` (or any other field) in both stands for the index of a part in a list of the encoder. Rows
+of a part that the encoder was built without (None) do not apply. `fill` closes the table both
+ways: every declared variable is filled exactly once, every tensor is used or named with a reason.
 """
 
 import dataclasses
-import itertools
 import re
-import string
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -99,20 +98,19 @@ class Table:
     prefix: str
     buffers: Mapping[str, str]
 
-    def fill(self, encoder: tf.Module, tensors: Tensors, sizes: Mapping[str, int]) -> Filled:
+    def fill(self, encoder: tf.Module, tensors: Tensors) -> Filled:
         """Replaces every `declare`d attribute of `encoder` by a variable.
 
         Args:
             encoder: the encoder, its variables declared.
             tensors: the checkpoint's tensors by name; each is read at most once.
-            sizes: field -> how many indices it runs over, such as `{"layer": 12}`.
 
         Raises:
             WeightsError: lists every missing, left-over or wrongly shaped tensor.
         """
         names, unused = self._strip(tensors)
         missing, problems = [], []
-        rows = list(expand(self.rows, sizes))
+        rows = list(expand(self.rows, encoder))
         absent = _absent(rows, names)
         for part in absent:
             setattr(encoder, part, None)
@@ -145,14 +143,26 @@ class Table:
         return names, unused
 
 
-def expand(rows: Iterable[Row], sizes: Mapping[str, int]) -> Iterator[Row]:
+def expand(rows: Iterable[Row], encoder: tf.Module) -> Iterator[Row]:
     """Writes out the rows for every index of their fields."""
     for row in rows:
-        fields = [field for _, field, _, _ in string.Formatter().parse(row.target) if field]
-        for indices in itertools.product(*(range(sizes[field]) for field in fields)):
-            at = dict(zip(fields, indices, strict=True))
+        for at in _indices(encoder, row.target):
             sources = tuple(source.format(**at) for source in row.sources)
             yield dataclasses.replace(row, target=row.target.format(**at), sources=sources)
+
+
+def _indices(part: Any, path: str) -> Iterator[dict[str, int]]:
+    """All values of the fields of `path` under which it leads to an attribute below `part`."""
+    step, _, rest = path.partition(".")
+    if part is None:
+        return
+    if not rest:
+        yield {}
+    elif step.startswith("{"):
+        for index, each in enumerate(part):
+            yield from ({step[1:-1]: index, **deeper} for deeper in _indices(each, rest))
+    else:
+        yield from _indices(getattr(part, step), rest)
 
 
 def _absent(rows: Iterable[Row], names: Mapping[str, str]) -> tuple[str, ...]:

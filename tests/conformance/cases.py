@@ -14,8 +14,10 @@ import tensorflow as tf
 import torch
 from tokenizers import Tokenizer, normalizers
 
+import encoders
 import hub_export
 from hub_export import huggingface
+from hub_export.checkpoint import Checkpoint
 from hub_export.reference import Reference
 from tests import checkpoints
 
@@ -28,7 +30,7 @@ class EncoderCase:
     model_type: str
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     architecture: str = "AutoModel"
-    absent: tuple[str, ...] = ()
+    pooler: bool = True
     dtype: torch.dtype = torch.float32
     save: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -42,6 +44,7 @@ ENCODERS = [
             "hidden_act": "gelu_new",
             "layer_norm_eps": 1e-3,
             "type_vocab_size": 5,
+            "pad_token_id": 9,
             "hidden_dropout_prob": 0.3,
             "attention_probs_dropout_prob": 0.2,
         },
@@ -51,7 +54,7 @@ ENCODERS = [
         "bert",
         {"hidden_act": "silu", "type_vocab_size": 1},
         architecture="BertForMaskedLM",
-        absent=("pooler",),
+        pooler=False,
         save={"max_shard_size": "10KB"},
     ),
     EncoderCase(
@@ -61,7 +64,7 @@ ENCODERS = [
         architecture="BertForSequenceClassification",
         dtype=torch.bfloat16,
     ),
-    EncoderCase("distilbert", "distilbert"),
+    EncoderCase("distilbert", "distilbert", pooler=False),
     EncoderCase(
         "distilbert_options",
         "distilbert",
@@ -70,8 +73,10 @@ ENCODERS = [
             "sinusoidal_pos_embds": True,
             "dropout": 0.0,
             "attention_dropout": 0,
+            "pad_token_id": None,
         },
         architecture="DistilBertForQuestionAnswering",
+        pooler=False,
         dtype=torch.float16,
     ),
 ]
@@ -91,12 +96,24 @@ class SavedEncoder:
 
     @functools.cached_property
     def reference(self) -> Reference:
-        checkpoint = huggingface.read(str(self.checkpoint))
-        return Reference(checkpoint, self.case.absent, types=self.case.model_type == "bert")
+        return Reference(self.source, self.size, self.case.pooler)
+
+    @functools.cached_property
+    def source(self) -> Checkpoint:
+        return huggingface.read(str(self.checkpoint))
 
     @property
-    def types(self) -> int:
-        return self.case.options.get("type_vocab_size", 2) if self.case.model_type == "bert" else 1
+    def architecture(self) -> encoders.Architecture:
+        return encoders.architectures()[self.case.model_type]
+
+    @functools.cached_property
+    def size(self) -> encoders.Dimensions:
+        return self.architecture.dimensions(self.source.config)
+
+    @functools.cached_property
+    def dropout(self) -> dict[str, float]:
+        """The options that say how much is dropped out, by name."""
+        return {key: rate for key, rate in self.source.config.items() if "dropout" in key}
 
 
 def save_encoder(case: EncoderCase, folder: Path) -> SavedEncoder:
