@@ -79,6 +79,33 @@ ENCODERS = [
         pooler=False,
         dtype=torch.float16,
     ),
+    EncoderCase("albert", "albert"),
+    EncoderCase(
+        "albert_groups",
+        "albert",
+        {
+            "num_hidden_layers": 3,
+            "num_hidden_groups": 2,
+            "inner_group_num": 2,
+            "embedding_size": 7,
+            "hidden_size": 21,
+            "intermediate_size": 33,
+            "hidden_act": "gelu",
+            "layer_norm_eps": 1e-3,
+            "type_vocab_size": 3,
+            "pad_token_id": 4,
+            "hidden_dropout_prob": 0.2,
+            "attention_probs_dropout_prob": 0.1,
+        },
+        architecture="AlbertForPreTraining",
+    ),
+    EncoderCase(
+        "albert_masked_lm",
+        "albert",
+        {"num_hidden_groups": 2, "hidden_dropout_prob": 0.1, "pad_token_id": None},
+        architecture="AlbertForMaskedLM",
+        pooler=False,
+    ),
 ]
 
 
