@@ -106,6 +106,31 @@ ENCODERS = [
         architecture="AlbertForMaskedLM",
         pooler=False,
     ),
+    EncoderCase("electra", "electra", pooler=False),
+    EncoderCase(
+        "electra_discriminator",
+        "electra",
+        {
+            "num_hidden_layers": 3,
+            "embedding_size": 27,
+            "hidden_size": 15,
+            "intermediate_size": 19,
+            "hidden_act": "relu",
+            "layer_norm_eps": 1e-3,
+            "type_vocab_size": 3,
+            "pad_token_id": 11,
+            "hidden_dropout_prob": 0.2,
+        },
+        architecture="ElectraForPreTraining",
+        pooler=False,
+    ),
+    EncoderCase(
+        "electra_unprojected",
+        "electra",
+        {"embedding_size": 24, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
+        architecture="ElectraForMaskedLM",
+        pooler=False,
+    ),
 ]
 
 
