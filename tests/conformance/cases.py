@@ -131,6 +131,33 @@ ENCODERS = [
         architecture="ElectraForMaskedLM",
         pooler=False,
     ),
+    EncoderCase("roberta", "roberta", {"type_vocab_size": 1}),
+    EncoderCase(
+        "roberta_masked_lm",
+        "roberta",
+        {
+            "num_hidden_layers": 3,
+            "hidden_size": 21,
+            "intermediate_size": 35,
+            "hidden_act": "gelu_new",
+            "layer_norm_eps": 1e-5,
+            "pad_token_id": 7,
+            "hidden_dropout_prob": 0.0,
+            "attention_probs_dropout_prob": 0.0,
+        },
+        architecture="RobertaForMaskedLM",
+        pooler=False,
+    ),
+    EncoderCase(
+        "xlm_roberta_classifier",
+        "xlm-roberta",
+        {"layer_norm_eps": 1e-3, "type_vocab_size": 1, "pad_token_id": 0},
+        architecture="XLMRobertaForSequenceClassification",
+        pooler=False,
+    ),
+    EncoderCase(
+        "camembert", "camembert", {"hidden_act": "tanh", "type_vocab_size": 3}, dtype=torch.bfloat16
+    ),
 ]
 
 
