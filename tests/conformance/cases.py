@@ -158,6 +158,24 @@ ENCODERS = [
     EncoderCase(
         "camembert", "camembert", {"hidden_act": "tanh", "type_vocab_size": 3}, dtype=torch.bfloat16
     ),
+    EncoderCase("mpnet", "mpnet", {"max_position_embeddings": 300}),
+    EncoderCase(
+        "mpnet_masked_lm",
+        "mpnet",
+        {
+            "num_hidden_layers": 3,
+            "hidden_size": 21,
+            "intermediate_size": 35,
+            "hidden_act": "silu",
+            "layer_norm_eps": 1e-3,
+            "pad_token_id": 5,
+            "relative_attention_num_buckets": 40,
+            "hidden_dropout_prob": 0.0,
+            "attention_probs_dropout_prob": 0.0,
+        },
+        architecture="MPNetForMaskedLM",
+        pooler=False,
+    ),
 ]
 
 
