@@ -17,7 +17,7 @@ from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
 from encoders.core.attention import Projected
 from encoders.core.blocks import FeedForward, PostNormBlock
-from encoders.core.config import Config, Dimensions, at_least, check_heads
+from encoders.core.config import Config, Dimensions, TokenId, at_least, check_heads, check_padding
 from encoders.core.disentangled import DisentangledAttention, Distances, MaskedEmbeddings
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
@@ -48,7 +48,8 @@ class DebertaConfig(Config):
     max_relative_positions: int = at_least(-1, default=-1)
     position_biased_input: bool = True
     pos_att_type: str | list[str] | None = None
-    embedding_size: int | None = None
+    pad_token_id: TokenId = 0
+    embedding_size: int | None = at_least(1, default=None)
 
     fixed: ClassVar = {"talking_head": False}
     # The pooler belongs to the classification head.
@@ -68,6 +69,7 @@ class DebertaConfig(Config):
 
     def check(self) -> None:
         check_heads(self.hidden_size, self.num_attention_heads)
+        check_padding(self.pad_token_id, self.vocab_size)
         if sorted(self.terms) not in ([], ["c2p"], ["p2c"], ["c2p", "p2c"]):
             raise ConfigError(f"pos_att_type: expected c2p, p2c or both, found {self.pos_att_type}")
 
@@ -203,9 +205,10 @@ def encoder(
             vocabulary=config.vocab_size,
             positions=positions,
             types=types,
+            padding=config.pad_token_id or 0,
         ),
         MaskedEmbeddings(
-            word=Embedding(config.vocab_size, width),
+            word=Embedding(config.vocab_size, width, padding=config.pad_token_id),
             position=Embedding(positions, width) if config.position_biased_input else None,
             type=Embedding(types, width) if types else None,
             projection=Linear(width, hidden, bias=False) if width != hidden else None,

@@ -38,7 +38,7 @@ class DebertaV2Config(deberta.DebertaConfig):
     num_hidden_layers: int = 24
     num_attention_heads: int = 24
     intermediate_size: int = 6144
-    attention_head_size: int | None = None
+    attention_head_size: int | None = at_least(1, default=None)
     conv_act: str = "tanh"
     conv_kernel_size: int = at_least(0, default=0)
     norm_rel_ebd: str = "none"

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from encoders.core.activations import Activation, activation
 from encoders.core.architecture import Architecture
-from encoders.core.config import Config, Dimensions, at_least
+from encoders.core.config import Config, Dimensions, TokenId, at_least, check_padding
 from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
@@ -45,6 +45,9 @@ class ModernBertConfig(Config):
     embedding_dropout: float = 0.0
     mlp_bias: bool = False
     mlp_dropout: float = 0.0
+    pad_token_id: TokenId = 50283
+    # Published configs have it, though `transformers` does not read it.
+    position_embedding_type: str = "absolute"
     # Before `transformers` 5, for `layer_types` and `rope_parameters`.
     global_attn_every_n_layers: int = 3
     global_rope_theta: float = at_least(1, default=160_000.0)
@@ -61,7 +64,6 @@ class ModernBertConfig(Config):
         "deterministic_flash_attn",
         "initializer_cutoff_factor",
         "layer_norm_eps",
-        "position_embedding_type",
         "reference_compile",
         "repad_logits_with_grad",
         "sparse_pred_ignore_index",
@@ -83,10 +85,16 @@ class ModernBertConfig(Config):
 
     def check(self) -> None:
         check_rotary(self.hidden_size, self.num_attention_heads)
+        check_padding(self.pad_token_id, self.vocab_size)
         if not {*self.kinds} <= {GLOBAL, LOCAL} or len(self.kinds) != self.num_hidden_layers:
             raise ConfigError(
                 f"layer_types: expected {self.num_hidden_layers} of {GLOBAL} and {LOCAL}, "
                 f"found {self.layer_types}"
+            )
+        if self.position_embedding_type not in ("absolute", "sans_pos"):
+            raise ConfigError(
+                "position_embedding_type: expected absolute or sans_pos, which have no effect, "
+                f"found {self.position_embedding_type}"
             )
         if unknown := (self.rope_parameters or {}).keys() - {GLOBAL, LOCAL}:
             raise ConfigError(f"rope_parameters: unknown kinds of layers {sorted(unknown)}")
@@ -217,9 +225,10 @@ def build(config: ModernBertConfig) -> Encoder:
             vocabulary=config.vocab_size,
             positions=config.max_position_embeddings,
             types=0,
+            padding=config.pad_token_id or 0,
         ),
         Embeddings(
-            word=Embedding(config.vocab_size, width),
+            word=Embedding(config.vocab_size, width, padding=config.pad_token_id),
             norm=layer_norm(),
             dropout=Dropout(config.embedding_dropout),
         ),

@@ -11,7 +11,7 @@ import tensorflow as tf
 from encoders.core.activations import Activation, activation
 from encoders.core.architecture import Architecture
 from encoders.core.blocks import PostNormBlock
-from encoders.core.config import Config, Dimensions
+from encoders.core.config import Config, Dimensions, TokenId, at_least, check_padding
 from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
@@ -36,7 +36,8 @@ class NomicBertConfig(Config):
     type_vocab_size: int = 2
     layer_norm_eps: float = 1e-12
     rope_parameters: dict[str, Any] | None = None
-    head_dim: int | None = None
+    head_dim: int | None = at_least(1, default=None)
+    pad_token_id: TokenId = 0
 
     # Options of the code that came with the model, before `transformers` had it.
     fixed: ClassVar = {
@@ -95,6 +96,7 @@ class NomicBertConfig(Config):
 
     def check(self) -> None:
         check_rotary(self.hidden_size, self.num_attention_heads)
+        check_padding(self.pad_token_id, self.vocab_size)
         if self.head_dim not in (None, self.hidden_size // self.num_attention_heads):
             raise ConfigError(
                 "head_dim: only hidden_size / num_attention_heads is supported, found "
@@ -160,9 +162,10 @@ def build(config: NomicBertConfig) -> Encoder:
             vocabulary=config.vocab_size,
             positions=config.max_position_embeddings,
             types=config.type_vocab_size,
+            padding=config.pad_token_id or 0,
         ),
         Embeddings(
-            word=Embedding(config.vocab_size, width),
+            word=Embedding(config.vocab_size, width, padding=config.pad_token_id),
             type=Embedding(config.type_vocab_size, width),
             norm=LayerNorm(width, epsilon),
             dropout=Dropout(dropout),

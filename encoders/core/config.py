@@ -33,6 +33,7 @@ ENCODER_ONLY: Mapping[str, Any] = {
 
 
 C = TypeVar("C", bound="Config")
+TokenId = int | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Dimensions:
         vocabulary: V, the first id that the encoder refuses.
         positions: P, the longest sequence.
         types: T, or 0 where the encoder has no type embedding.
+        padding: the id that the source pads with.
     """
 
     layers: int
@@ -54,6 +56,7 @@ class Dimensions:
     vocabulary: int
     positions: int
     types: int
+    padding: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +93,7 @@ class Config:
             elif key in fixed:
                 if value != fixed[key]:
                     problems.append(f"{key}: only {fixed[key]!r} is supported, found {value!r}")
-            elif key not in BOOKKEEPING and key not in cls.ignored and key not in cls.renamed:
+            elif key not in {*BOOKKEEPING, *cls.ignored, *cls.renamed}:
                 problems.append(f"{key}: unknown option (value {value!r})")
         if problems:
             raise ConfigError("unsupported configuration:\n  " + "\n  ".join(problems))
@@ -111,6 +114,8 @@ def at_least(least: float, default: Any) -> Any:
 
 
 def _fits(value: Any, hint: Any, least: float | None) -> bool:
+    if hint == TokenId and least is None:
+        least = 0
     if get_origin(hint) is UnionType:
         return any(_fits(value, each, least) for each in get_args(hint))
     if get_origin(hint) is list:
@@ -126,6 +131,8 @@ def _fits(value: Any, hint: Any, least: float | None) -> bool:
 
 
 def _named(hint: Any, least: float | None) -> str:
+    if hint == TokenId and least is None:
+        return "an id or null"
     if get_origin(hint) is UnionType:
         return " or ".join(_named(each, least) for each in get_args(hint))
     if least is None:
@@ -135,6 +142,12 @@ def _named(hint: Any, least: float | None) -> str:
     names = {**numbers, bool: "true or false", str: "a string", NoneType: "null"}
     names |= {list: "a list of strings", dict: "an object"}
     return names[get_origin(hint) or hint]
+
+
+def check_padding(padding: int | None, vocabulary: int) -> None:
+    """Raises ConfigError unless the vocabulary has the padding id, if there is one."""
+    if padding is not None and padding >= vocabulary:
+        raise ConfigError(f"a pad_token_id of {padding} is not in a vocabulary of {vocabulary}")
 
 
 def check_heads(width: int, heads: int) -> None:

@@ -108,7 +108,7 @@ class DisentangledAttention(Attention):
                 queries = self._columns(to_query(vectors) * self.scale, near.rising)
                 shifted = _shift(tf.matmul(key, queries), layout.length)
                 scores += tf.transpose(shifted, [0, 1, 3, 2])
-        return scores + layout.once(_mutual_bias)
+        return tf.where(layout.once(_attends), scores, tf.float32.min)
 
     def _columns(self, projected: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
         """[R, D], int32 [2 * S] -> [H, K, 2 * S]."""
@@ -130,30 +130,19 @@ def _shift(x: tf.Tensor, length: tf.Tensor | int) -> tf.Tensor:
     return tf.reshape(line, [-1, heads, length, 2 * length - 1])[..., :length]
 
 
-def _mutual_bias(layout: Padded) -> tf.Tensor:
-    """The bias where padding does not attend either, but to all alike: [B, 1, S, S]."""
-    return tf.minimum(layout.bias, tf.transpose(layout.bias, [0, 1, 3, 2]))
+def _attends(layout: Padded) -> tf.Tensor:
+    """Which query attends to which key, bool [B, 1, S, S]: padding to nothing, as in the source."""
+    real = tf.equal(layout.bias, 0.0)
+    return tf.logical_and(real, tf.transpose(real, [0, 1, 3, 2]))
 
 
 class MaskedEmbeddings(Embeddings):
-    """Embeddings that are projected to the width of the blocks, and zero for padding."""
-
-    def __init__(
-        self,
-        word: Embedding,
-        norm: LayerNorm,
-        dropout: Dropout,
-        position: Embedding | None,
-        type: Embedding | None,
-        projection: Linear | None,
-    ) -> None:
-        super().__init__(word, norm, dropout, position, type)
-        self.projection = projection
+    """Embeddings that are projected before they are normalised, and are zero for padding."""
 
     def __call__(
         self, word_ids: tf.Tensor, type_ids: tf.Tensor | None, layout: Padded, training: bool
     ) -> tf.Tensor:
         """int32 [B, S] twice (`type_ids` may be None, for zeros) -> float32 [N, D]."""
-        x = self.sum(word_ids, type_ids, layout)
+        x = self.sum(word_ids, type_ids, layout, training)
         x = x if self.projection is None else self.projection(x)
         return self.dropout(self.norm(x) * layout.real, training)

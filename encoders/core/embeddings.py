@@ -1,13 +1,43 @@
 """The input side of the BERT family: word, position and type vectors, summed and normalised."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
-from encoders.core.layers import Dropout, Embedding, LayerNorm
+from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
 from encoders.core.layout import Padded
+
+Places = Callable[[tf.Tensor, Padded], tf.Tensor]
+
+
+def in_row(word_ids: tf.Tensor, layout: Padded) -> tf.Tensor:
+    """The row of the position table for each token: its place in its row, int32 [N]."""
+    del word_ids
+    return layout.positions
+
+
+def after_padding(padding: int) -> Places:
+    """Counts tokens from `padding + 1` on, as fairseq does; padding itself has row `padding`.
+
+    What counts is the id, not the mask: so does `transformers`. The two agree on every row whose
+    padding is at its end, whatever id stands there. They differ where a text contains the padding
+    token (it has no place, and takes none), and where the mask has holes (what is masked within
+    a row keeps its place).
+    """
+
+    def places(word_ids: tf.Tensor, layout: Padded) -> tf.Tensor:
+        """int32 [B, S] -> int32 [N]."""
+        real = tf.cast(tf.not_equal(word_ids, padding), tf.int32)
+        return layout.to_tokens(tf.cumsum(real, axis=1) * real + padding)
+
+    return places
 
 
 class Embeddings(tf.Module):
-    """Sum of the embeddings of a token, layer-normalised, dropped out."""
+    """Sum of the embeddings of a token, layer-normalised, dropped out.
+
+    Where the embeddings are narrower than the blocks (E instead of D), `projection` widens them.
+    """
 
     def __init__(
         self,
@@ -16,25 +46,33 @@ class Embeddings(tf.Module):
         dropout: Dropout,
         position: Embedding | None = None,
         type: Embedding | None = None,
+        places: Places = in_row,
+        projection: Linear | None = None,
     ) -> None:
         super().__init__()
         self.word = word
         self.position = position
+        self.places = places
         self.type = type
         self.norm = norm
         self.dropout = dropout
+        self.projection = projection
 
     def __call__(
         self, word_ids: tf.Tensor, type_ids: tf.Tensor | None, layout: Padded, training: bool
     ) -> tf.Tensor:
         """int32 [B, S] twice (`type_ids` may be None, for zeros) -> float32 [N, D]."""
-        return self.dropout(self.norm(self.sum(word_ids, type_ids, layout)), training)
+        x = self.norm(self.sum(word_ids, type_ids, layout, training))
+        x = self.dropout(x, training)
+        return x if self.projection is None else self.projection(x)
 
-    def sum(self, word_ids: tf.Tensor, type_ids: tf.Tensor | None, layout: Padded) -> tf.Tensor:
-        """int32 [B, S] twice -> float32 [N, width of the tables]."""
-        x = self.word(layout.to_tokens(word_ids))
+    def sum(
+        self, word_ids: tf.Tensor, type_ids: tf.Tensor | None, layout: Padded, training: bool
+    ) -> tf.Tensor:
+        """The same, before norm and dropout."""
+        x = self.word(layout.to_tokens(word_ids), training)
         if self.position is not None:
-            x += self.position(layout.positions)
+            x += self.position(self.places(word_ids, layout), training)
         if self.type is not None and type_ids is None:
             x += self.type.table[0]
         elif self.type is not None:

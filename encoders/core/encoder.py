@@ -1,6 +1,6 @@
 """The encoder: embeddings, blocks, and an optional pooler."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -11,6 +11,8 @@ from encoders.core.layers import LayerNorm, Linear
 from encoders.core.layout import Padded
 
 Block = Callable[[tf.Tensor, Padded, bool], tf.Tensor]
+Blocks = Iterable[Block]
+ScoreBias = Callable[[tf.Tensor | int], tf.Tensor]
 
 
 class Encoded(NamedTuple):
@@ -51,8 +53,9 @@ class Encoder(tf.Module):
         self,
         dimensions: Dimensions,
         embeddings: Embeddings,
-        blocks: Sequence[Block],
+        blocks: Blocks,
         pooler: Pooler | None = None,
+        score_bias: ScoreBias | None = None,
         norm: LayerNorm | None = None,
         shared: tf.Module | None = None,
     ) -> None:
@@ -63,6 +66,7 @@ class Encoder(tf.Module):
             embeddings: the input side.
             blocks: the layers.
             pooler: makes one vector of a row.
+            score_bias: computes from S what every block adds to its scores, float32 [H, S, S].
             norm: normalises the output of the last block.
             shared: a part that the blocks have in common, kept here to have one name.
         """
@@ -71,6 +75,7 @@ class Encoder(tf.Module):
         self.embeddings = embeddings
         self.blocks = blocks
         self.pooler = pooler
+        self.score_bias = score_bias
         self.norm = norm
         self.shared = shared
 
@@ -91,9 +96,12 @@ class Encoder(tf.Module):
             training: whether dropout is active.
 
         Raises:
-            ValueError, tf.errors.InvalidArgumentError: S exceeds `dimensions.positions`.
+            tf.errors.InvalidArgumentError: S exceeds `dimensions.positions`.
         """
-        layout = Padded(_checked(mask, self.dimensions.positions))
+        word_ids, mask = self._fitting(word_ids, mask)
+        layout = Padded(mask)
+        if self.score_bias is not None:
+            layout = layout.biased(self.score_bias(layout.length))
         x = self.embeddings(word_ids, type_ids, layout, training)
         layers = []
         for block in self.blocks:
@@ -105,13 +113,14 @@ class Encoder(tf.Module):
         pooled = self.pooler(first) if self.pooler is not None else first
         return Encoded(pooled, layers[-1], layers)
 
+    def _fitting(self, *inputs: tf.Tensor) -> list[tf.Tensor]:
+        """The inputs, int32 [B, S] each, unless S is too long.
 
-def _checked(mask: tf.Tensor, longest: int) -> tf.Tensor:
-    """The mask: whatever depends on it, such as the positions, waits for the check."""
-    check = tf.debugging.assert_less_equal(
-        tf.shape(mask)[1] if mask.shape[1] is None else mask.shape[1],
-        longest,
-        message="the sequence length exceeds the number of positions",
-    )
-    with tf.control_dependencies([check]):
-        return tf.identity(mask)
+        All else is computed from what this returns, so that no look-up beyond a table is made.
+        """
+        positions, length = self.dimensions.positions, tf.shape(inputs[0])[1]
+        message = ["the sequence length", length, "exceeds the number of positions", positions]
+        with tf.control_dependencies([tf.debugging.Assert(length <= positions, message)]):
+            # XLA drops assertions, but it refuses a slice beyond the end.
+            zeros = tf.slice(tf.zeros([positions], tf.int32), [0], [length])
+            return [each + zeros for each in inputs]

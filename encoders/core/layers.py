@@ -41,17 +41,26 @@ class LayerNorm(tf.Module):
 
 
 class Embedding(tf.Module):
-    """A table of vectors, ids [N] -> [N, D]."""
+    """A table of vectors, ids [N] -> [N, D].
+
+    The row of `padding` gets no gradient, as with torch's `padding_idx`.
+    """
 
     table: tf.Variable
 
-    def __init__(self, rows: int, width: int, trainable: bool = True) -> None:
+    def __init__(
+        self, rows: int, width: int, trainable: bool = True, padding: int | None = None
+    ) -> None:
         super().__init__()
-        self.rows = rows
+        self.padding = padding
         self.table = declare(rows, width, trainable=trainable)
 
-    def __call__(self, ids: tf.Tensor) -> tf.Tensor:
-        return tf.gather(self.table, ids)
+    def __call__(self, ids: tf.Tensor, training: bool = False) -> tf.Tensor:
+        x = tf.gather(self.table, ids)
+        if self.padding is None or not training:
+            return x
+        fixed = tf.equal(ids, self.padding)[..., tf.newaxis]
+        return tf.where(fixed, tf.stop_gradient(x), x)
 
 
 class Dropout(tf.Module):

@@ -4,6 +4,7 @@ Embeddings, dense layers and norms see a flat [N, D]; only attention needs to kn
 belong together. A layout answers that, so that the parts of an encoder need not.
 """
 
+import copy
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -21,7 +22,8 @@ class Padded:
         length: S, a Python int where it is known statically.
         positions: int32 [N], the place of each token in its row.
         real: float32 [N, 1], 1, or 0 for padding.
-        bias: float32 [B, 1, 1, S], added to attention scores: 0, or the lowest float for padding.
+        bias: float32 [B, 1 or H, 1 or S, S], added to attention scores: the lowest float for
+            padding, else 0 or what `biased` put there.
     """
 
     def __init__(self, mask: tf.Tensor) -> None:
@@ -34,6 +36,12 @@ class Padded:
         self.real = tf.where(tf.reshape(padding, [-1, 1]), 0.0, 1.0)
         self.bias = tf.where(padding[:, tf.newaxis, tf.newaxis, :], tf.float32.min, 0.0)
         self._shared: dict[Callable[..., Any], Any] = {}
+
+    def biased(self, scores: tf.Tensor) -> "Padded":
+        """The same layout with float32 [H, S, S] added to the attention scores of every block."""
+        layout = copy.copy(self)
+        layout.bias = self.bias + scores
+        return layout
 
     def to_tokens(self, x: tf.Tensor) -> tf.Tensor:
         """[B, S, ...] -> [N, ...]."""

@@ -1,14 +1,13 @@
 """Weight tables: which tensor of a checkpoint fills which variable of an encoder.
 
 A table is data. Each row names a variable by its attribute path and the tensor that fills it;
-`{layer}` (or any other field) in both stands for an index. `fill` closes the table both ways:
-every declared variable is filled exactly once, every tensor is used or named with a reason.
+`{layer}` (or any other field) in both stands for the index of a part in a list of the encoder. Rows
+of a part that the encoder was built without (None) do not apply. `fill` closes the table both
+ways: every declared variable is filled exactly once, every tensor is used or named with a reason.
 """
 
 import dataclasses
-import itertools
 import re
-import string
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -36,8 +35,6 @@ def declare(*shape: int, trainable: bool = True) -> Any:
 @dataclasses.dataclass(frozen=True)
 class Row:
     """One variable and the tensor that fills it.
-
-    A row is passed over where the encoder was built without the part: its attribute is None.
 
     Attributes:
         target: attribute path from the encoder, such as `blocks.{layer}.norm.scale`.
@@ -101,25 +98,24 @@ class Table:
     prefix: str
     buffers: Mapping[str, str]
 
-    def fill(self, encoder: tf.Module, tensors: Tensors, sizes: Mapping[str, int]) -> Filled:
+    def fill(self, encoder: tf.Module, tensors: Tensors) -> Filled:
         """Replaces every `declare`d attribute of `encoder` by a variable.
 
         Args:
             encoder: the encoder, its variables declared.
             tensors: the checkpoint's tensors by name; each is read at most once.
-            sizes: field -> how many indices it runs over, such as `{"layer": 12}`.
 
         Raises:
             WeightsError: lists every missing, left-over or wrongly shaped tensor.
         """
         names, unused = self._strip(tensors)
         missing, problems = [], []
-        rows = list(expand(self.rows, sizes))
+        rows = list(expand(self.rows, encoder))
         absent = _absent(rows, names)
         for part in absent:
             setattr(encoder, part, None)
         for row in rows:
-            if _declared(encoder, row) is None:
+            if row.optional in absent:
                 continue
             source = next((names.pop(name) for name in row.sources if name in names), None)
             if source is None:
@@ -153,14 +149,26 @@ class Table:
         }
 
 
-def expand(rows: Iterable[Row], sizes: Mapping[str, int]) -> Iterator[Row]:
+def expand(rows: Iterable[Row], encoder: tf.Module) -> Iterator[Row]:
     """Writes out the rows for every index of their fields."""
     for row in rows:
-        fields = [field for _, field, _, _ in string.Formatter().parse(row.target) if field]
-        for indices in itertools.product(*(range(sizes[field]) for field in fields)):
-            at = dict(zip(fields, indices, strict=True))
+        for at in _indices(encoder, row.target):
             sources = tuple(source.format(**at) for source in row.sources)
             yield dataclasses.replace(row, target=row.target.format(**at), sources=sources)
+
+
+def _indices(part: Any, path: str) -> Iterator[dict[str, int]]:
+    """All values of the fields of `path` under which it leads from `part` to more than None."""
+    step, _, rest = path.partition(".")
+    if part is None:
+        return
+    if not step:
+        yield {}
+    elif step.startswith("{"):
+        for index, each in enumerate(part):
+            yield from ({step[1:-1]: index, **deeper} for deeper in _indices(each, rest))
+    else:
+        yield from _indices(part[int(step)] if step.isdigit() else getattr(part, step), rest)
 
 
 def _absent(rows: Iterable[Row], names: Mapping[str, str]) -> tuple[str, ...]:
@@ -174,7 +182,11 @@ def _absent(rows: Iterable[Row], names: Mapping[str, str]) -> tuple[str, ...]:
 
 def _assign(encoder: tf.Module, row: Row, values: np.ndarray) -> str:
     """Fills one variable; returns what is wrong with the tensor, or nothing."""
-    declared = _declared(encoder, row)
+    *parts, attribute = row.target.split(".")
+    owner: Any = encoder
+    for part in parts:
+        owner = owner[int(part)] if part.isdigit() else getattr(owner, part)
+    declared = getattr(owner, attribute)
     if not isinstance(declared, Declared):
         raise TypeError(f"two rows of the weight table fill {row.target}")
     wanted = declared.shape[::-1] if row.transpose else declared.shape
@@ -188,22 +200,8 @@ def _assign(encoder: tf.Module, row: Row, values: np.ndarray) -> str:
         trainable=declared.trainable,
         name=row.target.replace(".", "/"),
     )
-    path, _, attribute = row.target.rpartition(".")
-    setattr(_part(encoder, path.split(".")), attribute, variable)
+    setattr(owner, attribute, variable)
     return ""
-
-
-def _declared(encoder: tf.Module, row: Row) -> Any:
-    """What stands where the row's variable belongs; None where the encoder has no such part."""
-    return _part(encoder, row.target.split("."))
-
-
-def _part(owner: Any, path: Iterable[str]) -> Any:
-    for name in path:
-        if owner is None:
-            return None
-        owner = owner[int(name)] if name.isdigit() else getattr(owner, name)
-    return owner
 
 
 def _describe(missing: list[str], problems: list[str], left: list[str]) -> str:
