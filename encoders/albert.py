@@ -94,8 +94,10 @@ class SharedBlocks(tf.Module):
         >>> list(SharedBlocks(["a", "b"], layers=5))
         ['a', 'a', 'a', 'b', 'b']
         """
+        # Divided in floating point, as `transformers` does: 18 layers in 14 groups show it.
+        size = self.layers / len(self.groups)
         for layer in range(self.layers):
-            yield self.groups[int(layer / (self.layers / len(self.groups)))]
+            yield self.groups[int(layer / size)]
 
 
 _GROUP = "encoder.albert_layer_groups.{group}.albert_layers.{block}"

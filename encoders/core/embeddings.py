@@ -37,6 +37,7 @@ class Embeddings(tf.Module):
     """Sum of the embeddings of a token, layer-normalised, dropped out.
 
     Where the embeddings are narrower than the blocks (E instead of D), `projection` widens them.
+    Where there is only one type, every token has it, whatever its type id.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Embeddings(tf.Module):
         x = self.word(layout.to_tokens(word_ids), training)
         if self.position is not None:
             x += self.position(self.places(word_ids, layout), training)
-        if self.type is not None and type_ids is None:
+        if self.type is not None and (type_ids is None or self.type.rows == 1):
             x += self.type.table[0]
         elif self.type is not None:
             x += self.type(layout.to_tokens(type_ids))

@@ -92,7 +92,7 @@ class Encoder(tf.Module):
             word_ids: int32 [B, S].
             mask: int32 [B, S], 0 where a position is padding.
             type_ids: int32 [B, S]; None stands for zeros. Without effect in an encoder that has
-                no type embedding.
+                no type embedding, or only one type.
             training: whether dropout is active.
 
         Raises:
@@ -113,14 +113,14 @@ class Encoder(tf.Module):
         pooled = self.pooler(first) if self.pooler is not None else first
         return Encoded(pooled, layers[-1], layers)
 
-    def _fitting(self, *inputs: tf.Tensor) -> list[tf.Tensor]:
+    def _fitting(self, word_ids: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The inputs, int32 [B, S] each, unless S is too long.
 
         All else is computed from what this returns, so that no look-up beyond a table is made.
         """
-        positions, length = self.dimensions.positions, tf.shape(inputs[0])[1]
+        positions, length = self.dimensions.positions, tf.shape(word_ids)[1]
         message = ["the sequence length", length, "exceeds the number of positions", positions]
         with tf.control_dependencies([tf.debugging.Assert(length <= positions, message)]):
             # XLA drops assertions, but it refuses a slice beyond the end.
             zeros = tf.slice(tf.zeros([positions], tf.int32), [0], [length])
-            return [each + zeros for each in inputs]
+            return word_ids + zeros, tf.identity(mask)

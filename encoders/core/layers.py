@@ -43,7 +43,7 @@ class LayerNorm(tf.Module):
 class Embedding(tf.Module):
     """A table of vectors, ids [N] -> [N, D].
 
-    The row of `padding` gets no gradient, as with torch's `padding_idx`.
+    In training, the row of `padding` gets no gradient, as with torch's `padding_idx`.
     """
 
     table: tf.Variable
@@ -52,6 +52,7 @@ class Embedding(tf.Module):
         self, rows: int, width: int, trainable: bool = True, padding: int | None = None
     ) -> None:
         super().__init__()
+        self.rows = rows
         self.padding = padding
         self.table = declare(rows, width, trainable=trainable)
 

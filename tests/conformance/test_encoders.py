@@ -100,6 +100,14 @@ def test_type_ids_default_to_zeros(encoder_case: SavedEncoder) -> None:
     assert_same(encoder_case.model(without), encoder_case.model(zeros))
 
 
+def test_type_ids_that_mean_nothing_are_ignored(encoder_case: SavedEncoder) -> None:
+    inputs = batch(encoder_case)
+    ones = {**inputs, "input_type_ids": np.ones_like(inputs["input_type_ids"])}
+    zeros = {**inputs, "input_type_ids": np.zeros_like(inputs["input_type_ids"])}
+    one, zero = (encoder_case.model(each)["default"] for each in (ones, zeros))
+    assert np.array_equal(one, zero) == (encoder_case.size.types < 2)
+
+
 def test_signatures_equal_the_call(encoder_case: SavedEncoder) -> None:
     inputs = {name: tf.constant(each) for name, each in batch(encoder_case).items()}
     signatures = encoder_case.model.signatures
