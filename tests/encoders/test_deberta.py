@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
+import transformers
 from transformers.models.deberta_v2 import modeling_deberta_v2
 
-from encoders import ConfigError, architectures
+from encoders import ConfigError, WeightsError, architectures
 from encoders.deberta_v2 import DebertaV2Config, buckets
 
 
@@ -37,3 +38,18 @@ def test_refusals_name_the_option(option: dict[str, object]) -> None:
 def test_talking_heads_are_refused() -> None:
     with pytest.raises(ConfigError, match="talking_head"):
         architectures()["deberta"].dimensions({"talking_head": True})
+
+
+def test_tensors_without_effect_are_named() -> None:
+    sizes = {"vocab_size": 9, "hidden_size": 4, "num_attention_heads": 2, "intermediate_size": 3}
+    sizes |= {"num_hidden_layers": 1, "max_position_embeddings": 5}
+    source = transformers.DebertaV2Model(transformers.DebertaV2Config(**sizes)).state_dict()
+    tensors = {name: values.numpy() for name, values in source.items()}
+    extra = dict.fromkeys(("encoder.rel_embeddings.weight", "encoder.LayerNorm.bias"), np.zeros(4))
+    build = architectures()["deberta-v2"].build
+    _, filled = build(sizes, {**tensors, **extra})
+    assert set(filled.unused) == set(extra)
+    _, filled = build({**sizes, "position_biased_input": False}, {**tensors, **extra})
+    assert set(filled.unused) - set(extra) == {"embeddings.position_embeddings.weight"}
+    with pytest.raises(WeightsError, match=r"encoder\.rel_embeddings\.weight \(for shared"):
+        build({**sizes, "relative_attention": True, "pos_att_type": ["c2p"]}, tensors)
