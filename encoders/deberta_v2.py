@@ -30,7 +30,7 @@ from encoders.core.weights import Row, Table, declare, linear, norm
 class DebertaV2Config(deberta.DebertaConfig):
     """Options of `transformers.DebertaV2Config` that change what is computed.
 
-    The last seven are read by the model, though its config class does not declare them.
+    The last six are read by the model, though its config class does not declare them.
     """
 
     vocab_size: int = 128100
