@@ -9,9 +9,8 @@ from typing import ClassVar
 
 from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
-from encoders.core.attention import SelfAttention
-from encoders.core.blocks import FeedForward, PostNormBlock
-from encoders.core.config import Config, Dimensions, check_heads
+from encoders.core.blocks import PostNormBlock, post_norm_blocks
+from encoders.core.config import Config, Dimensions, TokenId, check_heads, check_padding
 from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder, Pooler
 from encoders.core.layers import Dropout, Embedding, LayerNorm
@@ -33,10 +32,11 @@ class BertConfig(Config):
     max_position_embeddings: int = 512
     type_vocab_size: int = 2
     layer_norm_eps: float = 1e-12
+    pad_token_id: TokenId = 0
 
     fixed: ClassVar = {"position_embedding_type": "absolute"}
     # The pooler_* options and `directionality` come with Google's multilingual checkpoints.
-    ignored: ClassVar = (
+    ignored: ClassVar[tuple[str, ...]] = (
         "classifier_dropout",
         "directionality",
         "pooler_fc_size",
@@ -48,46 +48,53 @@ class BertConfig(Config):
 
     def check(self) -> None:
         check_heads(self.hidden_size, self.num_attention_heads)
+        check_padding(self.pad_token_id, self.vocab_size)
 
 
 _BLOCK = "encoder.layer.{layer}"
 
+EMBEDDING_ROWS = (
+    *embedding("embeddings.word", "embeddings.word_embeddings"),
+    *embedding("embeddings.position", "embeddings.position_embeddings"),
+    *embedding("embeddings.type", "embeddings.token_type_embeddings"),
+    *norm("embeddings.norm", "embeddings.LayerNorm"),
+)
+BLOCK_ROWS = (
+    *linear("blocks.{layer}.attention.query", f"{_BLOCK}.attention.self.query"),
+    *linear("blocks.{layer}.attention.key", f"{_BLOCK}.attention.self.key"),
+    *linear("blocks.{layer}.attention.value", f"{_BLOCK}.attention.self.value"),
+    *linear("blocks.{layer}.attention.output", f"{_BLOCK}.attention.output.dense"),
+    *norm("blocks.{layer}.attention_norm", f"{_BLOCK}.attention.output.LayerNorm"),
+    *linear("blocks.{layer}.feed_forward.inner", f"{_BLOCK}.intermediate.dense"),
+    *linear("blocks.{layer}.feed_forward.output", f"{_BLOCK}.output.dense"),
+    *norm("blocks.{layer}.feed_forward_norm", f"{_BLOCK}.output.LayerNorm"),
+)
+POOLER_ROWS = linear("pooler.dense", "pooler.dense", optional="pooler")
+
 TABLE = Table(
-    rows=(
-        *embedding("embeddings.word", "embeddings.word_embeddings"),
-        *embedding("embeddings.position", "embeddings.position_embeddings"),
-        *embedding("embeddings.type", "embeddings.token_type_embeddings"),
-        *norm("embeddings.norm", "embeddings.LayerNorm"),
-        *linear("blocks.{layer}.attention.query", f"{_BLOCK}.attention.self.query"),
-        *linear("blocks.{layer}.attention.key", f"{_BLOCK}.attention.self.key"),
-        *linear("blocks.{layer}.attention.value", f"{_BLOCK}.attention.self.value"),
-        *linear("blocks.{layer}.attention.output", f"{_BLOCK}.attention.output.dense"),
-        *norm("blocks.{layer}.attention_norm", f"{_BLOCK}.attention.output.LayerNorm"),
-        *linear("blocks.{layer}.feed_forward.inner", f"{_BLOCK}.intermediate.dense"),
-        *linear("blocks.{layer}.feed_forward.output", f"{_BLOCK}.output.dense"),
-        *norm("blocks.{layer}.feed_forward_norm", f"{_BLOCK}.output.LayerNorm"),
-        *linear("pooler.dense", "pooler.dense", optional="pooler"),
-    ),
+    rows=(*EMBEDDING_ROWS, *BLOCK_ROWS, *POOLER_ROWS),
     prefix="bert.",
     buffers={r"embeddings\.(position_ids|token_type_ids)": "counts positions, holds no weights"},
 )
 
 
+def blocks(config: BertConfig) -> list[PostNormBlock]:
+    """The blocks, their variables declared."""
+    return post_norm_blocks(
+        config.num_hidden_layers,
+        config.hidden_size,
+        config.num_attention_heads,
+        config.intermediate_size,
+        activation(config.hidden_act),
+        config.layer_norm_eps,
+        config.hidden_dropout_prob,
+        config.attention_probs_dropout_prob,
+    )
+
+
 def build(config: BertConfig) -> Encoder:
     """The encoder, its variables declared."""
-    width, epsilon = config.hidden_size, config.layer_norm_eps
-    dropout = config.hidden_dropout_prob
-
-    def block() -> PostNormBlock:
-        return PostNormBlock(
-            SelfAttention(width, config.num_attention_heads, config.attention_probs_dropout_prob),
-            Dropout(dropout),
-            LayerNorm(width, epsilon),
-            FeedForward(width, config.intermediate_size, activation(config.hidden_act)),
-            Dropout(dropout),
-            LayerNorm(width, epsilon),
-        )
-
+    width = config.hidden_size
     return Encoder(
         Dimensions(
             layers=config.num_hidden_layers,
@@ -96,15 +103,16 @@ def build(config: BertConfig) -> Encoder:
             vocabulary=config.vocab_size,
             positions=config.max_position_embeddings,
             types=config.type_vocab_size,
+            padding=config.pad_token_id or 0,
         ),
         Embeddings(
-            word=Embedding(config.vocab_size, width),
+            word=Embedding(config.vocab_size, width, padding=config.pad_token_id),
             position=Embedding(config.max_position_embeddings, width),
             type=Embedding(config.type_vocab_size, width),
-            norm=LayerNorm(width, epsilon),
-            dropout=Dropout(dropout),
+            norm=LayerNorm(width, config.layer_norm_eps),
+            dropout=Dropout(config.hidden_dropout_prob),
         ),
-        [block() for _ in range(config.num_hidden_layers)],
+        blocks(config),
         Pooler(width),
     )
 

@@ -11,7 +11,7 @@ from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
 from encoders.core.attention import SelfAttention
 from encoders.core.blocks import FeedForward, PostNormBlock
-from encoders.core.config import Config, Dimensions, check_heads
+from encoders.core.config import Config, Dimensions, TokenId, check_heads, check_padding
 from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
 from encoders.core.layers import Dropout, Embedding, LayerNorm
@@ -34,12 +34,14 @@ class DistilBertConfig(Config):
     dropout: float = 0.1
     attention_dropout: float = 0.1
     activation: str = "gelu"
+    pad_token_id: TokenId = 0
 
     # `tie_weights_` and `output_past` stand in the configs of the first published checkpoints.
     ignored: ClassVar = ("output_past", "qa_dropout", "seq_classif_dropout", "tie_weights_")
 
     def check(self) -> None:
         check_heads(self.dim, self.n_heads)
+        check_padding(self.pad_token_id, self.vocab_size)
 
 
 _BLOCK = "transformer.layer.{layer}"
@@ -85,9 +87,10 @@ def build(config: DistilBertConfig) -> Encoder:
             vocabulary=config.vocab_size,
             positions=config.max_position_embeddings,
             types=0,
+            padding=config.pad_token_id or 0,
         ),
         Embeddings(
-            word=Embedding(config.vocab_size, width),
+            word=Embedding(config.vocab_size, width, padding=config.pad_token_id),
             position=Embedding(
                 config.max_position_embeddings, width, trainable=not config.sinusoidal_pos_embds
             ),

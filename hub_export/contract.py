@@ -6,7 +6,7 @@ D hidden width, L layers.
 
 **Encoder** `encoder(inputs, training=False)`
     inputs: dict of int32 [B, S] `input_word_ids`, `input_mask`, and `input_type_ids`, which may be
-        left out (zeros). An encoder without type embedding ignores it.
+        left out (zeros). An encoder without type embedding, or with one type, ignores it.
     outputs: dict of float32
         `pooled_output`    [B, D]
         `sequence_output`  [B, S, D]

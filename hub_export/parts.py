@@ -2,16 +2,18 @@
 
 import abc
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from tokenizers import Tokenizer
 
 import encoders
 import preprocess
-from encoders import Architecture, Dimensions
+from encoders import Architecture, Dimensions, Encoder
 from hub_export import contract, reference, verify_numbers, verify_tokens
 from hub_export.checkpoint import Checkpoint
 from hub_export.encoder_model import EncoderModel
@@ -19,6 +21,9 @@ from hub_export.errors import ExportError, SourceError, TargetError
 from hub_export.preprocessor_model import PreprocessorModel
 from hub_export.progress import Progress
 from hub_export.report import Check, Outcome
+
+# What `transformers` calls the tokens of a checkpoint that does not tell.
+PADDING, MASK = ("[PAD]", "<pad>"), ("[MASK]", "<mask>")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,17 +84,15 @@ class EncoderPart(Part):
         with _naming(self.checkpoint.weights_file):
             # The tensors are let go as soon as the encoder has them.
             encoder, filled = self.architecture.build(self.config, self.checkpoint.tensors())
-        self._absent = filled.absent
-        pooled = "the first token's vector" if encoder.pooler is None else "the pooler's output"
-        self.notes = {contract.POOLED: pooled, "unused_tensors": dict(filled.unused)}
+        self._pooler = encoder.pooler is not None
+        self.notes = {contract.POOLED: _pooled(encoder), "unused_tensors": dict(filled.unused)}
         _save(EncoderModel(encoder), path)
 
     def verify(self, model: Any, progress: Progress) -> list[Check]:
         if not reference.available():
             advice = f"needs torch ({reference.INSTALL})"
             return [Check("numbers", Outcome.NOT_COMPARED, advice)]
-        types = bool(self.size.types)
-        source = reference.Reference(self.checkpoint, self._absent, types)
+        source = reference.Reference(self.checkpoint, self.size, self._pooler)
         return verify_numbers.verify(model, source, self.size, self.settings.tolerance, progress)
 
 
@@ -113,12 +116,11 @@ class PreprocessorPart(Part):
 
     def save(self, path: Path) -> None:
         special, source = self.checkpoint.special_tokens, self._tokenizer
-        default_mask = None if source.token_to_id("[MASK]") is None else "[MASK]"
         with _naming(self.checkpoint.tokenizer_file):
             preprocessor = preprocess.build(
                 source,
-                padding=special.get("pad_token", "[PAD]"),
-                mask=special.get("mask_token", default_mask),
+                padding=special.get("pad_token") or _first(source, PADDING) or PADDING[0],
+                mask=special.get("mask_token") or _first(source, MASK),
                 seq_length=self._seq_length,
                 type_vocabulary=self._types,
             )
@@ -157,6 +159,21 @@ class PreprocessorPart(Part):
                 "rows; if no line of the vocabulary is missing and the embedding was padded on "
                 "purpose, say --padded_embedding"
             )
+
+
+def _first(tokenizer: Tokenizer, tokens: Sequence[str]) -> str | None:
+    """The first of the tokens that the vocabulary has."""
+    return next((each for each in tokens if tokenizer.token_to_id(each) is not None), None)
+
+
+def _pooled(encoder: Encoder) -> str:
+    """What the encoder's pooled output is, in words."""
+    if encoder.pooler is None:
+        return "the first token's vector"
+    if not np.any(encoder.pooler.dense.bias):
+        # `transformers` starts from zeros; no training leaves every one of them as it was.
+        return "the output of the pooler, whose bias is zero: it has probably not been trained"
+    return "the pooler's output"
 
 
 PARTS: Mapping[str, type[Part]] = {"encoder": EncoderPart, "preprocessor": PreprocessorPart}

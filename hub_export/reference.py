@@ -5,13 +5,13 @@ torch is optional. It is needed to compare an export's numbers, and to read `.bi
 
 import importlib.util
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from encoders import Encoded
+from encoders import Dimensions, Encoded
 from hub_export.checkpoint import Checkpoint
 from hub_export.errors import SourceError
 
@@ -55,13 +55,13 @@ def load_bin(path: Path) -> Mapping[str, np.ndarray]:
 class Reference:
     """The checkpoint's encoder in torch, float32, inference mode."""
 
-    def __init__(self, checkpoint: Checkpoint, absent: Collection[str], types: bool) -> None:
+    def __init__(self, checkpoint: Checkpoint, size: Dimensions, pooler: bool) -> None:
         """Loads it.
 
         Args:
             checkpoint: the source.
-            absent: optional parts that the checkpoint lacks, which torch must not make up.
-            types: whether it takes type ids.
+            size: its encoder's sizes.
+            pooler: whether the checkpoint has one; torch makes one up where it has not.
 
         Raises:
             SourceError: `transformers` refuses the checkpoint.
@@ -71,7 +71,7 @@ class Reference:
 
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
-        self._torch, self._types = torch, types
+        self._torch, self._size, self._pooler = torch, size, pooler
         try:
             self._model = transformers.AutoModel.from_pretrained(
                 checkpoint.folder,
@@ -80,7 +80,6 @@ class Reference:
                 local_files_only=True,
                 return_dict=True,
                 chunk_size_feed_forward=0,
-                **({"add_pooling_layer": False} if "pooler" in absent else {}),
             ).eval()
         except Exception as error:  # of any kind: the library has no base class of its own
             raise SourceError(
@@ -90,7 +89,7 @@ class Reference:
     def __call__(self, word_ids: Ids, mask: Ids, type_ids: Ids) -> Encoded:
         """int32 [B, S] each -> the encoder's outputs, as numpy arrays."""
         torch = self._torch
-        optional = {"token_type_ids": torch.tensor(type_ids)} if self._types else {}
+        optional = {"token_type_ids": torch.tensor(type_ids)} if self._size.types else {}
         with torch.inference_mode():
             result = self._model(
                 input_ids=torch.tensor(word_ids),
@@ -98,7 +97,9 @@ class Reference:
                 output_hidden_states=True,
                 **optional,
             )
-        layers = [layer.numpy() for layer in result.hidden_states[1:]]
-        pooled = result.get("pooler_output")
-        first = layers[-1][:, 0]
-        return Encoded(first if pooled is None else pooled.numpy(), layers[-1], layers)
+        # The first is the embeddings' output; of a layer that repeats blocks, each is there.
+        states = result.hidden_states[1:]
+        repeats = len(states) // self._size.layers
+        layers = [state.numpy() for state in states[repeats - 1 :: repeats]]
+        pooled = result.pooler_output.numpy() if self._pooler else layers[-1][:, 0]
+        return Encoded(pooled, layers[-1], layers)

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from encoders import Dimensions
+
 SEED = 20180131
 _IN_A_ROW = 16
 
@@ -112,18 +114,19 @@ def _any_point(draw: random.Random) -> int:
     return point if point < 0xD800 else point + 0x800
 
 
-def batches(vocabulary: int, positions: int, types: int) -> Iterator[tuple[Ids, Ids, Ids]]:
+def batches(size: Dimensions) -> Iterator[tuple[Ids, Ids, Ids]]:
     """Padded batches with random masks: word ids, mask, type ids, int32 [B, S] each.
 
-    The masks of the first ones have holes, in the last row of all; the others pad the ends. The
-    last one is as long as the encoder allows, up to 512.
+    Rows are padded at their ends, with the padding id; the last row's mask has holes, with any id
+    under them. The last batch is as long as the encoder allows, up to 512.
     """
     draw = np.random.default_rng(SEED)
     for rows, length in ((1, 1), (3, 7), (4, 33), (8, 64), (1, 512)):
-        shape = rows, min(length, positions)
+        shape = rows, min(length, size.positions)
         lengths = draw.integers(1, shape[1] + 1, (rows, 1))
         mask = np.arange(shape[1]) < lengths
         mask[-1] |= draw.random(shape[1]) < 0.5
-        ids = draw.integers(0, vocabulary, shape)
-        type_ids = draw.integers(0, max(types, 1), shape)
+        ids = draw.integers(0, size.vocabulary, shape)
+        ids[:-1][~mask[:-1]] = size.padding
+        type_ids = draw.integers(0, max(size.types, 1), shape)
         yield ids.astype(np.int32), mask.astype(np.int32), type_ids.astype(np.int32)

@@ -31,7 +31,7 @@ def verify(
         progress: told of every batch.
     """
     worst: dict[str, tuple[float, float]] = {}
-    batches = list(samples.batches(size.vocabulary, size.positions, size.types))
+    batches = list(samples.batches(size))
     with progress.bar("verifying numbers", len(batches)) as advance:
         for batch in batches:
             expected = _flat(contract.outputs(reference(*batch)))

@@ -1,8 +1,9 @@
 """Tiny checkpoints with random weights, and tokenizers, made on the spot."""
 
+import dataclasses
 import json
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +14,16 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 PIECES = [*SPECIAL, *string.ascii_lowercase, *(f"##{each}" for each in string.ascii_lowercase)]
 
+# By the names that configs give them; each takes those that it knows.
 _SIZES = {
-    "bert": {
-        "vocab_size": len(PIECES),
-        "hidden_size": 24,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 3,
-        "intermediate_size": 36,
-        "max_position_embeddings": 40,
-    },
-    "distilbert": {
-        "vocab_size": len(PIECES),
-        "dim": 24,
-        "n_layers": 2,
-        "n_heads": 3,
-        "hidden_dim": 36,
-        "max_position_embeddings": 40,
-    },
+    "vocab_size": len(PIECES),
+    "hidden_size": 24,
+    "embedding_size": 10,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 3,
+    "intermediate_size": 36,
+    "hidden_dim": 36,
+    "max_position_embeddings": 40,
 }
 
 
@@ -43,13 +37,17 @@ def save_model(
 ) -> None:
     """Writes config.json and weights, spread wide enough that attention is far from uniform."""
     torch.manual_seed(1)
-    sizes = {**_SIZES[model_type], "initializer_range": 0.3, **options}
-    config = transformers.AutoConfig.for_model(model_type, **sizes)
+    known = transformers.CONFIG_MAPPING[model_type]
+    names = {field.name for field in dataclasses.fields(known)} | known.attribute_map.keys()
+    sizes = {name: size for name, size in _SIZES.items() if name in names}
+    config = transformers.AutoConfig.for_model(model_type, **{**sizes, **options})
     model = getattr(transformers, architecture)
     built = model.from_config(config) if architecture == "AutoModel" else model(config)
     with torch.no_grad():
-        for name, parameter in built.named_parameters():
-            if name.endswith("bias") or "LayerNorm" in name or "layer_norm" in name:
+        for parameter in filter(lambda each: each.requires_grad, built.parameters()):
+            if parameter.ndim > 1:
+                parameter.normal_(std=0.3)
+            else:  # biases and norms
                 parameter.add_(0.2 * torch.randn_like(parameter))
     built.to(dtype).save_pretrained(folder, **(save or {}))
 
@@ -61,13 +59,15 @@ def wordpiece(
     most_characters: int = 100,
     added: Iterable[str] = (),
     pair_type: int = 1,
+    special: Sequence[str] = SPECIAL,
 ) -> Tokenizer:
-    """A BERT tokenizer over these pieces."""
+    """A BERT tokenizer over these pieces; `special` names the tokens in the order of SPECIAL."""
+    _, unknown, start, end, _ = special
     vocabulary = {piece: id for id, piece in enumerate(dict.fromkeys(pieces))}
     tokenizer = Tokenizer(
         models.WordPiece(
             vocabulary,
-            unk_token="[UNK]",
+            unk_token=unknown,
             continuing_subword_prefix=prefix,
             max_input_chars_per_word=most_characters,
         )
@@ -75,12 +75,12 @@ def wordpiece(
     tokenizer.normalizer = normalizer or normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece(prefix=prefix, cleanup=False)
-    tokenizer.add_special_tokens(SPECIAL)
+    tokenizer.add_special_tokens(special)
     tokenizer.add_tokens(list(added))
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair=f"[CLS] $A [SEP] $B:{pair_type} [SEP]:{pair_type}",
-        special_tokens=[(each, vocabulary[each]) for each in ("[CLS]", "[SEP]")],
+        single=f"{start} $A {end}",
+        pair=f"{start} $A {end} $B:{pair_type} {end}:{pair_type}",
+        special_tokens=[(each, vocabulary[each]) for each in (start, end)],
     )
     return tokenizer
 

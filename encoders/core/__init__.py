@@ -6,6 +6,7 @@ Axis glossary, used in every shape note of this package:
     N  tokens of a batch     D  hidden width
     H  attention heads       K  width of one head, D = H * K
     F  feed-forward width    V  vocabulary size
+    E  embedding width, where it is not D
     P  positions             T  token types
     L  layers
 """

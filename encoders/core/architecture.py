@@ -45,5 +45,4 @@ class Architecture:
             WeightsError: the tensors do not fill the encoder exactly.
         """
         encoder = self.encoder(self.config.read(config))
-        sizes = {"layer": encoder.dimensions.layers}
-        return encoder, self.table.fill(encoder, tensors, sizes)
+        return encoder, self.table.fill(encoder, tensors)

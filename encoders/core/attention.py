@@ -1,36 +1,64 @@
 """Multi-head self-attention (https://arxiv.org/abs/1706.03762, section 3.2)."""
 
+import abc
+
 import tensorflow as tf
 
 from encoders.core.layers import Dropout, Linear
 from encoders.core.layout import Padded
 
+Projected = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
-class SelfAttention(tf.Module):
+
+class Attention(tf.Module, abc.ABC):
     """Scaled dot-product attention of each row's tokens to each other."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, dropout: float, bias: bool = True) -> None:
         super().__init__()
         self.heads = heads
         self.head_width = width // heads
-        self.query = Linear(width, width)
-        self.key = Linear(width, width)
-        self.value = Linear(width, width)
-        self.output = Linear(width, width)
+        self.scale = self.head_width**-0.5
+        self.output = Linear(width, width, bias)
         self.dropout = Dropout(dropout)
 
     def __call__(self, x: tf.Tensor, layout: Padded, training: bool) -> tf.Tensor:
         """float32 [N, D] -> float32 [N, D]."""
-        query = self._split(self.query(x) * self.head_width**-0.5, layout)
-        key = self._split(self.key(x), layout)
-        value = self._split(self.value(x), layout)
-        scores = tf.matmul(query, key, transpose_b=True) + layout.bias  # [B, H, S, S]
+        query, key, value = (_to_rows(each, layout) for each in self.project(x, layout))
+        scores = self.scores(query * self.scale, key, layout, training)
         weights = self.dropout(tf.nn.softmax(scores), training)
         mixed = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])  # [B, S, H, K]
         tokens = layout.to_tokens(mixed)
         return self.output(tf.reshape(tokens, [-1, self.heads * self.head_width]))
 
-    def _split(self, x: tf.Tensor, layout: Padded) -> tf.Tensor:
-        """[N, D] -> [B, H, S, K]."""
-        x = tf.reshape(x, [-1, self.heads, self.head_width])
-        return tf.transpose(layout.to_batch(x), [0, 2, 1, 3])
+    @abc.abstractmethod
+    def project(self, x: tf.Tensor, layout: Padded) -> Projected:
+        """[N, D] -> query, key and value, each [N, H, K]."""
+
+    def scores(self, query: tf.Tensor, key: tf.Tensor, layout: Padded, training: bool) -> tf.Tensor:
+        """Scaled query and key, both [B, H, S, K] -> the logits of the weights, [B, H, S, S]."""
+        del training
+        return tf.matmul(query, key, transpose_b=True) + layout.bias
+
+    def split(self, x: tf.Tensor) -> tf.Tensor:
+        """[N, D] -> [N, H, K]."""
+        return tf.reshape(x, [-1, self.heads, self.head_width])
+
+
+class SelfAttention(Attention):
+    """Attention with a dense layer each for query, key and value."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__(width, heads, dropout)
+        self.query = Linear(width, width)
+        self.key = Linear(width, width)
+        self.value = Linear(width, width)
+
+    def project(self, x: tf.Tensor, layout: Padded) -> Projected:
+        """[N, D] -> query, key and value, each [N, H, K]."""
+        del layout
+        return self.split(self.query(x)), self.split(self.key(x)), self.split(self.value(x))
+
+
+def _to_rows(x: tf.Tensor, layout: Padded) -> tf.Tensor:
+    """[N, H, K] -> [B, H, S, K]."""
+    return tf.transpose(layout.to_batch(x), [0, 2, 1, 3])

@@ -1,9 +1,11 @@
 """Transformer blocks: attention, feed-forward, and how they are joined."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from encoders.core.activations import Activation
-from encoders.core.attention import SelfAttention
+from encoders.core.attention import Attention, SelfAttention
 from encoders.core.layers import Dropout, LayerNorm, Linear
 from encoders.core.layout import Padded
 
@@ -26,10 +28,10 @@ class PostNormBlock(tf.Module):
 
     def __init__(
         self,
-        attention: SelfAttention,
+        attention: Attention,
         attention_dropout: Dropout,
         attention_norm: LayerNorm,
-        feed_forward: FeedForward,
+        feed_forward: Callable[[tf.Tensor], tf.Tensor],
         feed_forward_dropout: Dropout,
         feed_forward_norm: LayerNorm,
     ) -> None:
@@ -47,3 +49,28 @@ class PostNormBlock(tf.Module):
         x = self.attention_norm(x + attended)
         fed = self.feed_forward_dropout(self.feed_forward(x), training)
         return self.feed_forward_norm(x + fed)
+
+
+def post_norm_blocks(
+    count: int,
+    width: int,
+    heads: int,
+    inner: int,
+    activation: Activation,
+    epsilon: float,
+    dropout: float,
+    attention_dropout: float,
+) -> list[PostNormBlock]:
+    """BERT's blocks: the same dropout after attention and after feed-forward."""
+
+    def block() -> PostNormBlock:
+        return PostNormBlock(
+            SelfAttention(width, heads, attention_dropout),
+            Dropout(dropout),
+            LayerNorm(width, epsilon),
+            FeedForward(width, inner, activation),
+            Dropout(dropout),
+            LayerNorm(width, epsilon),
+        )
+
+    return [block() for _ in range(count)]

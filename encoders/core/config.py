@@ -2,7 +2,8 @@
 
 import dataclasses
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar, TypeVar, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
 from encoders.core.errors import ConfigError
 
@@ -32,6 +33,7 @@ ENCODER_ONLY: Mapping[str, Any] = {
 
 
 C = TypeVar("C", bound="Config")
+TokenId = int | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Dimensions:
         vocabulary: V, the first id that the encoder refuses.
         positions: P, the longest sequence.
         types: T, or 0 where the encoder has no type embedding.
+        padding: the id that the source pads with.
     """
 
     layers: int
@@ -53,18 +56,22 @@ class Dimensions:
     vocabulary: int
     positions: int
     types: int
+    padding: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Base of the architectures' configs: fields are *handled*, `ignored` is ignored by name.
 
+    An integer is positive, and another number from 0 to below 1, if `at_least` says nothing else.
     Field names and defaults are those of `transformers`. A key that is neither a field, nor
     ignored, nor `fixed` at the value found, is refused: its effect on the numbers is unknown.
+    `renamed` lists old names of options: they are not read, but must not contradict the new ones.
     """
 
     ignored: ClassVar[Collection[str]] = ()
     fixed: ClassVar[Mapping[str, Any]] = {}
+    renamed: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
     def read(cls: type[C], source: Mapping[str, Any]) -> C:
@@ -73,43 +80,74 @@ class Config:
         Raises:
             ConfigError: lists every key that is unknown, or has a value that is not supported.
         """
-        fields = {field.name for field in dataclasses.fields(cls)}
+        fields = {field.name: field for field in dataclasses.fields(cls)}
         hints = get_type_hints(cls)
         fixed = {**ENCODER_ONLY, **cls.fixed}
         problems = []
         for key, value in source.items():
             if key in fields:
-                if not _fits(value, hints[key]):
-                    problems.append(f"{key}: expected {_named(hints[key])}, found {value!r}")
-                elif hints[key] is float and not 0 <= value < 1:
-                    problems.append(f"{key}: expected a number from 0 to below 1, found {value!r}")
+                least = fields[key].metadata.get("least")
+                if not _fits(value, hints[key], least):
+                    wanted = _named(hints[key], least)
+                    problems.append(f"{key}: expected {wanted}, found {value!r}")
             elif key in fixed:
                 if value != fixed[key]:
                     problems.append(f"{key}: only {fixed[key]!r} is supported, found {value!r}")
-            elif key not in BOOKKEEPING and key not in cls.ignored:
+            elif key not in {*BOOKKEEPING, *cls.ignored, *cls.renamed}:
                 problems.append(f"{key}: unknown option (value {value!r})")
         if problems:
             raise ConfigError("unsupported configuration:\n  " + "\n  ".join(problems))
         config = cls(**{key: value for key, value in source.items() if key in fields})
         config.check()
+        for old, new in cls.renamed.items():
+            if source.get(old) not in (None, getattr(config, new)):
+                raise ConfigError(f"{old}: {source[old]} contradicts {new}: {getattr(config, new)}")
         return config
 
     def check(self) -> None:
         """Raises ConfigError where fields contradict each other."""
 
 
-def _fits(value: object, hint: type) -> bool:
+def at_least(least: float, default: Any) -> Any:
+    """A field whose numbers start at `least`, and have no upper end."""
+    return dataclasses.field(default=default, metadata={"least": least})
+
+
+def _fits(value: Any, hint: Any, least: float | None) -> bool:
+    if hint == TokenId and least is None:
+        least = 0
+    if get_origin(hint) is UnionType:
+        return any(_fits(value, each, least) for each in get_args(hint))
+    if get_origin(hint) is list:
+        (item,) = get_args(hint)
+        return isinstance(value, list) and all(_fits(each, item, least) for each in value)
     if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return number and (0 <= value < 1 if least is None else value >= least)
     if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool) and value > 0
-    return isinstance(value, hint)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        return whole and value >= (1 if least is None else least)
+    return isinstance(value, get_origin(hint) or hint)
 
 
-def _named(hint: type) -> str:
-    return {int: "a positive integer", float: "a number", bool: "true or false"}.get(
-        hint, "a string"
-    )
+def _named(hint: Any, least: float | None) -> str:
+    if hint == TokenId and least is None:
+        return "an id or null"
+    if get_origin(hint) is UnionType:
+        return " or ".join(_named(each, least) for each in get_args(hint))
+    if least is None:
+        numbers = {int: "a positive integer", float: "a number from 0 to below 1"}
+    else:
+        numbers = {int: f"an integer from {least}", float: f"a number from {least}"}
+    names = {**numbers, bool: "true or false", str: "a string", NoneType: "null"}
+    names |= {list: "a list of strings", dict: "an object"}
+    return names[get_origin(hint) or hint]
+
+
+def check_padding(padding: int | None, vocabulary: int) -> None:
+    """Raises ConfigError unless the vocabulary has the padding id, if there is one."""
+    if padding is not None and padding >= vocabulary:
+        raise ConfigError(f"a pad_token_id of {padding} is not in a vocabulary of {vocabulary}")
 
 
 def check_heads(width: int, heads: int) -> None:

@@ -1,45 +1,81 @@
 """The input side of the BERT family: word, position and type vectors, summed and normalised."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
-from encoders.core.layers import Dropout, Embedding, LayerNorm
+from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
 from encoders.core.layout import Padded
+
+Places = Callable[[tf.Tensor, Padded], tf.Tensor]
+
+
+def in_row(word_ids: tf.Tensor, layout: Padded) -> tf.Tensor:
+    """The row of the position table for each token: its place in its row, int32 [N]."""
+    del word_ids
+    return layout.positions
+
+
+def after_padding(padding: int) -> Places:
+    """Counts tokens from `padding + 1` on, as fairseq does; padding itself has row `padding`.
+
+    What counts is the id, not the mask: so does `transformers`. The two agree on every row whose
+    padding is at its end, whatever id stands there. They differ where a text contains the padding
+    token (it has no place, and takes none), and where the mask has holes (what is masked within
+    a row keeps its place).
+    """
+
+    def places(word_ids: tf.Tensor, layout: Padded) -> tf.Tensor:
+        """int32 [B, S] -> int32 [N]."""
+        real = tf.cast(tf.not_equal(word_ids, padding), tf.int32)
+        return layout.to_tokens(tf.cumsum(real, axis=1) * real + padding)
+
+    return places
 
 
 class Embeddings(tf.Module):
-    """Sum of the embeddings of a token, layer-normalised, dropped out."""
+    """Sum of the embeddings of a token, layer-normalised, dropped out.
+
+    Where the embeddings are narrower than the blocks (E instead of D), `projection` widens them.
+    Where there is only one type, every token has it, whatever its type id.
+    """
 
     def __init__(
         self,
         word: Embedding,
-        position: Embedding,
         norm: LayerNorm,
         dropout: Dropout,
+        position: Embedding | None = None,
         type: Embedding | None = None,
+        places: Places = in_row,
+        projection: Linear | None = None,
     ) -> None:
         super().__init__()
         self.word = word
         self.position = position
+        self.places = places
         self.type = type
         self.norm = norm
         self.dropout = dropout
+        self.projection = projection
 
     def __call__(
         self, word_ids: tf.Tensor, type_ids: tf.Tensor | None, layout: Padded, training: bool
     ) -> tf.Tensor:
-        """int32 [B, S] twice (`type_ids` may be None, for zeros) -> float32 [N, D].
+        """int32 [B, S] twice (`type_ids` may be None, for zeros) -> float32 [N, D]."""
+        x = self.norm(self.sum(word_ids, type_ids, layout, training))
+        x = self.dropout(x, training)
+        return x if self.projection is None else self.projection(x)
 
-        Raises:
-            ValueError, tf.errors.InvalidArgumentError: S exceeds the position table.
-        """
-        tf.debugging.assert_less_equal(
-            layout.length,
-            self.position.rows,
-            message="the sequence length exceeds the number of positions",
-        )
-        x = self.word(layout.to_tokens(word_ids)) + self.position(layout.positions)
-        if self.type is not None and type_ids is None:
+    def sum(
+        self, word_ids: tf.Tensor, type_ids: tf.Tensor | None, layout: Padded, training: bool
+    ) -> tf.Tensor:
+        """The same, before norm and dropout."""
+        x = self.word(layout.to_tokens(word_ids), training)
+        if self.position is not None:
+            x += self.position(self.places(word_ids, layout), training)
+        if self.type is not None and (type_ids is None or self.type.rows == 1):
             x += self.type.table[0]
         elif self.type is not None:
             x += self.type(layout.to_tokens(type_ids))
-        return self.dropout(self.norm(x), training)
+        return x

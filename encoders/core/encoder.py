@@ -1,16 +1,18 @@
 """The encoder: embeddings, blocks, and an optional pooler."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from encoders.core.config import Dimensions
 from encoders.core.embeddings import Embeddings
-from encoders.core.layers import Linear
+from encoders.core.layers import LayerNorm, Linear
 from encoders.core.layout import Padded
 
 Block = Callable[[tf.Tensor, Padded, bool], tf.Tensor]
+Blocks = Iterable[Block]
+ScoreBias = Callable[[tf.Tensor | int], tf.Tensor]
 
 
 class Encoded(NamedTuple):
@@ -19,7 +21,8 @@ class Encoded(NamedTuple):
     Attributes:
         pooled: [B, D], one vector a row.
         sequence: [B, S, D], the output of the last block.
-        layers: L times [B, S, D], the output of each block.
+        layers: L times [B, S, D], the output of each block; of the last one, normalised if the
+            encoder ends with a norm.
     """
 
     pooled: tf.Tensor
@@ -50,14 +53,31 @@ class Encoder(tf.Module):
         self,
         dimensions: Dimensions,
         embeddings: Embeddings,
-        blocks: Sequence[Block],
+        blocks: Blocks,
         pooler: Pooler | None = None,
+        score_bias: ScoreBias | None = None,
+        norm: LayerNorm | None = None,
+        shared: tf.Module | None = None,
     ) -> None:
+        """Takes the parts.
+
+        Args:
+            dimensions: the sizes.
+            embeddings: the input side.
+            blocks: the layers.
+            pooler: makes one vector of a row.
+            score_bias: computes from S what every block adds to its scores, float32 [H, S, S].
+            norm: normalises the output of the last block.
+            shared: a part that the blocks have in common, kept here to have one name.
+        """
         super().__init__()
         self.dimensions = dimensions
         self.embeddings = embeddings
         self.blocks = blocks
         self.pooler = pooler
+        self.score_bias = score_bias
+        self.norm = norm
+        self.shared = shared
 
     def __call__(
         self,
@@ -72,18 +92,35 @@ class Encoder(tf.Module):
             word_ids: int32 [B, S].
             mask: int32 [B, S], 0 where a position is padding.
             type_ids: int32 [B, S]; None stands for zeros. Without effect in an encoder that has
-                no type embedding.
+                no type embedding, or only one type.
             training: whether dropout is active.
 
         Raises:
-            ValueError, tf.errors.InvalidArgumentError: S exceeds `dimensions.positions`.
+            tf.errors.InvalidArgumentError: S exceeds `dimensions.positions`.
         """
+        word_ids, mask = self._fitting(word_ids, mask)
         layout = Padded(mask)
+        if self.score_bias is not None:
+            layout = layout.biased(self.score_bias(layout.length))
         x = self.embeddings(word_ids, type_ids, layout, training)
         layers = []
         for block in self.blocks:
             x = block(x, layout, training)
             layers.append(layout.to_batch(x))
+        if self.norm is not None:
+            layers[-1] = layout.to_batch(self.norm(x))
         first = layers[-1][:, 0]
         pooled = self.pooler(first) if self.pooler is not None else first
         return Encoded(pooled, layers[-1], layers)
+
+    def _fitting(self, word_ids: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The inputs, int32 [B, S] each, unless S is too long.
+
+        All else is computed from what this returns, so that no look-up beyond a table is made.
+        """
+        positions, length = self.dimensions.positions, tf.shape(word_ids)[1]
+        message = ["the sequence length", length, "exceeds the number of positions", positions]
+        with tf.control_dependencies([tf.debugging.Assert(length <= positions, message)]):
+            # XLA drops assertions, but it refuses a slice beyond the end.
+            zeros = tf.slice(tf.zeros([positions], tf.int32), [0], [length])
+            return word_ids + zeros, tf.identity(mask)

@@ -9,47 +9,59 @@ class Linear(tf.Module):
     """A dense layer, [N, in] -> [N, out]."""
 
     kernel: tf.Variable
-    bias: tf.Variable
+    bias: tf.Variable | None
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
         super().__init__()
         self.kernel = declare(inputs, outputs)
-        self.bias = declare(outputs)
+        self.bias = declare(outputs) if bias else None
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.nn.bias_add(tf.matmul(x, self.kernel), self.bias)
+        product = tf.matmul(x, self.kernel)
+        return product if self.bias is None else tf.nn.bias_add(product, self.bias)
 
 
 class LayerNorm(tf.Module):
     """Layer normalisation over the last axis (https://arxiv.org/abs/1607.06450)."""
 
     scale: tf.Variable
-    shift: tf.Variable
+    shift: tf.Variable | None
 
-    def __init__(self, width: int, epsilon: float) -> None:
+    def __init__(self, width: int, epsilon: float, shift: bool = True) -> None:
         super().__init__()
         self.epsilon = epsilon
         self.scale = declare(width)
-        self.shift = declare(width)
+        self.shift = declare(width) if shift else None
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
         variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
-        return centred * tf.math.rsqrt(variance + self.epsilon) * self.scale + self.shift
+        scaled = centred * tf.math.rsqrt(variance + self.epsilon) * self.scale
+        return scaled if self.shift is None else scaled + self.shift
 
 
 class Embedding(tf.Module):
-    """A table of vectors, ids [N] -> [N, D]."""
+    """A table of vectors, ids [N] -> [N, D].
+
+    In training, the row of `padding` gets no gradient, as with torch's `padding_idx`.
+    """
 
     table: tf.Variable
 
-    def __init__(self, rows: int, width: int, trainable: bool = True) -> None:
+    def __init__(
+        self, rows: int, width: int, trainable: bool = True, padding: int | None = None
+    ) -> None:
         super().__init__()
         self.rows = rows
+        self.padding = padding
         self.table = declare(rows, width, trainable=trainable)
 
-    def __call__(self, ids: tf.Tensor) -> tf.Tensor:
-        return tf.gather(self.table, ids)
+    def __call__(self, ids: tf.Tensor, training: bool = False) -> tf.Tensor:
+        x = tf.gather(self.table, ids)
+        if self.padding is None or not training:
+            return x
+        fixed = tf.equal(ids, self.padding)[..., tf.newaxis]
+        return tf.where(fixed, tf.stop_gradient(x), x)
 
 
 class Dropout(tf.Module):

@@ -4,7 +4,13 @@ Embeddings, dense layers and norms see a flat [N, D]; only attention needs to kn
 belong together. A layout answers that, so that the parts of an encoder need not.
 """
 
+import copy
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import tensorflow as tf
+
+T = TypeVar("T")
 
 
 class Padded:
@@ -15,7 +21,9 @@ class Padded:
     Attributes:
         length: S, a Python int where it is known statically.
         positions: int32 [N], the place of each token in its row.
-        bias: float32 [B, 1, 1, S], added to attention scores: 0, or the lowest float for padding.
+        real: float32 [N, 1], 1, or 0 for padding.
+        bias: float32 [B, 1 or H, 1 or S, S], added to attention scores: the lowest float for
+            padding, else 0 or what `biased` put there.
     """
 
     def __init__(self, mask: tf.Tensor) -> None:
@@ -24,8 +32,16 @@ class Padded:
             dynamic[axis] if static[axis] is None else static[axis] for axis in (0, 1)
         )
         self.positions = tf.tile(tf.range(self.length), [self._batch])
-        padding = tf.equal(mask, 0)[:, tf.newaxis, tf.newaxis, :]
-        self.bias = tf.where(padding, tf.float32.min, 0.0)
+        padding = tf.equal(mask, 0)
+        self.real = tf.where(tf.reshape(padding, [-1, 1]), 0.0, 1.0)
+        self.bias = tf.where(padding[:, tf.newaxis, tf.newaxis, :], tf.float32.min, 0.0)
+        self._shared: dict[Callable[..., Any], Any] = {}
+
+    def biased(self, scores: tf.Tensor) -> "Padded":
+        """The same layout with float32 [H, S, S] added to the attention scores of every block."""
+        layout = copy.copy(self)
+        layout.bias = self.bias + scores
+        return layout
 
     def to_tokens(self, x: tf.Tensor) -> tf.Tensor:
         """[B, S, ...] -> [N, ...]."""
@@ -34,3 +50,10 @@ class Padded:
     def to_batch(self, x: tf.Tensor) -> tf.Tensor:
         """[N, ...] -> [B, S, ...]."""
         return tf.reshape(x, [self._batch, self.length, *x.shape[1:]])
+
+    def once(self, part: Callable[["Padded"], T]) -> T:
+        """What `part` makes of this layout: computed at the first call, for all blocks."""
+        if part not in self._shared:
+            self._shared[part] = part(self)
+        shared: T = self._shared[part]
+        return shared

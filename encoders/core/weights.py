@@ -1,14 +1,13 @@
 """Weight tables: which tensor of a checkpoint fills which variable of an encoder.
 
 A table is data. Each row names a variable by its attribute path and the tensor that fills it;
-`{layer}` (or any other field) in both stands for an index. `fill` closes the table both ways:
-every declared variable is filled exactly once, every tensor is used or named with a reason.
+`{layer}` (or any other field) in both stands for the index of a part in a list of the encoder. Rows
+of a part that the encoder was built without (None) do not apply. `fill` closes the table both
+ways: every declared variable is filled exactly once, every tensor is used or named with a reason.
 """
 
 import dataclasses
-import itertools
 import re
-import string
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -92,27 +91,26 @@ class Table:
     Attributes:
         rows: all rows, with their fields.
         prefix: what task models put before the encoder's names, such as `bert.`.
-        buffers: pattern of tensors that hold no weights -> the reason to pass over them.
+        buffers: pattern of tensors that are passed over where no row takes them -> the reason.
     """
 
     rows: tuple[Row, ...]
     prefix: str
     buffers: Mapping[str, str]
 
-    def fill(self, encoder: tf.Module, tensors: Tensors, sizes: Mapping[str, int]) -> Filled:
+    def fill(self, encoder: tf.Module, tensors: Tensors) -> Filled:
         """Replaces every `declare`d attribute of `encoder` by a variable.
 
         Args:
             encoder: the encoder, its variables declared.
             tensors: the checkpoint's tensors by name; each is read at most once.
-            sizes: field -> how many indices it runs over, such as `{"layer": 12}`.
 
         Raises:
             WeightsError: lists every missing, left-over or wrongly shaped tensor.
         """
         names, unused = self._strip(tensors)
         missing, problems = [], []
-        rows = list(expand(self.rows, sizes))
+        rows = list(expand(self.rows, encoder))
         absent = _absent(rows, names)
         for part in absent:
             setattr(encoder, part, None)
@@ -124,7 +122,8 @@ class Table:
                 missing.append(f"{row.sources[0]} (for {row.target})")
             elif problem := _assign(encoder, row, tensors[source]):
                 problems.append(f"{source}: {problem}")
-        left = sorted(names.values())
+        unused |= self._buffers(names)
+        left = sorted(set(names.values()) - unused.keys())
         if missing or problems or left:
             raise WeightsError(_describe(missing, problems, left))
         return Filled(absent, unused)
@@ -134,25 +133,42 @@ class Table:
         prefixed = any(name.startswith(self.prefix) for name in tensors)
         names, unused = {}, {}
         for name in tensors:
-            bare = name.removeprefix(self.prefix) if prefixed else name
-            reasons = (why for what, why in self.buffers.items() if re.fullmatch(what, bare))
             if prefixed and not name.startswith(self.prefix):
                 unused[name] = "belongs to a task head"
-            elif reason := next(reasons, None):
-                unused[name] = reason
             else:
-                names[bare] = name
+                names[name.removeprefix(self.prefix) if prefixed else name] = name
         return names, unused
 
+    def _buffers(self, names: Mapping[str, str]) -> dict[str, str]:
+        """{name: reason} of those that no row took and that hold no weights of this encoder."""
+        return {
+            name: reason
+            for bare, name in names.items()
+            for pattern, reason in self.buffers.items()
+            if re.fullmatch(pattern, bare)
+        }
 
-def expand(rows: Iterable[Row], sizes: Mapping[str, int]) -> Iterator[Row]:
+
+def expand(rows: Iterable[Row], encoder: tf.Module) -> Iterator[Row]:
     """Writes out the rows for every index of their fields."""
     for row in rows:
-        fields = [field for _, field, _, _ in string.Formatter().parse(row.target) if field]
-        for indices in itertools.product(*(range(sizes[field]) for field in fields)):
-            at = dict(zip(fields, indices, strict=True))
+        for at in _indices(encoder, row.target):
             sources = tuple(source.format(**at) for source in row.sources)
             yield dataclasses.replace(row, target=row.target.format(**at), sources=sources)
+
+
+def _indices(part: Any, path: str) -> Iterator[dict[str, int]]:
+    """All values of the fields of `path` under which it leads from `part` to more than None."""
+    step, _, rest = path.partition(".")
+    if part is None:
+        return
+    if not step:
+        yield {}
+    elif step.startswith("{"):
+        for index, each in enumerate(part):
+            yield from ({step[1:-1]: index, **deeper} for deeper in _indices(each, rest))
+    else:
+        yield from _indices(part[int(step)] if step.isdigit() else getattr(part, step), rest)
 
 
 def _absent(rows: Iterable[Row], names: Mapping[str, str]) -> tuple[str, ...]:

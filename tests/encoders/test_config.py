@@ -5,23 +5,37 @@ import transformers
 
 import encoders
 from encoders.bert import BertConfig
-from encoders.distilbert import DistilBertConfig
+
+MODEL_TYPES = sorted(encoders.architectures())
 
 
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_defaults_are_those_of_transformers(model_type: str) -> None:
+    architecture = encoders.architectures()[model_type]
+    source = dataclasses.fields(transformers.CONFIG_MAPPING[model_type])
+    expected = {field.name: field.default for field in source}
+    # Where types share a config, the first one's vocabulary is its default.
+    varying = {"vocab_size"} if model_type != architecture.model_types[0] else set()
+    for field in dataclasses.fields(architecture.config):
+        # A model may read options that its config class does not declare.
+        if field.name in expected.keys() - varying:
+            assert field.default == expected[field.name], field.name
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_all_that_transformers_writes_is_known(model_type: str) -> None:
+    config = transformers.CONFIG_MAPPING[model_type]().to_dict()
+    assert encoders.architectures()[model_type].dimensions(config).layers > 0
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
 @pytest.mark.parametrize(
-    ("config", "source"),
-    [(BertConfig, transformers.BertConfig), (DistilBertConfig, transformers.DistilBertConfig)],
+    "option",
+    [{"is_decoder": True}, {"position_embedding_type": "relative_key"}, {"pruned_heads": {0: [1]}}],
 )
-def test_defaults_are_those_of_transformers(config: type, source: type) -> None:
-    expected = source()
-    for field in dataclasses.fields(config):
-        assert field.default == getattr(expected, field.name), field.name
-
-
-@pytest.mark.parametrize("source", [transformers.BertConfig, transformers.DistilBertConfig])
-def test_all_that_transformers_writes_is_known(source: type) -> None:
-    config = source().to_dict()
-    assert encoders.architectures()[config["model_type"]].dimensions(config).layers > 0
+def test_what_changes_the_numbers_is_refused(model_type: str, option: dict[str, object]) -> None:
+    with pytest.raises(encoders.ConfigError, match=next(iter(option))):
+        encoders.architectures()[model_type].dimensions(option)
 
 
 def test_every_problem_is_listed_at_once() -> None:
@@ -45,8 +59,40 @@ def test_options_that_never_matter_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize(
-    "config", [{"hidden_size": 770}, {"hidden_act": "swoosh"}, {"hidden_size": 12, "hidden_act": 3}]
+    ("model_type", "config", "words"),
+    [
+        ("bert", {"hidden_size": 770}, "770 does not split over 12"),
+        ("bert", {"hidden_act": "swoosh"}, "unsupported activation 'swoosh'"),
+        ("bert", {"hidden_size": 12, "hidden_act": 3}, "expected a string, found 3"),
+        ("bert", {"pad_token_id": True}, "expected an id or null, found True"),
+        ("bert", {"pad_token_id": -1}, "expected an id or null, found -1"),
+        ("bert", {"pad_token_id": 9, "vocab_size": 9}, "pad_token_id of 9 is not in a vocabulary"),
+        ("albert", {"num_hidden_groups": 4, "num_hidden_layers": 3}, "4 hidden groups for 3"),
+        ("roberta", {"pad_token_id": None}, "positions from, found None"),
+        ("roberta", {"max_position_embeddings": 2}, "leaves no position behind a pad_token_id"),
+        ("mpnet", {"relative_attention_num_buckets": 31}, "expected 32 or more"),
+        ("mpnet", {"max_position_embeddings": 2}, "expected more than 2"),
+        ("mpnet", {"type_vocab_size": 2}, "type_vocab_size: unknown option"),
+    ],
 )
-def test_values_that_cannot_be_built(config: dict[str, object]) -> None:
-    with pytest.raises(encoders.ConfigError):
-        encoders.architectures()["bert"].dimensions(config)
+def test_values_that_cannot_be_built(
+    model_type: str, config: dict[str, object], words: str
+) -> None:
+    with pytest.raises(encoders.ConfigError, match=words):
+        encoders.architectures()[model_type].dimensions(config)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "config", "positions", "padding"),
+    [
+        ("bert", {"pad_token_id": None}, 512, 0),
+        ("roberta", {"max_position_embeddings": 514}, 512, 1),
+        ("xlm-roberta", {"max_position_embeddings": 20, "pad_token_id": 5}, 14, 5),
+        ("mpnet", {"max_position_embeddings": 514, "pad_token_id": 5}, 512, 1),
+    ],
+)
+def test_usable_positions(
+    model_type: str, config: dict[str, object], positions: int, padding: int
+) -> None:
+    size = encoders.architectures()[model_type].dimensions(config)
+    assert (size.positions, size.padding) == (positions, padding)

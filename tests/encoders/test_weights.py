@@ -32,7 +32,7 @@ def tensors(head: bool = True, prefix: str = "") -> dict[str, np.ndarray]:
 
 def fill(source: dict[str, np.ndarray]) -> Small:
     small = Small()
-    TABLE.fill(small, source, {"layer": 2})
+    TABLE.fill(small, source)
     return small
 
 
@@ -46,19 +46,30 @@ def test_kernels_are_transposed_and_named() -> None:
 
 def test_prefix_heads_and_buffers_are_told() -> None:
     source = {**tensors(prefix="small."), "classifier.weight": np.ones(1), "small.ids": np.ones(1)}
-    filled = TABLE.fill(Small(), source, {"layer": 2})
+    filled = TABLE.fill(Small(), source)
     assert filled.unused == {"classifier.weight": "belongs to a task head", "small.ids": "counts"}
     assert filled.absent == ()
 
 
 def test_an_optional_part_may_be_absent_but_not_half_there() -> None:
     small = Small()
-    assert TABLE.fill(small, tensors(head=False), {"layer": 2}).absent == ("head",)
+    assert TABLE.fill(small, tensors(head=False)).absent == ("head",)
     assert small.head is None
     half = tensors()
     del half["head.bias"]
     with pytest.raises(WeightsError, match=r"missing \(1\):\n  head.bias"):
         fill(half)
+
+
+def test_rows_of_a_part_that_was_not_built_do_not_apply() -> None:
+    small, source = Small(), tensors()
+    small.head = None
+    with pytest.raises(WeightsError, match=r"not part of the encoder \(2\):\n  head.bias"):
+        TABLE.fill(small, source)
+    small = Small()
+    small.head = None
+    assert TABLE.fill(small, tensors(head=False)).unused == {}
+    assert len(small.variables) == 4
 
 
 def test_everything_wrong_is_listed_at_once() -> None:
@@ -81,4 +92,4 @@ def test_everything_wrong_is_listed_at_once() -> None:
 def test_a_table_that_fills_a_variable_twice_is_a_mistake() -> None:
     table = Table((*ROWS, Row("head.bias", ("again",))), "small.", {})
     with pytest.raises(TypeError, match=r"two rows of the weight table fill head\.bias"):
-        table.fill(Small(), {**tensors(), "again": np.ones(1, "f4")}, {"layer": 2})
+        table.fill(Small(), {**tensors(), "again": np.ones(1, "f4")})

@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+import torch
 import transformers
+from safetensors.numpy import load_file, save_file
 
 import hub_export
-from hub_export import card
+from hub_export import card, samples, verify_tokens
+from tests import checkpoints
 from tests.conformance.cases import SavedPreprocessor, TokenizerCase
 from tests.conformance.test_tokenizers import assert_same_tokens
 
@@ -105,6 +108,56 @@ def test_vocabulary_without_tokenizer_json(tiny_bert: Path, tmp_path: Path) -> N
             (source / file.name).write_bytes(file.read_bytes())
     done = hub_export.export(source, tmp_path / "exported", parts=["preprocessor"])
     assert done.report.passed
+
+
+def test_padding_that_is_not_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MPNet's special tokens, in a checkpoint that does not name them."""
+    monkeypatch.setattr(samples, "codepoints", lambda: iter(["the whole takes half a minute"]))
+    monkeypatch.setattr(verify_tokens, "_FUZZ", 400)
+    special = ["<pad>", "[UNK]", "<s>", "</s>", "<mask>"]
+    pieces = ["<s>", "<pad>", "</s>", "[UNK]", *checkpoints.PIECES[5:], "<mask>"]
+    source = tmp_path / "source"
+    checkpoints.save_model(source, "mpnet", vocab_size=len(pieces))
+    checkpoints.save_tokenizer(source, checkpoints.wordpiece(pieces, special=special))
+    (source / "tokenizer_config.json").unlink()
+    done = hub_export.export(source, tmp_path / "exported", verify="full")
+    preprocessor, encoder = (
+        tf.saved_model.load(str(done.paths[part])) for part in ("preprocessor", "encoder")
+    )
+    known = preprocessor.tokenize.get_special_tokens_dict()
+    assert (int(known["padding_id"]), int(known["mask_id"])) == (1, len(pieces) - 1)
+    inputs = preprocessor(tf.constant(["a bad cab", "", "d<mask>e <pad> f"]))
+    words, mask = inputs["input_word_ids"].numpy(), inputs["input_mask"].numpy()
+    assert words.shape == (3, 38)
+    assert (words[mask == 0] == 1).all()
+    expected = transformers.AutoModel.from_pretrained(source)(
+        torch.tensor(words), attention_mask=torch.tensor(mask)
+    )
+    wanted = expected.last_hidden_state.detach().numpy()
+    np.testing.assert_allclose(encoder(inputs)["sequence_output"], wanted, rtol=0, atol=3e-5)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "bias", "words"),
+    [
+        ("AutoModel", 1.0, "the pooler's output"),
+        ("AutoModel", 0.0, "the output of the pooler, whose bias is zero"),
+        ("RobertaForMaskedLM", 1.0, "the first token's vector"),
+    ],
+)
+def test_the_card_says_what_the_pooled_output_is(
+    tmp_path: Path, architecture: str, bias: float, words: str
+) -> None:
+    source = tmp_path / "source"
+    checkpoints.save_model(source, "roberta", architecture)
+    tensors = load_file(source / "model.safetensors")
+    pooler = {name: values * bias for name, values in tensors.items() if "pooler" in name}
+    save_file({**tensors, **pooler}, source / "model.safetensors")
+    done = hub_export.export(source, tmp_path / "exported", parts=["encoder"], verify="full")
+    text = (done.paths["encoder"] / "assets.extra" / "README.md").read_text()
+    assert f"`pooled_output` is {words}" in text
+    heads = [f"- `{name}`: belongs to a task head" for name in tensors if "lm_head" in name]
+    assert all(line in text for line in heads)
 
 
 @pytest.mark.parametrize("name", ["bert-base-uncased", "bert-base-cased", "bert-multi-cased"])

@@ -1,0 +1,240 @@
+"""ModernBERT (https://arxiv.org/abs/2412.13663): rotary positions, mostly local attention.
+
+Blocks normalise their inputs, the first one's being normalised by the embeddings; the output of
+the last block is normalised. Feed-forward layers are gated. There are neither absolute positions
+nor token types, nor biases by default. Some layers attend to all tokens, the others to a window.
+"""
+
+import dataclasses
+from typing import Any, ClassVar
+
+import tensorflow as tf
+
+from encoders.core.activations import Activation, activation
+from encoders.core.architecture import Architecture
+from encoders.core.config import Config, Dimensions, TokenId, at_least, check_padding
+from encoders.core.embeddings import Embeddings
+from encoders.core.encoder import Encoder
+from encoders.core.errors import ConfigError
+from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
+from encoders.core.layout import Padded
+from encoders.core.rotary import Rotary, RotaryAttention, check_rotary, theta
+from encoders.core.weights import Table, embedding, linear, norm
+
+GLOBAL, LOCAL = "full_attention", "sliding_attention"
+
+
+@dataclasses.dataclass(frozen=True)
+class ModernBertConfig(Config):
+    """Options of `transformers.ModernBertConfig` that change what is computed."""
+
+    vocab_size: int = 50368
+    hidden_size: int = 768
+    intermediate_size: int = 1152
+    num_hidden_layers: int = 22
+    num_attention_heads: int = 12
+    hidden_activation: str = "gelu"
+    max_position_embeddings: int = 8192
+    norm_eps: float = 1e-5
+    norm_bias: bool = False
+    attention_bias: bool = False
+    attention_dropout: float = 0.0
+    layer_types: list[str] | None = None
+    rope_parameters: dict[str, Any] | None = None
+    local_attention: int = 128
+    embedding_dropout: float = 0.0
+    mlp_bias: bool = False
+    mlp_dropout: float = 0.0
+    pad_token_id: TokenId = 50283
+    # Published configs have it, though `transformers` does not read it.
+    position_embedding_type: str = "absolute"
+    # Before `transformers` 5, for `layer_types` and `rope_parameters`.
+    global_attn_every_n_layers: int = 3
+    global_rope_theta: float = at_least(1, default=160_000.0)
+    local_rope_theta: float = at_least(1, default=10_000.0)
+
+    fixed: ClassVar = {"rope_scaling": None}
+    # `transformers` takes `norm_eps`, though published configs have `layer_norm_eps` as well.
+    ignored: ClassVar = (
+        "classifier_activation",
+        "classifier_bias",
+        "classifier_dropout",
+        "classifier_pooling",
+        "decoder_bias",
+        "deterministic_flash_attn",
+        "initializer_cutoff_factor",
+        "layer_norm_eps",
+        "reference_compile",
+        "repad_logits_with_grad",
+        "sparse_pred_ignore_index",
+        "sparse_prediction",
+    )
+
+    @property
+    def kinds(self) -> list[str]:
+        """Whether each layer is GLOBAL or LOCAL."""
+        every = self.global_attn_every_n_layers
+        cycle = [LOCAL if layer % every else GLOBAL for layer in range(self.num_hidden_layers)]
+        return self.layer_types or cycle
+
+    def theta(self, kind: str) -> float:
+        """The base of the wavelengths in layers of this kind."""
+        default = self.global_rope_theta if kind == GLOBAL else self.local_rope_theta
+        given = (self.rope_parameters or {}).get(kind) or {}
+        return theta(given, default, f"rope_parameters.{kind}")
+
+    def check(self) -> None:
+        check_rotary(self.hidden_size, self.num_attention_heads)
+        check_padding(self.pad_token_id, self.vocab_size)
+        if not {*self.kinds} <= {GLOBAL, LOCAL} or len(self.kinds) != self.num_hidden_layers:
+            raise ConfigError(
+                f"layer_types: expected {self.num_hidden_layers} of {GLOBAL} and {LOCAL}, "
+                f"found {self.layer_types}"
+            )
+        if self.position_embedding_type not in ("absolute", "sans_pos"):
+            raise ConfigError(
+                "position_embedding_type: expected absolute or sans_pos, which have no effect, "
+                f"found {self.position_embedding_type}"
+            )
+        if unknown := (self.rope_parameters or {}).keys() - {GLOBAL, LOCAL}:
+            raise ConfigError(f"rope_parameters: unknown kinds of layers {sorted(unknown)}")
+
+
+class Window:
+    """The bias that leaves each token those at most `reach` positions away."""
+
+    def __init__(self, reach: int) -> None:
+        self.reach = reach
+
+    def __call__(self, layout: Padded) -> tf.Tensor:
+        """Float32 [B, 1, S, S], the layout's bias within the window."""
+        places = tf.range(layout.length)
+        outside = tf.abs(places[:, tf.newaxis] - places) > self.reach
+        return tf.where(outside, tf.float32.min, layout.bias)
+
+
+class LocalAttention(RotaryAttention):
+    """Attention within a window."""
+
+    def __init__(
+        self, width: int, heads: int, dropout: float, rotary: Rotary, bias: bool, window: Window
+    ) -> None:
+        super().__init__(width, heads, dropout, rotary, bias)
+        self.window = window
+
+    def scores(self, query: tf.Tensor, key: tf.Tensor, layout: Padded, training: bool) -> tf.Tensor:
+        """Scaled query and key, both [B, H, S, K] -> the logits of the weights, [B, H, S, S]."""
+        del training
+        return tf.matmul(query, key, transpose_b=True) + layout.once(self.window)
+
+
+class GatedFeedForward(tf.Module):
+    """[N, D] -> one half of [N, 2 * F], activated, times the other -> [N, D]."""
+
+    def __init__(
+        self, width: int, inner: int, activation: Activation, dropout: Dropout, bias: bool
+    ) -> None:
+        super().__init__()
+        self.activation = activation
+        self.inner = Linear(width, 2 * inner, bias)
+        self.output = Linear(inner, width, bias)
+        self.dropout = dropout
+
+    def __call__(self, x: tf.Tensor, training: bool) -> tf.Tensor:
+        activated, gate = tf.split(self.inner(x), 2, axis=-1)
+        return self.output(self.dropout(self.activation(activated) * gate, training))
+
+
+class PreNormBlock(tf.Module):
+    """Normalises what goes into attention and feed-forward layers, and not their sums."""
+
+    def __init__(
+        self,
+        attention_norm: LayerNorm | None,
+        attention: RotaryAttention,
+        attention_dropout: Dropout,
+        feed_forward_norm: LayerNorm,
+        feed_forward: GatedFeedForward,
+    ) -> None:
+        super().__init__()
+        self.attention_norm = attention_norm
+        self.attention = attention
+        self.attention_dropout = attention_dropout
+        self.feed_forward_norm = feed_forward_norm
+        self.feed_forward = feed_forward
+
+    def __call__(self, x: tf.Tensor, layout: Padded, training: bool) -> tf.Tensor:
+        """float32 [N, D] -> float32 [N, D]."""
+        normed = x if self.attention_norm is None else self.attention_norm(x)
+        x += self.attention_dropout(self.attention(normed, layout, training), training)
+        return x + self.feed_forward(self.feed_forward_norm(x), training)
+
+
+_BLOCK = "layers.{layer}"
+
+TABLE = Table(
+    rows=(
+        *embedding("embeddings.word", "embeddings.tok_embeddings"),
+        *norm("embeddings.norm", "embeddings.norm"),
+        *norm("blocks.{layer}.attention_norm", f"{_BLOCK}.attn_norm"),
+        *linear("blocks.{layer}.attention.input", f"{_BLOCK}.attn.Wqkv"),
+        *linear("blocks.{layer}.attention.output", f"{_BLOCK}.attn.Wo"),
+        *norm("blocks.{layer}.feed_forward_norm", f"{_BLOCK}.mlp_norm"),
+        *linear("blocks.{layer}.feed_forward.inner", f"{_BLOCK}.mlp.Wi"),
+        *linear("blocks.{layer}.feed_forward.output", f"{_BLOCK}.mlp.Wo"),
+        *norm("norm", "final_norm"),
+    ),
+    prefix="model.",
+    buffers={},
+)
+
+
+def build(config: ModernBertConfig) -> Encoder:
+    """The encoder, its variables declared."""
+    width, heads = config.hidden_size, config.num_attention_heads
+    rotary = {kind: Rotary(width // heads, config.theta(kind)) for kind in (GLOBAL, LOCAL)}
+    window = Window(config.local_attention // 2)
+
+    def layer_norm() -> LayerNorm:
+        return LayerNorm(width, config.norm_eps, shift=config.norm_bias)
+
+    def attention(kind: str) -> RotaryAttention:
+        sizes = width, heads, config.attention_dropout, rotary[kind], config.attention_bias
+        return RotaryAttention(*sizes) if kind == GLOBAL else LocalAttention(*sizes, window)
+
+    def block(layer: int, kind: str) -> PreNormBlock:
+        return PreNormBlock(
+            layer_norm() if layer else None,
+            attention(kind),
+            Dropout(config.attention_dropout),
+            layer_norm(),
+            GatedFeedForward(
+                width,
+                config.intermediate_size,
+                activation(config.hidden_activation),
+                Dropout(config.mlp_dropout),
+                config.mlp_bias,
+            ),
+        )
+
+    return Encoder(
+        Dimensions(
+            layers=config.num_hidden_layers,
+            width=width,
+            heads=heads,
+            vocabulary=config.vocab_size,
+            positions=config.max_position_embeddings,
+            types=0,
+            padding=config.pad_token_id or 0,
+        ),
+        Embeddings(
+            word=Embedding(config.vocab_size, width, padding=config.pad_token_id),
+            norm=layer_norm(),
+            dropout=Dropout(config.embedding_dropout),
+        ),
+        [block(layer, kind) for layer, kind in enumerate(config.kinds)],
+        norm=layer_norm(),
+    )
+
+
+ARCHITECTURE = Architecture(("modernbert",), ModernBertConfig, build, TABLE)

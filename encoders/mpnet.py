@@ -1,0 +1,155 @@
+"""MPNet (https://arxiv.org/abs/2004.09297): BERT with relative positions besides the absolute ones.
+
+A learned bias for each head and bucket of distances (T5's, https://arxiv.org/abs/1910.10683) is
+added to the attention scores of every block. Positions are counted as in RoBERTa. There are no
+token types.
+
+`transformers` reads neither `pad_token_id` nor `relative_attention_num_buckets` in the forward
+pass: padding is 1, and there are 32 buckets, whatever a config says.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from encoders.core.activations import activation
+from encoders.core.architecture import Architecture
+from encoders.core.blocks import post_norm_blocks
+from encoders.core.config import Config, Dimensions, check_heads
+from encoders.core.embeddings import Embeddings, after_padding
+from encoders.core.encoder import Encoder, Pooler
+from encoders.core.errors import ConfigError
+from encoders.core.layers import Dropout, Embedding, LayerNorm
+from encoders.core.weights import Table, embedding, linear, norm
+
+PADDING, BUCKETS = 1, 32
+
+
+@dataclasses.dataclass(frozen=True)
+class MPNetConfig(Config):
+    """Options of `transformers.MPNetConfig` that change what is computed."""
+
+    vocab_size: int = 30527
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    hidden_act: str = "gelu"
+    hidden_dropout_prob: float = 0.1
+    attention_probs_dropout_prob: float = 0.1
+    max_position_embeddings: int = 512
+    layer_norm_eps: float = 1e-12
+    relative_attention_num_buckets: int = 32
+
+    @property
+    def positions(self) -> int:
+        """How many tokens the position table has a row for."""
+        return self.max_position_embeddings - PADDING - 1
+
+    def check(self) -> None:
+        check_heads(self.hidden_size, self.num_attention_heads)
+        if self.relative_attention_num_buckets < BUCKETS:
+            raise ConfigError(
+                f"relative_attention_num_buckets: expected {BUCKETS} or more, which are used, "
+                f"found {self.relative_attention_num_buckets}"
+            )
+        if self.positions < 1:
+            raise ConfigError(
+                f"max_position_embeddings: expected more than {PADDING + 1}, "
+                f"found {self.max_position_embeddings}"
+            )
+
+
+def bucket(offset: int) -> int:
+    """The bucket of a key's offset from its query.
+
+    Half of the buckets are for keys ahead. In each half, 8 distances have their own; from there
+    they grow by the square root of two, the last one from 91 on.
+
+    >>> [bucket(offset) for offset in (0, -7, -8, -11, -12, -90, -91, -400, 1, 400)]
+    [0, 7, 8, 8, 9, 14, 15, 15, 17, 31]
+    """
+    distance = abs(offset)
+    if distance >= 8:  # 8 + floor(2 log2(distance / 8)), in whole numbers
+        distance = min(8 + (distance * distance // 64).bit_length() - 1, 15)
+    return distance + (16 if offset > 0 else 0)
+
+
+class RelativeBias(tf.Module):
+    """A bias on attention scores, by the distance of two tokens."""
+
+    def __init__(self, rows: int, heads: int, positions: int) -> None:
+        super().__init__()
+        self.buckets = Embedding(rows, heads)
+        self.positions = positions
+
+    def __call__(self, length: tf.Tensor | int) -> tf.Tensor:
+        """The length S, at most `positions` -> float32 [H, S, S]: head, query, key."""
+        far = self.positions - 1
+        of_offset = np.array([bucket(offset) for offset in range(-far, far + 1)], np.int32)
+        places = tf.range(length)
+        offsets = places - places[:, tf.newaxis]  # [S, S]
+        bias = self.buckets(tf.gather(of_offset, offsets + far))  # [S, S, H]
+        return tf.transpose(bias, [2, 0, 1])
+
+
+_BLOCK = "encoder.layer.{layer}"
+
+TABLE = Table(
+    rows=(
+        *embedding("embeddings.word", "embeddings.word_embeddings"),
+        *embedding("embeddings.position", "embeddings.position_embeddings"),
+        *norm("embeddings.norm", "embeddings.LayerNorm"),
+        *embedding("score_bias.buckets", "encoder.relative_attention_bias"),
+        *linear("blocks.{layer}.attention.query", f"{_BLOCK}.attention.attn.q"),
+        *linear("blocks.{layer}.attention.key", f"{_BLOCK}.attention.attn.k"),
+        *linear("blocks.{layer}.attention.value", f"{_BLOCK}.attention.attn.v"),
+        *linear("blocks.{layer}.attention.output", f"{_BLOCK}.attention.attn.o"),
+        *norm("blocks.{layer}.attention_norm", f"{_BLOCK}.attention.LayerNorm"),
+        *linear("blocks.{layer}.feed_forward.inner", f"{_BLOCK}.intermediate.dense"),
+        *linear("blocks.{layer}.feed_forward.output", f"{_BLOCK}.output.dense"),
+        *norm("blocks.{layer}.feed_forward_norm", f"{_BLOCK}.output.LayerNorm"),
+        *linear("pooler.dense", "pooler.dense", optional="pooler"),
+    ),
+    prefix="mpnet.",
+    buffers={r"embeddings\.position_ids": "counts positions, holds no weights"},
+)
+
+
+def build(config: MPNetConfig) -> Encoder:
+    """The encoder, its variables declared."""
+    width, heads, epsilon = config.hidden_size, config.num_attention_heads, config.layer_norm_eps
+    return Encoder(
+        Dimensions(
+            layers=config.num_hidden_layers,
+            width=width,
+            heads=heads,
+            vocabulary=config.vocab_size,
+            positions=config.positions,
+            types=0,
+            padding=PADDING,
+        ),
+        Embeddings(
+            word=Embedding(config.vocab_size, width, padding=PADDING),
+            position=Embedding(config.max_position_embeddings, width, padding=PADDING),
+            places=after_padding(PADDING),
+            norm=LayerNorm(width, epsilon),
+            dropout=Dropout(config.hidden_dropout_prob),
+        ),
+        post_norm_blocks(
+            config.num_hidden_layers,
+            width,
+            heads,
+            config.intermediate_size,
+            activation(config.hidden_act),
+            epsilon,
+            config.hidden_dropout_prob,
+            config.attention_probs_dropout_prob,
+        ),
+        Pooler(width),
+        RelativeBias(config.relative_attention_num_buckets, heads, config.positions),
+    )
+
+
+ARCHITECTURE = Architecture(("mpnet",), MPNetConfig, build, TABLE)

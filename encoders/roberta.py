@@ -1,0 +1,84 @@
+"""RoBERTa (https://arxiv.org/abs/1907.11692), XLM-RoBERTa (1911.02116), CamemBERT (1911.03894).
+
+BERT in which positions are counted from `pad_token_id + 1` on, so that the table has fewer usable
+rows than `max_position_embeddings` (512 of 514). Published checkpoints have one token type. They
+were trained without the pooler: it is missing, or as it was initialised.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+from encoders import bert
+from encoders.core.architecture import Architecture
+from encoders.core.config import Dimensions, TokenId
+from encoders.core.embeddings import Embeddings, after_padding
+from encoders.core.encoder import Encoder, Pooler
+from encoders.core.errors import ConfigError
+from encoders.core.layers import Dropout, Embedding, LayerNorm
+
+
+@dataclasses.dataclass(frozen=True)
+class RobertaConfig(bert.BertConfig):
+    """Options of `transformers.RobertaConfig` that change what is computed.
+
+    `transformers` has other defaults of `vocab_size` for XLM-RoBERTa and CamemBERT; a checkpoint
+    that leaves it out does not fit the variables, and is refused.
+    """
+
+    vocab_size: int = 50265
+    pad_token_id: TokenId = 1
+
+    # `output_past` stands in the configs of the first published checkpoints.
+    ignored: ClassVar = ("classifier_dropout", "output_past")
+
+    @property
+    def positions(self) -> int:
+        """How many tokens the position table has a row for."""
+        return self.max_position_embeddings - self.padding - 1
+
+    @property
+    def padding(self) -> int:
+        """The padding id; `check` has seen to it that there is one."""
+        return self.pad_token_id or 0
+
+    def check(self) -> None:
+        super().check()
+        if self.pad_token_id is None:
+            raise ConfigError("pad_token_id: expected an id to count positions from, found None")
+        if self.positions < 1:
+            raise ConfigError(
+                f"a max_position_embeddings of {self.max_position_embeddings} leaves no position "
+                f"behind a pad_token_id of {self.pad_token_id}"
+            )
+
+
+TABLE = dataclasses.replace(bert.TABLE, prefix="roberta.")
+
+
+def build(config: RobertaConfig) -> Encoder:
+    """The encoder, its variables declared."""
+    width, padding = config.hidden_size, config.padding
+    return Encoder(
+        Dimensions(
+            layers=config.num_hidden_layers,
+            width=width,
+            heads=config.num_attention_heads,
+            vocabulary=config.vocab_size,
+            positions=config.positions,
+            types=config.type_vocab_size,
+            padding=padding,
+        ),
+        Embeddings(
+            word=Embedding(config.vocab_size, width, padding=padding),
+            position=Embedding(config.max_position_embeddings, width, padding=padding),
+            places=after_padding(padding),
+            type=Embedding(config.type_vocab_size, width),
+            norm=LayerNorm(width, config.layer_norm_eps),
+            dropout=Dropout(config.hidden_dropout_prob),
+        ),
+        bert.blocks(config),
+        Pooler(width),
+    )
+
+
+ARCHITECTURE = Architecture(("roberta", "xlm-roberta", "camembert"), RobertaConfig, build, TABLE)
