@@ -1,12 +1,9 @@
 """Reading checkpoints in Hugging Face layout, from a folder or from the hub."""
 
+import dataclasses
 import functools
-import hashlib
-import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import huggingface_hub
 import numpy as np
@@ -16,6 +13,7 @@ from tokenizers import Tokenizer
 from hub_export import reference
 from hub_export.checkpoint import Checkpoint
 from hub_export.errors import SourceError
+from hub_export.files import is_name, read_json, sums
 from hub_export.tensors import SafetensorsFiles
 
 CONFIG, TOKENIZER, VOCABULARY = "config.json", "tokenizer.json", "vocab.txt"
@@ -27,40 +25,30 @@ _NORMALIZER_OPTIONS = {
 TOKENIZER_CONFIGS = ("special_tokens_map.json", "tokenizer_config.json")
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 WEIGHTS_BIN = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+# What a repository of the hub may hold in place of such a checkpoint (see `sources`) comes along.
+TEXTS = [CONFIG, TOKENIZER, VOCABULARY, *TOKENIZER_CONFIGS]
+TEXTS += ["adapter_config.json", "model.weights.json", "assets/tokenizer/*"]
+DOWNLOADED = ["model*.safetensors", WEIGHTS[1], "adapter_model.safetensors", "model*.weights.h5"]
 
 
-def read(model: str) -> Checkpoint:
-    """Finds a checkpoint and reads its configuration.
+def download(name: str, revision: str | None, weights: bool = True) -> Path:
+    """Gets the files of a model from the hub; returns the folder of the cache that has them.
+
+    The cache, the token and offline mode are those of `huggingface_hub`.
 
     Args:
-        model: a folder; or a hub id such as `distilbert-base-cased`, `user/model` or
-            `hf://user/model`, with `@revision` behind it if need be. The cache, the token and
-            offline mode are those of `huggingface_hub`.
+        name: `distilbert-base-cased` or `user/model`.
+        revision: branch, tag or commit; None stands for the newest.
+        weights: whether the weights are wanted.
 
     Raises:
-        SourceError: nothing is there, or a file is missing or damaged.
+        SourceError: there is no such model, or it cannot be had.
     """
-    if not model:
-        raise SourceError("no model is given: expected a folder or a model id")
-    folder = Path(os.path.expanduser(model))  # noqa: PTH111 (leaves an unknown user's name as it is)
-    if folder.is_dir():
-        return _read(folder, folder.resolve().name, revision="")
-    if model.startswith(("/", "./", "../", "~")) or folder.exists():
-        raise SourceError(
-            f"{model}: no such folder; expected one with {CONFIG}, weights, tokenizer"
-        )
-    name, _, revision = model.removeprefix("hf://").partition("@")
-    downloaded = _download(name, revision or None)
-    return _read(downloaded, name, revision=downloaded.name)
-
-
-def _download(name: str, revision: str | None) -> Path:
-    texts = [CONFIG, TOKENIZER, VOCABULARY, *TOKENIZER_CONFIGS]
     try:
         get = functools.partial(huggingface_hub.snapshot_download, name, revision=revision)
-        folder = Path(get(allow_patterns=[*texts, "model*.safetensors", WEIGHTS[1]]))
-        if not any((folder / file).exists() for file in WEIGHTS):
-            folder = Path(get(allow_patterns=[*texts, "pytorch_model*.bin", WEIGHTS_BIN[1]]))
+        folder = Path(get(allow_patterns=[*TEXTS, *(DOWNLOADED if weights else ())]))
+        if weights and not any(each for pattern in DOWNLOADED for each in folder.glob(pattern)):
+            folder = Path(get(allow_patterns=[*TEXTS, "pytorch_model*.bin", WEIGHTS_BIN[1]]))
         return folder
     except hub_errors.HFValidationError as error:
         raise SourceError(f"hf://{name} is neither a folder nor a model id: {error}") from error
@@ -72,41 +60,52 @@ def _download(name: str, revision: str | None) -> Path:
         ) from error
 
 
-def _read(folder: Path, name: str, revision: str) -> Checkpoint:
+def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> Checkpoint:
+    """Reads a checkpoint in Hugging Face layout.
+
+    Args:
+        folder: where its files are.
+        name: what the user calls it.
+        revision: the commit of the hub, if it is from there.
+        weights: whether its weights are wanted.
+
+    Raises:
+        SourceError: a file is missing or damaged.
+    """
     config_file = folder / CONFIG
-    weights = next(
-        (folder / file for file in WEIGHTS + WEIGHTS_BIN if (folder / file).exists()), None
-    )
-    if weights is None:
-        weights = folder / WEIGHTS[0]
+    found = (folder / file for file in WEIGHTS + WEIGHTS_BIN if (folder / file).exists())
+    weights_file = next(found, folder / WEIGHTS[0])
     tokenizer = folder / TOKENIZER if (folder / TOKENIZER).exists() else folder / VOCABULARY
-    read = [config_file, *_files(weights), tokenizer]
-    read += [folder / file for file in TOKENIZER_CONFIGS]
+    configs = [folder / file for file in TOKENIZER_CONFIGS]
+    read = [config_file, *(_files(weights_file) if weights else ()), tokenizer, *configs]
     return Checkpoint(
         name=name,
         revision=revision,
         folder=folder,
-        config=_json(config_file),
+        config=read_json(config_file),
         config_file=config_file,
-        weights_file=weights,
+        weights_file=weights_file,
         tokenizer_file=tokenizer,
-        tensors=functools.partial(_tensors, weights),
+        tensors=functools.partial(_tensors, weights_file),
         tokenizer=functools.partial(_tokenizer, tokenizer),
         special_tokens=_special_tokens(folder),
-        files={path.name: _sha256(path) for path in read if path.is_file()},
+        files=sums(read),
     )
 
 
-def _json(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SourceError(f"{path}: no such file; a checkpoint needs one") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise SourceError(f"{path}: cannot be read as JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise SourceError(f"{path}: expected a JSON object, found {type(content).__name__}")
-    return content
+def with_tokenizer(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
+    """The checkpoint with the tokenizer of another folder, if that has one."""
+    tokenizer = folder / TOKENIZER
+    if not tokenizer.exists():
+        return checkpoint
+    files = sums([tokenizer, *(folder / file for file in TOKENIZER_CONFIGS)])
+    return dataclasses.replace(
+        checkpoint,
+        tokenizer_file=tokenizer,
+        tokenizer=functools.partial(_tokenizer, tokenizer),
+        special_tokens=_special_tokens(folder) or checkpoint.special_tokens,
+        files={**checkpoint.files, **files},
+    )
 
 
 def _files(weights: Path) -> list[Path]:
@@ -117,17 +116,13 @@ def _files(weights: Path) -> list[Path]:
 
 
 def _shards(index: Path) -> dict[str, Path]:
-    content = _json(index).get("weight_map")
-    if not isinstance(content, dict) or not all(map(_is_file_name, content.values())):
+    content = read_json(index).get("weight_map")
+    if not isinstance(content, dict) or not all(map(is_name, content.values())):
         raise SourceError(f"{index}: expected a weight_map, tensor name -> file")
     shards = {name: index.parent / Path(file).name for name, file in content.items()}
     if missing := [shard for shard in sorted(set(shards.values())) if not shard.exists()]:
         raise SourceError(f"{missing[0]}: no such file, but {index.name} lists it; download it")
     return shards
-
-
-def _is_file_name(entry: object) -> bool:
-    return isinstance(entry, str) and Path(entry).name == entry != ""
 
 
 def _tensors(weights: Path) -> Mapping[str, np.ndarray]:
@@ -174,7 +169,7 @@ def _check_sides(path: Path, tokenizer: Tokenizer) -> None:
 
 def _check_options(path: Path, tokenizer: Tokenizer) -> None:
     """`transformers` follows the configuration where it contradicts `tokenizer.json`."""
-    options, normalizer = _json(path) if path.exists() else {}, tokenizer.normalizer
+    options, normalizer = read_json(path) if path.exists() else {}, tokenizer.normalizer
     for key, attribute in _NORMALIZER_OPTIONS.items():
         found = getattr(normalizer, attribute, None)
         if found is None and attribute == "strip_accents":
@@ -189,18 +184,10 @@ def _check_options(path: Path, tokenizer: Tokenizer) -> None:
 def _special_tokens(folder: Path) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for path in (folder / file for file in TOKENIZER_CONFIGS):
-        for role, token in (_json(path) if path.exists() else {}).items():
+        for role, token in (read_json(path) if path.exists() else {}).items():
             if role.endswith("_side") and token == "left":
                 raise SourceError(f"{path}: {role} left is not supported; only right is")
             content = token.get("content") if isinstance(token, dict) else token
             if role.endswith("_token") and isinstance(content, str):
                 found[role] = content
     return found
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

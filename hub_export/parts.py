@@ -19,6 +19,7 @@ from hub_export.errors import ExportError, SourceError, TargetError
 from hub_export.preprocessor_model import PreprocessorModel
 from hub_export.progress import Progress
 from hub_export.report import Check, Outcome
+from hub_export.tensors import LazyTensors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Settings:
     tolerance: float
     ignored_options: tuple[str, ...]
     padded_embedding: bool
+    weights: str
 
 
 class Part(abc.ABC):
@@ -46,8 +48,7 @@ class Part(abc.ABC):
         self.checkpoint = checkpoint
         self.settings = settings
         self.architecture = _architecture(checkpoint)
-        ignored = settings.ignored_options
-        self.config = {key: value for key, value in checkpoint.config.items() if key not in ignored}
+        self.config = _config(checkpoint, settings)
         with _naming(checkpoint.config_file):
             self.size: Dimensions = self.architecture.dimensions(self.config)
         self.notes: dict[str, Any] = {}
@@ -80,7 +81,8 @@ class EncoderPart(Part):
             encoder, filled = self.architecture.build(self.config, self.checkpoint.tensors())
         self._absent = filled.absent
         pooled = "the first token's vector" if encoder.pooler is None else "the pooler's output"
-        self.notes = {contract.POOLED: pooled, "unused_tensors": dict(filled.unused)}
+        unused = {**filled.unused, **self.checkpoint.unused}
+        self.notes = {contract.POOLED: pooled, "unused_tensors": unused}
         _save(EncoderModel(encoder), path)
 
     def verify(self, model: Any, progress: Progress) -> list[Check]:
@@ -158,6 +160,29 @@ class PreprocessorPart(Part):
 
 
 PARTS: Mapping[str, type[Part]] = {"encoder": EncoderPart, "preprocessor": PreprocessorPart}
+
+
+def untrained(checkpoint: Checkpoint, settings: Settings) -> Checkpoint:
+    """The checkpoint with random weights.
+
+    Raises:
+        SourceError: the architecture, or an option of it, is not supported.
+    """
+    with _naming(checkpoint.config_file):
+        readers = _architecture(checkpoint).initial(_config(checkpoint, settings))
+    return dataclasses.replace(
+        checkpoint,
+        folder=None,
+        weights_file=checkpoint.config_file,
+        tensors=lambda: LazyTensors(readers),
+        unused={},
+        notes=(*checkpoint.notes, "The weights are random: to be trained from scratch."),
+    )
+
+
+def _config(checkpoint: Checkpoint, settings: Settings) -> Mapping[str, Any]:
+    ignored = settings.ignored_options
+    return {key: value for key, value in checkpoint.config.items() if key not in ignored}
 
 
 def _architecture(checkpoint: Checkpoint) -> Architecture:

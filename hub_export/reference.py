@@ -7,6 +7,7 @@ import importlib.util
 import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,9 @@ from hub_export.checkpoint import Checkpoint
 from hub_export.errors import SourceError
 
 Ids = npt.NDArray[np.int32]
+
+# How the source is run, whatever its configuration says of it.
+_CONFIG = {"return_dict": True, "chunk_size_feed_forward": 0}
 
 INSTALL = "pip install hub_export[reference]"
 
@@ -72,19 +76,20 @@ class Reference:
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
         self._torch, self._types = torch, types
+        options = {
+            "dtype": torch.float32,
+            "attn_implementation": "eager",
+            **({"add_pooling_layer": False} if "pooler" in absent else {}),
+        }
+        load = _from_tensors if checkpoint.folder is None else _from_folder
         try:
-            self._model = transformers.AutoModel.from_pretrained(
-                checkpoint.folder,
-                dtype=torch.float32,
-                attn_implementation="eager",
-                local_files_only=True,
-                return_dict=True,
-                chunk_size_feed_forward=0,
-                **({"add_pooling_layer": False} if "pooler" in absent else {}),
-            ).eval()
+            self._model = load(checkpoint, options).eval()
+        except SourceError:
+            raise
         except Exception as error:  # of any kind: the library has no base class of its own
             raise SourceError(
-                f"{checkpoint.folder}: transformers cannot load the model to compare with: {error}"
+                f"{checkpoint.folder or checkpoint.config_file}: transformers cannot load the "
+                f"model to compare with: {error}"
             ) from error
 
     def __call__(self, word_ids: Ids, mask: Ids, type_ids: Ids) -> Encoded:
@@ -102,3 +107,33 @@ class Reference:
         pooled = result.get("pooler_output")
         first = layers[-1][:, 0]
         return Encoded(first if pooled is None else pooled.numpy(), layers[-1], layers)
+
+
+def _from_folder(checkpoint: Checkpoint, options: Mapping[str, Any]) -> Any:
+    import transformers  # noqa: PLC0415
+
+    return transformers.AutoModel.from_pretrained(
+        checkpoint.folder, local_files_only=True, **_CONFIG, **options
+    )
+
+
+def _from_tensors(checkpoint: Checkpoint, options: Mapping[str, Any]) -> Any:
+    """A model of `transformers` that has the checkpoint's tensors, and no others."""
+    import torch  # noqa: PLC0415
+    import transformers  # noqa: PLC0415
+
+    config = transformers.AutoConfig.for_model(**{**checkpoint.config, **_CONFIG})
+    tensors = checkpoint.tensors()
+    model, found = transformers.MODEL_MAPPING[type(config)].from_pretrained(
+        None,
+        config=config,
+        state_dict={name: torch.tensor(np.asarray(tensors[name], np.float32)) for name in tensors},
+        output_loading_info=True,
+        **options,
+    )
+    if missing := sorted(found["missing_keys"]):
+        raise SourceError(
+            f"{checkpoint.weights_file}: transformers misses {len(missing)} tensors, such as "
+            f"{missing[0]}"
+        )
+    return model

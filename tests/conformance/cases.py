@@ -15,7 +15,7 @@ import torch
 from tokenizers import Tokenizer, normalizers
 
 import hub_export
-from hub_export import huggingface
+from hub_export import sources
 from hub_export.reference import Reference
 from tests import checkpoints
 
@@ -91,7 +91,7 @@ class SavedEncoder:
 
     @functools.cached_property
     def reference(self) -> Reference:
-        checkpoint = huggingface.read(str(self.checkpoint))
+        checkpoint = sources.read(str(self.checkpoint))
         return Reference(checkpoint, self.case.absent, types=self.case.model_type == "bert")
 
     @property

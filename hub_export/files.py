@@ -1,0 +1,44 @@
+"""Small files of a checkpoint, and the sums that tell them from others."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hub_export.errors import SourceError
+
+
+def read_json(path: Path) -> Mapping[str, Any]:
+    """Reads a JSON object.
+
+    Raises:
+        SourceError: the file is missing, or no JSON, or holds anything else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SourceError(f"{path}: no such file; a checkpoint needs one") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise SourceError(f"{path}: cannot be read as JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise SourceError(f"{path}: expected a JSON object, found {type(content).__name__}")
+    return content
+
+
+def is_name(entry: object) -> bool:
+    """Whether an entry of an index is the name of a file beside it."""
+    return isinstance(entry, str) and Path(entry).name == entry != ""
+
+
+def sums(paths: Iterable[Path]) -> dict[str, str]:
+    """Name -> sha256, of those that exist."""
+    return {path.name: _sha256(path) for path in paths if path.is_file()}
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
