@@ -4,8 +4,8 @@ import tensorflow as tf
 from tokenizers import normalizers, pre_tokenizers
 
 from preprocess.core import codepoints
-from preprocess.core.marks import combining_classes
 from preprocess.core.codepoint_step import CodepointStep
+from preprocess.core.marks import combining_classes
 
 
 def test_blocks_are_all_scalar_values() -> None:
