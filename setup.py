@@ -5,7 +5,9 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 REFERENCE = ["torch"]
-TEST = ["pytest", *REFERENCE]
+# To download presets; those in a folder are read without it.
+KERAS = ["keras-hub; python_version >= '3.11'"]
+TEST = ["peft", "pytest", *KERAS, *REFERENCE]
 
 setup(
     name="hub_export",
@@ -19,8 +21,11 @@ setup(
     install_requires=[
         "absl-py",
         "flatbuffers",
+        "h5py",
         "huggingface_hub",
+        "ml_dtypes",
         "numpy",
+        "protobuf",
         "safetensors",
         # tensorflow_hub imports pkg_resources, which later versions do not have.
         "setuptools<81",
@@ -33,6 +38,7 @@ setup(
         "transformers>=5",
     ],
     extras_require={
+        "keras": KERAS,
         "reference": REFERENCE,
         "test": TEST,
         "dev": [*TEST, "mypy", "ruff"],

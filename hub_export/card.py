@@ -22,6 +22,8 @@ def describe(part: str, path: Path, report: Report) -> None:
     lines = [f"# {part.capitalize()} of {report.source['name']}", ""]
     if report.source["revision"]:
         lines += [f"Revision {report.source['revision']}.", ""]
+    for note in report.source["notes"]:
+        lines += [note, ""]
     lines += [_USAGE[part], "", *_notes(part, report), "## Custom operations", ""]
     lines += [f"- `{name}` (tensorflow_text)" for name in custom_ops(path)] or ["None."]
     lines += ["", "## Comparison with the source", "", "```", report.table(), "```", ""]

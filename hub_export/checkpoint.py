@@ -16,7 +16,7 @@ class Checkpoint:
     Attributes:
         name: what the user calls it: a hub id, or the name of its folder.
         revision: the commit of the hub, or nothing.
-        folder: where its files are.
+        folder: where its files are, if `transformers` can load it from there by itself.
         config: its configuration, in the words of `transformers`.
         config_file: the file that says so.
         weights_file: the file (or index of files) that its tensors come from.
@@ -25,11 +25,13 @@ class Checkpoint:
         tokenizer: reads the tokenizer, without truncation and padding.
         special_tokens: role (`pad_token`, `mask_token`) -> token, where the checkpoint tells.
         files: every file that was read -> its sha256.
+        unused: tensors that the source has beside these -> the reason to pass over them.
+        notes: what a user of the exports should know about the source.
     """
 
     name: str
     revision: str
-    folder: Path
+    folder: Path | None
     config: Mapping[str, Any]
     config_file: Path
     weights_file: Path
@@ -38,3 +40,5 @@ class Checkpoint:
     tokenizer: Callable[[], Tokenizer]
     special_tokens: Mapping[str, str]
     files: Mapping[str, str]
+    unused: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()

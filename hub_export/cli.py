@@ -17,6 +17,7 @@ USAGE = """Exports a text encoder as TF Hub SavedModels, verified against its so
 
   hub_export --model=distilbert-base-cased
   hub_export --model=./my_bert --output_dir=exported --verify=full
+  hub_export --model=distil_bert_base_en_uncased
 
 writes <output_dir>/<name>_L-<layers>_H-<width>_A-<heads>/<version>/ (the encoder) and
 <output_dir>/<name>_preprocess/<version>/ (strings to encoder inputs). Exit code 0 means that all of
@@ -26,8 +27,11 @@ it was written and agrees with the checkpoint; otherwise nothing is left under t
 flags.DEFINE_string(
     "model",
     None,
-    "Checkpoint to export: a folder in Hugging Face layout (config.json, weights, tokenizer), or a "
-    "model id of the Hugging Face hub such as distilbert-base-cased or user/model@revision.",
+    "Checkpoint to export. A folder: a checkpoint in Hugging Face layout (config.json, weights, "
+    "tokenizer), a Keras preset, a checkpoint of TensorFlow 1 (bert_config.json, bert_model.ckpt.*,"
+    " vocab.txt), or a PEFT adapter. Or a model id of the Hugging Face hub such as "
+    "distilbert-base-cased or user/model@revision; or a preset of keras-hub such as bert_base_en "
+    "or kaggle://user/model/keras/variation.",
 )
 flags.DEFINE_string("output_dir", "exported", "Folder to write into; made if need be.")
 flags.DEFINE_string("name", None, "What the exports are called. Default: the last part of --model.")
@@ -73,6 +77,17 @@ flags.DEFINE_bool(
     "Read a special token in a text, such as [SEP], as one, as the source does. With "
     "--nospecial_tokens_in_text it is text like any other: no text can then forge a special token.",
 )
+flags.DEFINE_string(
+    "base_model",
+    None,
+    "What the PEFT adapter --model adapts, in the same words. Default: what the adapter says.",
+)
+flags.DEFINE_enum(
+    "weights",
+    "pretrained",
+    ["pretrained", "none"],
+    "none: random weights of the checkpoint's architecture, to train from scratch.",
+)
 flags.DEFINE_bool("quiet", False, "Show nothing but errors.")
 
 
@@ -112,6 +127,8 @@ def _run() -> None:
         ignored_options=FLAGS.ignored_options,
         padded_embedding=FLAGS.padded_embedding,
         special_tokens_in_text=FLAGS.special_tokens_in_text,
+        base_model=FLAGS.base_model,
+        weights=FLAGS.weights,
         quiet=FLAGS.quiet,
     )
     if not FLAGS.quiet:

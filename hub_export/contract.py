@@ -18,7 +18,8 @@ D hidden width, L layers.
         `encoder_outputs` -> `encoder_outputs_0` ...
 
 **Preprocessor** `preprocessor(sentences)`: string [B] -> the encoder's three inputs, [B, 128]
-    `tokenize(sentences)` -> int32 RaggedTensor [B, (words), (pieces)]
+    `tokenize(sentences)` -> int32 RaggedTensor [B, (words), (pieces)] where the tokenizer is
+        WordPiece, [B, (pieces)] otherwise
     `tokenize_with_offsets(sentences)` -> the same, with int64 starts and limits: bytes of the
         original string
     `bert_pack_inputs(segments, seq_length=128)` -> the encoder's inputs; `segments` is a list of

@@ -1,7 +1,7 @@
 """Reading checkpoints in Hugging Face layout, from a folder or from the hub."""
 
+import dataclasses
 import functools
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,40 +18,30 @@ from hub_export.tensors import SafetensorsFiles
 CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 WEIGHTS_BIN = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+# What a repository of the hub may hold in place of such a checkpoint (see `sources`) comes along.
+TEXTS = [CONFIG, *tokenizer_files.ALL]
+TEXTS += ["adapter_config.json", "model.weights.json", "assets/tokenizer/*"]
+DOWNLOADED = ["model*.safetensors", WEIGHTS[1], "adapter_model.safetensors", "model*.weights.h5"]
 
 
-def read(model: str) -> Checkpoint:
-    """Finds a checkpoint and reads its configuration.
+def download(name: str, revision: str | None, weights: bool = True) -> Path:
+    """Gets the files of a model from the hub; returns the folder of the cache that has them.
+
+    The cache, the token and offline mode are those of `huggingface_hub`.
 
     Args:
-        model: a folder; or a hub id such as `distilbert-base-cased`, `user/model` or
-            `hf://user/model`, with `@revision` behind it if need be. The cache, the token and
-            offline mode are those of `huggingface_hub`.
+        name: `distilbert-base-cased` or `user/model`.
+        revision: branch, tag or commit; None stands for the newest.
+        weights: whether the weights are wanted.
 
     Raises:
-        SourceError: nothing is there, or a file is missing or damaged.
+        SourceError: there is no such model, or it cannot be had.
     """
-    if not model:
-        raise SourceError("no model is given: expected a folder or a model id")
-    folder = Path(os.path.expanduser(model))  # noqa: PTH111 (leaves an unknown user's name as it is)
-    if folder.is_dir():
-        return _read(folder, folder.resolve().name, revision="")
-    if model.startswith(("/", "./", "../", "~")) or folder.exists():
-        raise SourceError(
-            f"{model}: no such folder; expected one with {CONFIG}, weights, tokenizer"
-        )
-    name, _, revision = model.removeprefix("hf://").partition("@")
-    downloaded = _download(name, revision or None)
-    return _read(downloaded, name, revision=downloaded.name)
-
-
-def _download(name: str, revision: str | None) -> Path:
-    texts = [CONFIG, *tokenizer_files.ALL]
     try:
         get = functools.partial(huggingface_hub.snapshot_download, name, revision=revision)
-        folder = Path(get(allow_patterns=[*texts, "model*.safetensors", WEIGHTS[1]]))
-        if not any((folder / file).exists() for file in WEIGHTS):
-            folder = Path(get(allow_patterns=[*texts, "pytorch_model*.bin", WEIGHTS_BIN[1]]))
+        folder = Path(get(allow_patterns=[*TEXTS, *(DOWNLOADED if weights else ())]))
+        if weights and not any(each for pattern in DOWNLOADED for each in folder.glob(pattern)):
+            folder = Path(get(allow_patterns=[*TEXTS, "pytorch_model*.bin", WEIGHTS_BIN[1]]))
         return folder
     except hub_errors.HFValidationError as error:
         raise SourceError(f"hf://{name} is neither a folder nor a model id: {error}") from error
@@ -63,28 +53,51 @@ def _download(name: str, revision: str | None) -> Path:
         ) from error
 
 
-def _read(folder: Path, name: str, revision: str) -> Checkpoint:
+def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> Checkpoint:
+    """Reads a checkpoint in Hugging Face layout.
+
+    Args:
+        folder: where its files are.
+        name: what the user calls it.
+        revision: the commit of the hub, if it is from there.
+        weights: whether its weights are wanted.
+
+    Raises:
+        SourceError: a file is missing or damaged.
+    """
     config_file = folder / CONFIG
-    weights = next(
-        (folder / file for file in WEIGHTS + WEIGHTS_BIN if (folder / file).exists()), None
-    )
-    if weights is None:
-        weights = folder / WEIGHTS[0]
+    found = (folder / file for file in WEIGHTS + WEIGHTS_BIN if (folder / file).exists())
+    weights_file = next(found, folder / WEIGHTS[0])
     tokenizer = tokenizer_files.find(folder)
-    read = [config_file, *_files(weights), tokenizer]
-    read += [folder / file for file in (*tokenizer_files.CONFIGS, *tokenizer_files.COMPANIONS)]
+    others = [folder / file for file in (*tokenizer_files.CONFIGS, *tokenizer_files.COMPANIONS)]
+    read = [config_file, *(_files(weights_file) if weights else ()), tokenizer, *others]
     return Checkpoint(
         name=name,
         revision=revision,
         folder=folder,
         config=read_json(config_file),
         config_file=config_file,
-        weights_file=weights,
+        weights_file=weights_file,
         tokenizer_file=tokenizer,
-        tensors=functools.partial(_tensors, weights),
+        tensors=functools.partial(_tensors, weights_file),
         tokenizer=functools.partial(tokenizer_files.read, tokenizer),
         special_tokens=tokenizer_files.special_tokens(folder),
         files=sums(read),
+    )
+
+
+def with_tokenizer(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
+    """The checkpoint with the tokenizer of another folder, if that has one."""
+    tokenizer = folder / tokenizer_files.TOKENIZER
+    if not tokenizer.exists():
+        return checkpoint
+    files = sums([tokenizer, *(folder / file for file in tokenizer_files.CONFIGS)])
+    return dataclasses.replace(
+        checkpoint,
+        tokenizer_file=tokenizer,
+        tokenizer=functools.partial(tokenizer_files.read, tokenizer),
+        special_tokens=tokenizer_files.special_tokens(folder) or checkpoint.special_tokens,
+        files={**checkpoint.files, **files},
     )
 
 

@@ -21,6 +21,7 @@ from hub_export.errors import ExportError, SourceError, TargetError
 from hub_export.preprocessor_model import PreprocessorModel
 from hub_export.progress import Progress
 from hub_export.report import Check, Outcome
+from hub_export.tensors import LazyTensors
 
 # What `transformers` calls the tokens of a checkpoint that does not tell.
 PADDING, MASK = ("[PAD]", "<pad>"), ("[MASK]", "<mask>")
@@ -38,6 +39,7 @@ class Settings:
     ignored_options: tuple[str, ...]
     padded_embedding: bool
     special_tokens_in_text: bool
+    weights: str
 
 
 class Part(abc.ABC):
@@ -52,8 +54,7 @@ class Part(abc.ABC):
         self.checkpoint = checkpoint
         self.settings = settings
         self.architecture = _architecture(checkpoint)
-        ignored = settings.ignored_options
-        self.config = {key: value for key, value in checkpoint.config.items() if key not in ignored}
+        self.config = _config(checkpoint, settings)
         with _naming(checkpoint.config_file):
             self.size: Dimensions = self.architecture.dimensions(self.config)
         self.notes: dict[str, Any] = {}
@@ -85,7 +86,8 @@ class EncoderPart(Part):
             # The tensors are let go as soon as the encoder has them.
             encoder, filled = self.architecture.build(self.config, self.checkpoint.tensors())
         self._pooler = encoder.pooler is not None
-        self.notes = {contract.POOLED: _pooled(encoder), "unused_tensors": dict(filled.unused)}
+        unused = {**filled.unused, **self.checkpoint.unused}
+        self.notes = {contract.POOLED: _pooled(encoder), "unused_tensors": unused}
         _save(EncoderModel(encoder), path)
 
     def verify(self, model: Any, progress: Progress) -> list[Check]:
@@ -177,6 +179,29 @@ def _pooled(encoder: Encoder) -> str:
 
 
 PARTS: Mapping[str, type[Part]] = {"encoder": EncoderPart, "preprocessor": PreprocessorPart}
+
+
+def untrained(checkpoint: Checkpoint, settings: Settings) -> Checkpoint:
+    """The checkpoint with random weights.
+
+    Raises:
+        SourceError: the architecture, or an option of it, is not supported.
+    """
+    with _naming(checkpoint.config_file):
+        readers = _architecture(checkpoint).initial(_config(checkpoint, settings))
+    return dataclasses.replace(
+        checkpoint,
+        folder=None,
+        weights_file=checkpoint.config_file,
+        tensors=lambda: LazyTensors(readers),
+        unused={},
+        notes=(*checkpoint.notes, "The weights are random: to be trained from scratch."),
+    )
+
+
+def _config(checkpoint: Checkpoint, settings: Settings) -> Mapping[str, Any]:
+    ignored = settings.ignored_options
+    return {key: value for key, value in checkpoint.config.items() if key not in ignored}
 
 
 def _architecture(checkpoint: Checkpoint) -> Architecture:

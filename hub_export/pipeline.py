@@ -9,16 +9,17 @@ from pathlib import Path
 import tensorflow as tf
 import tensorflow_text  # noqa: F401 (loading a preprocessor needs its operations)
 
-from hub_export import card, huggingface, reference
+from hub_export import card, reference, sources
 from hub_export.checkpoint import Checkpoint
 from hub_export.errors import ExportError
-from hub_export.parts import PARTS, Part, Settings
+from hub_export.parts import PARTS, Part, Settings, untrained
 from hub_export.progress import Progress
 from hub_export.report import Check, Report, source
 from hub_export.staging import Staging
 
 TOLERANCE = 1e-5
 VERIFY = ("auto", "full", "none")
+WEIGHTS = ("pretrained", "none")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,13 +49,17 @@ def export(
     ignored_options: Sequence[str] = (),
     padded_embedding: bool = False,
     special_tokens_in_text: bool = True,
+    base_model: str | Path | None = None,
+    weights: str = "pretrained",
     quiet: bool = True,
 ) -> Export:
     """Exports a checkpoint as verified SavedModels.
 
     Args:
-        model: a folder in Hugging Face layout, or a hub id (`user/model`, `hf://user/model`,
-            `user/model@revision`).
+        model: a folder (a checkpoint in Hugging Face layout, a Keras preset, a checkpoint of
+            TensorFlow 1, a PEFT adapter); a hub id (`user/model`, `hf://user/model`,
+            `user/model@revision`); a preset of keras-hub (`bert_base_en`,
+            `kaggle://user/model/keras/variation`).
         output_dir: where to write; made if need be.
         name: what the exports are called; by default the last part of `model`.
         version: number of the folder inside, as TF Serving wants it.
@@ -69,6 +74,8 @@ def export(
         padded_embedding: whether the word embedding may have more rows than the vocabulary.
         special_tokens_in_text: whether a special token in a text, such as `[SEP]`, is one (as in
             the source by default) rather than text like any other.
+        base_model: what an adapter adapts, in the words of `model`; by itself what it says.
+        weights: `pretrained`, or `none` for random ones, to train from scratch.
         quiet: whether to write nothing to the terminal.
 
     Returns:
@@ -80,9 +87,10 @@ def export(
             has been written then.
     """
     progress = Progress(quiet)
-    _check_arguments(version, seq_length, parts, verify)
+    _check_arguments(version, seq_length, parts, verify, weights)
     progress.say(f"reading {model}")
-    checkpoint = huggingface.read(str(model))
+    base = None if base_model is None else str(base_model)
+    checkpoint = sources.read(str(model), base, weights == "pretrained")
     settings = Settings(
         name=_identifier(name, checkpoint),
         version=version,
@@ -92,7 +100,10 @@ def export(
         ignored_options=tuple(ignored_options),
         padded_embedding=padded_embedding,
         special_tokens_in_text=special_tokens_in_text,
+        weights=weights,
     )
+    if weights == "none":
+        checkpoint = untrained(checkpoint, settings)
     plan = {part: PARTS[part](checkpoint, settings) for part in parts}
     with Staging(Path(output_dir), overwrite) as staging:
         places = {
@@ -123,7 +134,7 @@ def _verified(part: Part, place: Path, progress: Progress) -> list[Check]:
 
 
 def _check_arguments(
-    version: int, seq_length: int | None, parts: Sequence[str], verify: str
+    version: int, seq_length: int | None, parts: Sequence[str], verify: str, weights: str
 ) -> None:
     problems = {
         f"version must be 0 or more, not {version}": version < 0,
@@ -132,6 +143,7 @@ def _check_arguments(
         f"parts must be some of {', '.join(PARTS)}, not {', '.join(parts) or 'none'}": not parts
         or not set(parts) <= PARTS.keys(),
         f"verify must be one of {', '.join(VERIFY)}, not {verify}": verify not in VERIFY,
+        f"weights must be one of {', '.join(WEIGHTS)}, not {weights}": weights not in WEIGHTS,
         f"verify=full needs torch ({reference.INSTALL})": verify == "full"
         and "encoder" in parts
         and not reference.available(),

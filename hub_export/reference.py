@@ -7,6 +7,7 @@ import importlib.util
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,9 @@ from hub_export.checkpoint import Checkpoint
 from hub_export.errors import SourceError
 
 Ids = npt.NDArray[np.int32]
+
+# How the source is run, whatever its configuration says of it.
+_CONFIG = {"return_dict": True, "chunk_size_feed_forward": 0}
 
 INSTALL = "pip install hub_export[reference]"
 
@@ -72,18 +76,18 @@ class Reference:
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
         self._torch, self._size, self._pooler = torch, size, pooler
+        options = {"dtype": torch.float32, "attn_implementation": "eager"}
         try:
-            self._model = transformers.AutoModel.from_pretrained(
-                checkpoint.folder,
-                dtype=torch.float32,
-                attn_implementation="eager",
-                local_files_only=True,
-                return_dict=True,
-                chunk_size_feed_forward=0,
-            ).eval()
+            if checkpoint.folder is None:
+                self._model = _from_tensors(checkpoint, pooler, options).eval()
+            else:
+                self._model = _from_folder(checkpoint, options).eval()
+        except SourceError:
+            raise
         except Exception as error:  # of any kind: the library has no base class of its own
             raise SourceError(
-                f"{checkpoint.folder}: transformers cannot load the model to compare with: {error}"
+                f"{checkpoint.folder or checkpoint.config_file}: transformers cannot load the "
+                f"model to compare with: {error}"
             ) from error
 
     def __call__(self, word_ids: Ids, mask: Ids, type_ids: Ids) -> Encoded:
@@ -103,3 +107,34 @@ class Reference:
         layers = [state.numpy() for state in states[repeats - 1 :: repeats]]
         pooled = result.pooler_output.numpy() if self._pooler else layers[-1][:, 0]
         return Encoded(pooled, layers[-1], layers)
+
+
+def _from_folder(checkpoint: Checkpoint, options: Mapping[str, Any]) -> Any:
+    import transformers  # noqa: PLC0415
+
+    return transformers.AutoModel.from_pretrained(
+        checkpoint.folder, local_files_only=True, **_CONFIG, **options
+    )
+
+
+def _from_tensors(checkpoint: Checkpoint, pooler: bool, options: Mapping[str, Any]) -> Any:
+    """A model of `transformers` that has the checkpoint's tensors, and no others."""
+    import torch  # noqa: PLC0415
+    import transformers  # noqa: PLC0415
+
+    config = transformers.AutoConfig.for_model(**{**checkpoint.config, **_CONFIG})
+    tensors = checkpoint.tensors()
+    model, found = transformers.MODEL_MAPPING[type(config)].from_pretrained(
+        None,
+        config=config,
+        state_dict={name: torch.tensor(np.asarray(tensors[name], np.float32)) for name in tensors},
+        output_loading_info=True,
+        **options,
+    )
+    missing = [name for name in found["missing_keys"] if pooler or "pooler" not in name]
+    if missing:
+        raise SourceError(
+            f"{checkpoint.weights_file}: transformers misses {len(missing)} tensors, such as "
+            f"{min(missing)}"
+        )
+    return model

@@ -53,7 +53,7 @@ class Report:
     """All checks of an export, and what it was made from.
 
     Attributes:
-        source: name, revision and sha256s of the checkpoint.
+        source: name, revision, sha256s and notes of the checkpoint.
         settings: what the user asked for.
         notes: what a user of the models should know.
         checks: the comparisons.
@@ -100,6 +100,7 @@ def source(checkpoint: Checkpoint) -> dict[str, Any]:
         "revision": checkpoint.revision,
         "model_type": checkpoint.config.get("model_type"),
         "sha256": dict(checkpoint.files),
+        "notes": list(checkpoint.notes),
     }
 
 

@@ -1,6 +1,6 @@
-"""Tensors of safetensors files, read one at a time."""
+"""Tensors by name, read one at a time."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -8,6 +8,29 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from hub_export.errors import SourceError
+
+
+class LazyTensors(Mapping[str, np.ndarray]):
+    """Tensors that are read, or made, whenever they are asked for."""
+
+    def __init__(self, readers: Mapping[str, Callable[[], np.ndarray]]) -> None:
+        self._readers = readers
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._readers[name]()
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._readers  # the inherited one reads the tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._readers)
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+    def with_others(self, readers: Mapping[str, Callable[[], np.ndarray]]) -> "LazyTensors":
+        """These and others."""
+        return LazyTensors({**self._readers, **readers})
 
 
 class SafetensorsFiles(Mapping[str, np.ndarray]):
@@ -55,6 +78,9 @@ class SafetensorsFiles(Mapping[str, np.ndarray]):
                 f"{path}: {name} cannot be read ({error}); expected float32, float16 or bfloat16"
             ) from error
         return tensor
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._place  # the inherited one reads the tensor
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._place)

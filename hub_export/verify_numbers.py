@@ -21,7 +21,10 @@ def verify(
     """Compares every output of a loaded encoder, by call and by signature, with the source's.
 
     The largest difference of an output must stay within `tolerance` times the largest absolute
-    value that the source gives there, or times one where that is smaller.
+    value that the source gives there, or times one where that is smaller. The pooled output is
+    made of the sequence output, whose differences a pooler passes on: it may differ as much as
+    that. (A random XLM-R of 12 layers, one token, against float64: TensorFlow's pooled output was
+    off by 1.4e-5, torch's by 3.2e-6; both hold 5e-6 where there are more tokens.)
 
     Args:
         model: the loaded SavedModel.
@@ -39,6 +42,8 @@ def verify(
                 for name, values in found.items():
                     _note(worst, name, values, expected[name])
             advance(1)
+    difference, scale = worst[contract.POOLED]
+    worst[contract.POOLED] = difference, max(scale, worst[contract.SEQUENCE][1])
     order = [name for name in expected if name != contract.DEFAULT]
     return [_check(name, *worst[name], tolerance) for name in order]
 

@@ -4,9 +4,12 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from encoders.core.config import Config, Dimensions
 from encoders.core.encoder import Encoder
-from encoders.core.weights import Filled, Table, Tensors
+from encoders.core.initial import DEVIATION, initial
+from encoders.core.weights import Filled, Table, Tensors, expand
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,3 +49,16 @@ class Architecture:
         """
         encoder = self.encoder(self.config.read(config))
         return encoder, self.table.fill(encoder, tensors)
+
+    def initial(self, config: Mapping[str, Any]) -> Mapping[str, Callable[[], np.ndarray]]:
+        """Tensors to train from scratch: name -> draws the values, the same ones at every call.
+
+        Args:
+            config: a configuration, as in `config.json`; `initializer_range` is the deviation.
+
+        Raises:
+            ConfigError: an option is unknown or not supported.
+        """
+        encoder = self.encoder(self.config.read(config))
+        rows = expand(self.table.rows, encoder)
+        return initial(rows, encoder, config.get("initializer_range", DEVIATION))

@@ -196,17 +196,36 @@ def _classes(
 ) -> npt.NDArray[np.uint8]:
     """How each codepoint joins clusters, as bits."""
     classes = np.zeros(0x110000, np.uint8)
-    for each in "".join(blocks()):
+    classes[list(map(ord, single))] |= _KEY
+    marks = normal.get(_PAIR[0], _PAIR[0]) + _PAIR[1]
+    for each in _odd(normalize, normal, _DECOMPOSED, "", _COMPOSED, ""):
         # An extending character of two bytes is dropped with its cluster of five bytes; one of
         # more makes the cluster too long to be composed.
         behind = normalize(_DECOMPOSED + each)
         dropped = len(each.encode()) == 2 and behind == _COMPOSED and normal.get(each, each)
-        extends = bool(dropped) or not behind.startswith(_COMPOSED)
-        prepends = not extends and not normalize(each + _DECOMPOSED).endswith(_COMPOSED)
-        classes[ord(each)] = (
-            _EXTENDS * extends
-            + _PREPENDS * prepends
-            + _ALONE * (not normalize(each + _PAIR).endswith(_PAIR[1] * 2))
-            + _KEY * (each in single)
-        )
+        if dropped or not behind.startswith(_COMPOSED):
+            classes[ord(each)] |= _EXTENDS
+    for each in _odd(normalize, normal, "", _DECOMPOSED, "", _COMPOSED):
+        extends = classes[ord(each)] & _EXTENDS
+        if not extends and not normalize(each + _DECOMPOSED).endswith(_COMPOSED):
+            classes[ord(each)] |= _PREPENDS
+    for each in _odd(normalize, normal, "", _PAIR, "", marks):
+        if not normalize(each + _PAIR).endswith(_PAIR[1] * 2):
+            classes[ord(each)] |= _ALONE
     return classes
+
+
+def _odd(normalize: Callable[[str], str], normal: CodepointMap, *around: str) -> Iterator[str]:
+    """The characters of all blocks in which some do not keep to themselves.
+
+    Args:
+        normalize: `normalize_str` of the normalizer.
+        normal: the same as a map of single characters.
+        around: what stands before and behind each character, in the text and normalised.
+    """
+    before, behind, normal_before, normal_behind = around
+    for block in blocks():
+        text = " ".join(f"{before}{each}{behind}" for each in block)
+        alone = (f"{normal_before}{normal.get(each, each)}{normal_behind}" for each in block)
+        if normalize(text) != " ".join(alone):
+            yield from block

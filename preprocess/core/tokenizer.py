@@ -12,6 +12,7 @@ from preprocess.core.model import Model, Offsets
 from preprocess.core.packing import flat_segment
 from preprocess.core.text import Text, Words
 
+
 @dataclasses.dataclass(frozen=True)
 class Kind:
     """A tokenizer kind, as its file declares it.

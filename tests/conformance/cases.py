@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, normalizers
 
 import encoders
 import hub_export
-from hub_export import huggingface
+from hub_export import sources
 from hub_export.checkpoint import Checkpoint
 from hub_export.reference import Reference
 from tests import checkpoints
@@ -352,7 +352,7 @@ class SavedEncoder:
 
     @functools.cached_property
     def source(self) -> Checkpoint:
-        return huggingface.read(str(self.checkpoint))
+        return sources.read(str(self.checkpoint))
 
     @property
     def architecture(self) -> encoders.Architecture:

@@ -21,7 +21,8 @@ TEXTS = ["a bad cab", "", "über [MASK] straße", "neo! [x] sp  日本", "abcd "
 
 
 def fuzz(case: SavedPreprocessor, count: int = 3000) -> list[str]:
-    return list(samples.fuzz(sorted(case.source.get_vocab()), count, seed=99))
+    special = [token.content for token in case.source.get_added_tokens_decoder().values()]
+    return list(samples.fuzz(sorted(case.source.get_vocab()), special, count, seed=99))
 
 
 def marks(count: int = 1500) -> list[str]:

@@ -4,8 +4,8 @@ import tensorflow as tf
 from tokenizers import normalizers, pre_tokenizers
 
 from preprocess.core import codepoints
-from preprocess.core.marks import combining_classes
 from preprocess.core.codepoint_step import CodepointStep
+from preprocess.core.marks import combining_classes
 
 
 def test_blocks_are_all_scalar_values() -> None:
@@ -32,8 +32,8 @@ def test_probes_find_what_the_components_do() -> None:
     assert changed["İ"] == "i̇"
     assert "|" not in changed
     splits = codepoints.probe_splits(pre_tokenizers.BertPreTokenizer().pre_tokenize_str)
-    assert splits["\u3000"] == " "
-    assert splits["|"] == " | "
+    assert splits["\u3000"] == codepoints.MARK
+    assert splits["|"] == f"{codepoints.MARK}|{codepoints.MARK}"
     assert "é" not in splits
 
 

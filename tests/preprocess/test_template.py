@@ -30,23 +30,17 @@ def test_bert_processing_is_the_bert_template() -> None:
 @pytest.mark.parametrize(
     ("part", "value", "message"),
     [
-        ("post_processor", None, "post-processor of type none"),
         (
             "post_processor",
             {"type": "BertProcessing", "sep": ["[SEP]", 9], "cls": ["[CLS]", 2]},
             "id 9",
         ),
-        ("normalizer", {"type": "Lowercase"}, "normalizer of type Lowercase"),
-        ("pre_tokenizer", {"type": "Whitespace"}, "pre-tokenizer of type Whitespace"),
+        ("normalizer", {"type": "ByteLevel"}, "normalizer of type ByteLevel"),
+        ("pre_tokenizer", {"type": "UnicodeScripts"}, "pre-tokenizer of type UnicodeScripts"),
         (
             "decoder",
-            {
-                "type": "ByteLevel",
-                "add_prefix_space": True,
-                "trim_offsets": True,
-                "use_regex": True,
-            },
-            "decoder of type ByteLevel",
+            {"type": "CTC", "pad_token": "[PAD]", "word_delimiter_token": "|", "cleanup": True},
+            "decoder of type CTC",
         ),
     ],
 )
@@ -68,12 +62,3 @@ def test_segments_out_of_order_are_refused() -> None:
     content["pair"] = content["pair"][::-1]
     with pytest.raises(preprocess.UnsupportedTokenizerError, match="order"):
         build(altered("post_processor", content))
-
-
-@pytest.mark.parametrize("option", ["single_word", "lstrip", "rstrip"])
-def test_options_of_added_tokens_are_refused_by_name(option: str) -> None:
-    source = checkpoints.wordpiece(checkpoints.PIECES)
-    content = json.loads(source.to_str())
-    content["added_tokens"][4][option] = True
-    with pytest.raises(preprocess.UnsupportedTokenizerError, match=rf"\[MASK\]': {option}"):
-        build(Tokenizer.from_str(json.dumps(content)))

@@ -1,0 +1,273 @@
+"""PEFT adapters, against peft's own merged models."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+import transformers
+from safetensors.numpy import load_file, save_file
+
+import hub_export
+from hub_export import samples, sources
+from hub_export.errors import ExportError, SourceError
+from tests import checkpoints
+
+peft = pytest.importorskip("peft", reason="peft is not installed (pip install .[test])")
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+ENCODER = ("encoder",)
+QUERY = "encoder.layer.0.attention.self.query"
+
+
+def adapter(base: Path, folder: Path, kind: str = "AutoModel", **options: Any) -> Any:
+    """Writes an adapter with random values over all that it trains; returns peft's merged model."""
+    torch.manual_seed(5)
+    model = getattr(transformers, kind).from_pretrained(base, attn_implementation="eager")
+    adapted = peft.get_peft_model(model, peft.LoraConfig(**{"r": 4, **options}))
+    with torch.no_grad():
+        for parameter in adapted.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.2 * torch.randn_like(parameter))
+    adapted.save_pretrained(folder)
+    return adapted.eval().merge_and_unload()
+
+
+def assert_equal(done: hub_export.Export, merged: Any) -> None:
+    encoder = getattr(merged, "bert", getattr(merged, "distilbert", merged))
+    ids, mask, types = next(iter(samples.batches(len(checkpoints.PIECES), 40, 2)))
+    inputs = {"input_word_ids": ids, "input_mask": mask, "input_type_ids": types}
+    found = tf.saved_model.load(str(done.paths["encoder"]))(inputs)
+    optional = {"token_type_ids": torch.tensor(types)} if hasattr(encoder, "pooler") else {}
+    with torch.inference_mode():
+        expected = encoder(torch.tensor(ids), attention_mask=torch.tensor(mask), **optional)
+    scale = float(expected[0].abs().max())
+    wanted = expected[0].numpy()
+    np.testing.assert_allclose(found["sequence_output"], wanted, rtol=0, atol=1e-5 * scale)
+    if getattr(encoder, "pooler", None) is not None:
+        np.testing.assert_allclose(found["pooled_output"], expected[1], rtol=0, atol=1e-5)
+
+
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "plain": ("AutoModel", {"target_modules": ["query", "value"]}),
+    "every linear layer": ("AutoModel", {"target_modules": "all-linear", "lora_alpha": 3}),
+    "rank-stabilised": ("AutoModel", {"target_modules": ["dense"], "use_rslora": True}),
+    "patterns": (
+        "AutoModel",
+        {
+            "target_modules": ["query", "key", "dense"],
+            "rank_pattern": {"layer.0.attention.self.query": 2, "key": 7},
+            "alpha_pattern": {"pooler.dense": 1, "key": 32, ".*1.*dense": 5},
+        },
+    ),
+    "biases": ("AutoModel", {"target_modules": ["key"], "bias": "all"}),
+    "biases of adapted layers": ("AutoModel", {"target_modules": ["key"], "bias": "lora_only"}),
+    "embeddings": ("AutoModel", {"target_modules": ["word_embeddings", "query"]}),
+    "fan_in_fan_out": ("AutoModel", {"target_modules": ["query"], "fan_in_fan_out": True}),
+    "some layers": (
+        "AutoModel",
+        {"target_modules": ["query"], "layers_to_transform": [1], "layers_pattern": "layer"},
+    ),
+    "classifier": (
+        "AutoModelForSequenceClassification",
+        {
+            "target_modules": ["query", "dense"],
+            "modules_to_save": ["LayerNorm"],
+            "task_type": "SEQ_CLS",
+        },
+    ),
+    "masked language model": ("AutoModelForMaskedLM", {"target_modules": ["query"]}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_numbers(tiny_bert: Path, tmp_path: Path, case: str) -> None:
+    kind, options = CASES[case]
+    merged = adapter(tiny_bert, tmp_path / "mine", kind, **options)
+    done = hub_export.export(
+        tmp_path / "mine", tmp_path / "out", parts=ENCODER, base_model=tiny_bert, verify="full"
+    )
+    assert_equal(done, merged)
+    unused = done.report.notes["encoder"]["unused_tensors"]
+    assert ("classifier.weight" in unused) == (case == "classifier")
+    assert done.paths["encoder"].parent.name == "mine_L-2_H-24_A-3"
+    page = (done.paths["encoder"] / "assets.extra/README.md").read_text()
+    assert "A LoRA adapter, merged into the weights of tiny-bert." in page
+
+
+def test_the_adapter_makes_a_difference(tiny_bert: Path, tmp_path: Path) -> None:
+    adapter(tiny_bert, tmp_path / "mine", target_modules=["query"])
+    before = sources.read(str(tiny_bert)).tensors()[f"{QUERY}.weight"]
+    after = sources.read(str(tmp_path / "mine"), str(tiny_bert)).tensors()[f"{QUERY}.weight"]
+    assert np.abs(before - after).max() > 0.1
+
+
+def test_over_a_task_model_with_old_names(tiny_bert: Path, tmp_path: Path) -> None:
+    """The base model has a prefix and old names of norms; the adapter has neither."""
+    base = Path(shutil.copytree(tiny_bert, tmp_path / "base"))
+    read = load_file(base / "model.safetensors")
+    old = {f"bert.{name}": each for name, each in read.items()}
+    for name in [name for name in old if "LayerNorm" in name]:
+        new = name.replace("Norm.weight", "Norm.gamma").replace("Norm.bias", "Norm.beta")
+        old[new] = old.pop(name)
+    save_file(old, base / "model.safetensors", metadata={"format": "pt"})
+    merged = adapter(
+        tiny_bert, tmp_path / "mine", target_modules=["query"], modules_to_save=["LayerNorm"]
+    )
+    done = hub_export.export(
+        tmp_path / "mine", tmp_path / "out", parts=ENCODER, base_model=base, verify="full"
+    )
+    assert_equal(done, merged)
+
+
+def test_distilbert(tmp_path: Path) -> None:
+    checkpoints.save_model(tmp_path / "base", "distilbert")
+    merged = adapter(
+        tmp_path / "base",
+        tmp_path / "mine",
+        "AutoModelForSequenceClassification",
+        target_modules=["q_lin", "lin2"],
+        task_type="SEQ_CLS",
+    )
+    done = hub_export.export(
+        tmp_path / "mine",
+        tmp_path / "out",
+        parts=ENCODER,
+        base_model=tmp_path / "base",
+        verify="full",
+    )
+    assert_equal(done, merged)
+    unused = done.report.notes["encoder"]["unused_tensors"]
+    assert {"classifier.weight", "pre_classifier.weight"} <= unused.keys()
+
+
+def test_the_base_model_of_the_config_and_its_tokenizer(tiny_bert: Path, tmp_path: Path) -> None:
+    adapter(tiny_bert, tmp_path / "mine", target_modules=["query"])
+    checkpoint = sources.read(str(tmp_path / "mine"))
+    assert checkpoint.tokenizer_file == tiny_bert / "tokenizer.json"
+    assert {CONFIG, WEIGHTS, "base model: model.safetensors"} <= checkpoint.files.keys()
+
+
+def test_its_own_tokenizer(tiny_bert: Path, tmp_path: Path) -> None:
+    adapter(tiny_bert, tmp_path / "mine", target_modules=["query"])
+    pieces = [*checkpoints.PIECES[:-1], "own"]
+    checkpoints.save_tokenizer(tmp_path / "mine", checkpoints.wordpiece(pieces))
+    tokenizer = sources.read(str(tmp_path / "mine")).tokenizer()
+    assert tokenizer.encode("own").tokens == ["[CLS]", "own", "[SEP]"]
+
+
+@pytest.fixture
+def mine(tiny_bert: Path, tmp_path: Path) -> Path:
+    adapter(tiny_bert, tmp_path / "mine", target_modules=["query"])
+    return tmp_path / "mine"
+
+
+Damage = Callable[[Path], object]
+
+
+def options(**changes: Any) -> Damage:
+    def damage(folder: Path) -> None:
+        read = {**json.loads((folder / CONFIG).read_text()), **changes}
+        (folder / CONFIG).write_text(json.dumps(read))
+
+    return damage
+
+
+def weights(edit: Callable[[dict[str, np.ndarray]], object]) -> Damage:
+    def damage(folder: Path) -> None:
+        read = load_file(folder / WEIGHTS)
+        edit(read)
+        save_file(read, folder / WEIGHTS)
+
+    return damage
+
+
+FIRST = f"base_model.model.{QUERY}.lora_A.weight"
+SECOND = f"base_model.model.{QUERY}.lora_B.weight"
+
+
+@pytest.mark.parametrize(
+    ("damage", "file", "words"),
+    [
+        pytest.param(
+            options(peft_type="IA3"),
+            CONFIG,
+            ["peft_type: 'IA3' is not supported; supported: 'LORA'"],
+            id="type",
+        ),
+        pytest.param(
+            options(use_dora=True), CONFIG, ["use_dora: True is not supported"], id="DoRA"
+        ),
+        pytest.param(
+            options(init_lora_weights="pissa"), CONFIG, ["init_lora_weights: 'pissa'"], id="PiSSA"
+        ),
+        pytest.param(
+            options(trainable_token_indices=[3]), CONFIG, ["trainable_token_indices"], id="tokens"
+        ),
+        pytest.param(options(novelty=3, lora_bias=True), CONFIG, ["novelty", "lora_bias"], id="2"),
+        pytest.param(
+            options(base_model_name_or_path=None), CONFIG, ["--base_model"], id="no base model"
+        ),
+        pytest.param(
+            options(base_model_name_or_path="/nowhere"),
+            "",
+            ["/nowhere", "--base_model"],
+            id="base model",
+        ),
+        pytest.param(
+            lambda folder: (folder / WEIGHTS).unlink(),
+            WEIGHTS,
+            ["no such file", "safetensors"],
+            id="no weights",
+        ),
+        pytest.param(
+            weights(lambda read: read.pop(SECOND)),
+            WEIGHTS,
+            [f"has {QUERY}.lora_A.weight, but no {QUERY}.lora_B.weight"],
+            id="half",
+        ),
+        pytest.param(
+            weights(lambda read: read.pop(FIRST)),
+            WEIGHTS,
+            [f"has {QUERY}.lora_B.weight, but no {QUERY}.lora_A.weight"],
+            id="other half",
+        ),
+        pytest.param(
+            weights(lambda read: read.update({FIRST: read[FIRST][:, 1:].copy()})),
+            WEIGHTS,
+            ["[4, 23]", "[24, 4]", f"{QUERY}.weight [24, 24]", "--base_model"],
+            id="shape",
+        ),
+        pytest.param(
+            weights(lambda read: read.update({FIRST.replace("query", "other"): read[FIRST]})),
+            WEIGHTS,
+            ["adapts encoder.layer.0.attention.self.other", "--base_model"],
+            id="another module",
+        ),
+    ],
+)
+def test_bad_adapters(
+    mine: Path, tmp_path: Path, damage: Damage, file: str, words: list[str]
+) -> None:
+    damage(mine)
+    refuse(mine, tmp_path / "out", SourceError, str(mine / file), *words)
+
+
+def test_arguments(mine: Path, tiny_bert: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    refuse(tiny_bert, out, ExportError, "base_model is for adapters", base_model=tiny_bert)
+    refuse(mine, out, ExportError, "weights=none", "base model", weights="none")
+
+
+def refuse(model: Path, out: Path, error: type[ExportError], *words: str, **arguments: Any) -> None:
+    with pytest.raises(ExportError) as caught:
+        hub_export.export(model, out, parts=ENCODER, verify="none", **arguments)
+    message = str(caught.value)
+    assert caught.type is error, message
+    assert [word for word in words if word not in message] == [], message
+    assert not out.exists() or not list(out.iterdir())

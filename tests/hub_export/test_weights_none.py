@@ -1,0 +1,105 @@
+"""Random weights, to train from scratch: what `weights=none` gives."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import hub_export
+from hub_export.errors import SourceError
+from tests import checkpoints
+
+SIZES = {"vocab_size": 500, "hidden_size": 96, "initializer_range": 0.05}
+
+
+@pytest.fixture(scope="module")
+def configured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A configuration and a tokenizer; weights there are none."""
+    folder = tmp_path_factory.mktemp("sources") / "from-scratch"
+    checkpoints.save_model(folder, "bert", **SIZES)
+    (folder / "model.safetensors").unlink()
+    more = [f"piece{number}" for number in range(500 - len(checkpoints.PIECES))]
+    checkpoints.save_tokenizer(folder, checkpoints.wordpiece([*checkpoints.PIECES, *more]))
+    return folder
+
+
+def export(folder: Path, out: Path, **options: Any) -> hub_export.Export:
+    options = {"parts": ["encoder"], "weights": "none", "verify": "full", **options}
+    done = hub_export.export(folder, out, **options)
+    assert {check.outcome.value for check in done.report.checks} <= {"passed"}
+    assert done.report.checks or options["verify"] == "none"
+    return done
+
+
+def test_without_weights(configured: Path, tmp_path: Path) -> None:
+    done = export(configured, tmp_path)
+    assert done.report.settings["weights"] == "none"
+    assert "config.json" in done.report.source["sha256"]
+    page = (done.paths["encoder"] / "assets.extra/README.md").read_text()
+    assert "The weights are random: to be trained from scratch." in page
+    model = tf.saved_model.load(str(done.paths["encoder"]))
+    values = {each.name.removesuffix(":0"): each.numpy() for each in model.variables}
+    for name, each in values.items():
+        if name.endswith(("bias", "shift")):
+            assert not each.any(), name
+        elif name.endswith("scale"):
+            assert (each == 1).all(), name
+        else:
+            # A normal distribution cut off at twice its deviation has 0.88 of it. The draws are
+            # the same at every run; four standard errors leave room for their choice.
+            deviation, errors = 0.88 * 0.05, 4 / np.sqrt(each.size)
+            assert np.abs(each).max() <= 2 * 0.05, name
+            assert abs(each.std() - deviation) < errors * deviation / np.sqrt(2), name
+            assert abs(each.mean()) < errors * deviation, name
+    drawn = [values[f"blocks/{layer}/attention/query/kernel"] for layer in range(2)]
+    assert not np.array_equal(*drawn)
+    assert len(model.trainable_variables) == len(values) == 5 + 2 * 16 + 2
+
+
+def test_weights_that_are_there_take_no_part(tiny_bert: Path, tmp_path: Path) -> None:
+    without = Path(shutil.copytree(tiny_bert, tmp_path / "without"))
+    (without / "model.safetensors").unlink()
+    found: list[list[np.ndarray]] = []
+    for folder in (tiny_bert, without):
+        done = export(folder, tmp_path / f"out_{folder.name}", name="x", verify="none")
+        assert "model.safetensors" not in done.report.source["sha256"]
+        model = tf.saved_model.load(str(done.paths["encoder"]))
+        found.append([each.numpy() for each in model.variables])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_preprocessor_needs_no_weights(configured: Path, tmp_path: Path) -> None:
+    parts = ["preprocessor"]
+    done = export(configured, tmp_path, parts=parts, seq_length=32, verify="none")
+    assert done.paths.keys() == {"preprocessor"}
+
+
+def test_distilbert(tmp_path: Path) -> None:
+    checkpoints.save_model(tmp_path / "source", "distilbert")
+    done = export(tmp_path / "source", tmp_path / "out")
+    assert done.report.notes["encoder"]["unused_tensors"] == {}
+
+
+def test_a_table_that_is_not_learnt(tmp_path: Path) -> None:
+    checkpoints.save_model(tmp_path / "source", "distilbert", sinusoidal_pos_embds=True)
+    with pytest.raises(SourceError, match=r"config.json: embeddings.position.table is not train"):
+        export(tmp_path / "source", tmp_path / "out")
+
+
+def test_an_unknown_option(configured: Path, tmp_path: Path) -> None:
+    source = Path(shutil.copytree(configured, tmp_path / "source"))
+    config = {**json.loads((source / "config.json").read_text()), "novelty": 1}
+    (source / "config.json").write_text(json.dumps(config))
+    with pytest.raises(SourceError, match=r"config.json: .*\n.*novelty"):
+        export(source, tmp_path / "out")
+    export(source, tmp_path / "out", ignored_options=["novelty"])
+
+
+def test_the_argument(tiny_bert: Path, tmp_path: Path) -> None:
+    with pytest.raises(hub_export.ExportError, match="weights must be one of pretrained, none"):
+        hub_export.export(tiny_bert, tmp_path, weights="random")
