@@ -21,7 +21,7 @@ from tokenizers import (
 
 Make = Callable[[], Tokenizer]
 
-_LINES, _WORDS = 1500, 4000
+_LINES, _LONGEST, _WORDS = 1500, 80, 4000
 _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 _CLIP = (
     r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
@@ -345,8 +345,8 @@ def _byte_fallback(whole: Tokenizer) -> Tokenizer:
 def _sample(corpora: Mapping[str, Sequence[str]]) -> list[str]:
     """Lines of every corpus, or made-up ones."""
     each = _LINES // max(len(corpora), 1)
-    taken = (itertools.islice(lines, 0, None, max(len(lines) // each, 1)) for lines in corpora.values())
-    return [*itertools.chain(*taken)] or _made_up()
+    taken = (lines[:: max(len(lines) // each, 1)] for lines in corpora.values())
+    return [line[:_LONGEST] for line in itertools.chain(*taken)] or _made_up()
 
 
 def _made_up() -> list[str]:
