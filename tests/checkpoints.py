@@ -99,19 +99,31 @@ def unigram(
 
 
 def bpe(
-    symbols: Iterable[str], added: Iterable[str | AddedToken] = (), **options: Any
+    pre_tokenizer: pre_tokenizers.PreTokenizer | None = None,
+    symbols: Sequence[str] = (),
+    added: Iterable[str | AddedToken] = (),
+    **options: Any,
 ) -> Tokenizer:
-    """A GPT-2 tokenizer over SPECIAL, these symbols and some of what they make, pair by pair."""
-    draw, pieces, merges = random.Random(4), [*dict.fromkeys(symbols)], []
+    """A tokenizer over SPECIAL, symbols and bytes, with random merges of some letters."""
+    draw, letters = random.Random(4), [*string.ascii_lowercase[:9], *"nruĠÃ©▁ '[x]"]
+    prefix = options.get("continuing_subword_prefix", "")
     suffix = options.get("end_of_word_suffix", "")
-    for _ in range(4 * len(pieces)):
-        left, right = draw.choices(pieces, k=2)
-        if left + right not in pieces and not (suffix and left.endswith(suffix)):
-            pieces.append(left + right)
+    forms = [f"{a}{each}{b}" for each in letters for a in ("", prefix) for b in ("", suffix)]
+    made = dict.fromkeys(forms)
+    merges = []
+    while len(merges) < 400:
+        left = draw.choice([each for each in made if not (suffix and each.endswith(suffix))])
+        right = draw.choice([each for each in made if each.startswith(prefix)])
+        product = left + right.removeprefix(prefix)
+        if product not in made:
+            made[product] = None
             merges.append((left, right))
-    vocabulary = {piece: id for id, piece in enumerate([*SPECIAL, *pieces])}
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    pieces = dict.fromkeys([*SPECIAL, *symbols, *alphabet, *made])
+    vocabulary = {piece: id for id, piece in enumerate(pieces)}
     tokenizer = Tokenizer(models.BPE(vocabulary, merges, **options))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel()
+    if pre_tokenizer:
+        tokenizer.pre_tokenizer = pre_tokenizer
     tokenizer.decoder = decoders.ByteLevel()
     return framed(tokenizer, added)
 

@@ -126,7 +126,7 @@ def _unigram(lines: Sequence[str]) -> Mapping[str, Make]:
         decoder = decoders.Metaspace(prepend_scheme=scheme, split=split)
         if fallback:
             decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
-        after = _byte_fallback if fallback else None
+        after = _byte_pieces if fallback else None
         return _finished(whole, trainer, lines, decoder=decoder, after=after, **parts)
 
     n, p = normalizers, pre_tokenizers
@@ -216,7 +216,9 @@ def _byte_bpe(lines: Sequence[str]) -> Mapping[str, Make]:
             clip,
             {"end_of_word_suffix": "</w>", "unk_token": "[UNK]"},
             normal=clean,
-            decoder=decoders.Sequence([decoders.ByteLevel(), decoders.Replace("</w>", " ")]),
+            decoder=decoders.Sequence(
+                [decoders.ByteLevel(), decoders.Fuse(), decoders.Replace("</w>", " ")]
+            ),
             frame=_roberta(trim_offsets=True, add_prefix_space=False),
             added=_OVERLAPPING,
         ),
@@ -240,8 +242,10 @@ def _character_bpe(lines: Sequence[str]) -> Mapping[str, Make]:
             limit_alphabet=alphabet,
             **affixes,
         )
-        whole.pre_tokenizer = parts.pop("pre", None)
-        return _finished(whole, trainer, lines, **parts)
+        if pre := parts.pop("pre", None):
+            whole.pre_tokenizer = pre
+        after = _byte_pieces if model.get("byte_fallback") else None
+        return _finished(whole, trainer, lines, after=after, **parts)
 
     n, p = normalizers, pre_tokenizers
     unknown = {"unk_token": "[UNK]"}
@@ -332,8 +336,8 @@ def _roberta(**options: bool) -> Callable[[Tokenizer], processors.PostProcessor]
     return frame
 
 
-def _byte_fallback(whole: Tokenizer) -> Tokenizer:
-    """Turns it on; the trainer does not know it, and makes special tokens of its pieces."""
+def _byte_pieces(whole: Tokenizer) -> Tokenizer:
+    """Has bytes as pieces of the model; trainers know them as special tokens only."""
     content = json.loads(whole.to_str())
     content["model"]["byte_fallback"] = True
     content["added_tokens"] = [
