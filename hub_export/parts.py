@@ -133,6 +133,8 @@ class PreprocessorPart(Part):
                 f"{contract.MOST_SEGMENTS} segments) to {self.size.positions} (the positions of "
                 f"the encoder), not {self._seq_length}"
             )
+        if self._ties:
+            self._note_engine("not compared with the source")
         _save(PreprocessorModel(preprocessor), path)
 
     def verify(self, model: Any, progress: Progress) -> list[Check]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import tensorflow as tf
 import tensorflow_text  # noqa: F401 (loading a preprocessor needs its operations)
 
+import preprocess
 from hub_export import card, reference, sources
 from hub_export.checkpoint import Checkpoint
 from hub_export.errors import ExportError

@@ -106,11 +106,16 @@ class CanonicalOrder(Rare, Step):
 class Composition(Rare, Step):
     """Normalization form C: decomposes, sorts, and composes again."""
 
-    def __init__(self) -> None:
+    def __init__(self, compatible: CodepointMap | None = None) -> None:
+        """Prepares the steps.
+
+        Args:
+            compatible: the decomposition to begin with, if it is not the canonical one.
+        """
         super().__init__()
         compose = normalizers.NFC().normalize_str
         decomposed = probe_normalizer(normalizers.NFD().normalize_str)
-        self._decompose = Decomposition(decomposed)
+        self._decompose = Decomposition(compatible or decomposed)
         pairs = {}
         for character, form in decomposed.items():
             first = compose(form[:-1])
@@ -178,6 +183,20 @@ class Composition(Rare, Step):
         at = tf.minimum(tf.searchsorted(self._pairs, pair), len(self._pairs) - 1)
         found = tf.equal(tf.gather(self._pairs, at), pair)
         return tf.where(found, tf.gather(self._composed, at), 0)
+
+
+class CompatibleComposition(Composition):
+    """Normalization form KC.
+
+    Attributes:
+        single: the map of single characters.
+        canonical: form C, which behind that map does the rest, where nothing is kept track of.
+    """
+
+    def __init__(self, single: CodepointMap) -> None:
+        super().__init__(probe_normalizer(normalizers.NFKD().normalize_str))
+        self.single = single
+        self.canonical = Composition()
 
 
 def _differs(x: tf.Tensor) -> tf.Tensor:

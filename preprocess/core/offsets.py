@@ -29,10 +29,11 @@ class Trim(tf.Module):
     def __init__(self, source: Source, keeps_first: bool) -> None:
         super().__init__()
         spaces = "".join({_SPACE, *whitespace()})
-        vocabulary = source.get_vocab()
-        size = max(vocabulary.values()) + 1
+        ids = source.get_vocab().values()
+        size = max(ids) + 1
         self._leading, self._trailing = np.zeros(size, np.int64), np.zeros(size, np.int64)
-        for piece, id in vocabulary.items():
+        for id in ids:
+            piece = source.id_to_token(id)
             self._leading[id] = len(piece) - len(piece.lstrip(spaces))
             self._trailing[id] = len(piece) - len(piece.rstrip(spaces))
         self._keeps_first = keeps_first
