@@ -137,7 +137,9 @@ class Comparison:
         """Both rows from where they begin to differ."""
         pairs = enumerate(zip(expected, found, strict=False))
         at = next((at for at, (a, b) in pairs if a != b), min(len(expected), len(found)))
-        names = [[self._plain.id_to_token(id) for id in row[at : at + 6]] for row in (expected, found)]
+        names = [
+            [self._plain.id_to_token(id) for id in row[at : at + 6]] for row in (expected, found)
+        ]
         return f"{names[0]!a}, found {names[1]!a}"
 
 

@@ -172,7 +172,7 @@ def _unigram(lines: Sequence[str]) -> Mapping[str, Make]:
 
 
 def _byte_bpe(lines: Sequence[str]) -> Mapping[str, Make]:
-    def make(pre: Any, model: Mapping[str, Any] = {}, **parts: Any) -> Tokenizer:  # noqa: B006
+    def make(pre: Any, model: Mapping[str, Any] = {}, **parts: Any) -> Tokenizer:
         whole = Tokenizer(models.BPE(**model))
         suffix = {key: model[key] for key in ("end_of_word_suffix",) if key in model}
         trainer = trainers.BpeTrainer(
@@ -356,6 +356,12 @@ def _sample(corpora: Mapping[str, Sequence[str]]) -> list[str]:
 def _made_up() -> list[str]:
     """Lines of made-up words in several scripts, by a seed."""
     draw = random.Random(7)
-    scripts = "abcdefghijklmnopqrstuvwxyzéü", "абвгдежзиклмн", "日本語学生先何", "한국어학생", "0123456789"
+    scripts = (
+        "abcdefghijklmnopqrstuvwxyzéü",
+        "абвгдежзиклмн",
+        "日本語学生先何",
+        "한국어학생",
+        "0123456789",
+    )
     words = ["".join(draw.choices(draw.choice(scripts), k=draw.randint(1, 8))) for _ in range(3000)]
     return [" ".join(draw.choices(words, k=12)) for _ in range(_LINES)]

@@ -8,6 +8,7 @@ from tokenizers import Tokenizer as Source
 
 from preprocess.core.codepoints import whitespace
 from preprocess.core.components import Component, flatten
+from preprocess.core.rows import owners
 from preprocess.core.steps import lookup
 
 _SPACE = "\u0120"
@@ -77,7 +78,7 @@ class _Places:
         self._bounds = tf.concat([starts, lengths[:, tf.newaxis]], axis=1)
         # A byte of distance between rows makes one ascending list of all.
         self._base = tf.cumsum(lengths + 1, exclusive=True)
-        self._all = self._bounds.values + tf.gather(self._base, self._bounds.value_rowids())
+        self._all = self._bounds.values + tf.gather(self._base, owners(self._bounds.row_splits))
 
     def characters(self, rows: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
         at = tf.searchsorted(self._all, tf.gather(self._base, rows) + places, out_type=tf.int64)

@@ -10,6 +10,7 @@ from preprocess.core import decoders, offsets
 from preprocess.core.components import Component, serialised
 from preprocess.core.model import Model, Offsets
 from preprocess.core.packing import flat_segment
+from preprocess.core.rows import owners
 from preprocess.core.text import Text, Words
 
 
@@ -69,14 +70,14 @@ class Tokenizer(tf.Module):
             each.with_row_splits_dtype(tf.int64)
             for each in self._model.tokenize_with_offsets(words.words.values)
         )
-        extents = sources.words.extents(ids.value_rowids(), starts.values, limits.values)
+        extents = sources.words.extents(owners(ids.row_splits), starts.values, limits.values)
         pieces = ids.values, *extents
         tokens = words.tokens, sources.starts, sources.limits
         ids, starts, limits = (
             self._rows(words, ids.with_values(piece), token)
             for piece, token in zip(pieces, tokens, strict=True)
         )
-        rows = tf.ragged.row_splits_to_segment_ids(flat_segment(ids).row_splits)
+        rows = owners(flat_segment(ids).row_splits)
         places = starts.flat_values, limits.flat_values
         for trim in self._trims:
             places = trim(sentences, ids.flat_values, rows, *places)
