@@ -38,6 +38,7 @@ class PreprocessorModel(tf.train.Checkpoint):
     def __init__(self, preprocessor: Preprocessor) -> None:
         super().__init__()
         tokenizer, text = preprocessor.tokenizer, contract.text_spec(contract.TEXT)
+        self._tokenizer = tokenizer  # whose functions use tables, saved with what owns them
         split = _concrete(tokenizer.tokenize, text)
         locate = _concrete(tokenizer.tokenize_with_offsets, text)
         join = _concrete(tokenizer.detokenize, contract.ragged_spec(1))
