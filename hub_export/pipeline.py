@@ -50,6 +50,7 @@ def export(
     ignored_options: Sequence[str] = (),
     padded_embedding: bool = False,
     special_tokens_in_text: bool = True,
+    tokenizer_engine: str = preprocess.EXACT,
     base_model: str | Path | None = None,
     weights: str = "pretrained",
     quiet: bool = True,
@@ -75,6 +76,8 @@ def export(
         padded_embedding: whether the word embedding may have more rows than the vocabulary.
         special_tokens_in_text: whether a special token in a text, such as `[SEP]`, is one (as in
             the source by default) rather than text like any other.
+        tokenizer_engine: `exact`, or for Unigram tokenizers `fast`: SentencePiece's own operation,
+            which may differ from the source where two ways to cut a word are as good as equal.
         base_model: what an adapter adapts, in the words of `model`; by itself what it says.
         weights: `pretrained`, or `none` for random ones, to train from scratch.
         quiet: whether to write nothing to the terminal.
@@ -101,6 +104,7 @@ def export(
         ignored_options=tuple(ignored_options),
         padded_embedding=padded_embedding,
         special_tokens_in_text=special_tokens_in_text,
+        tokenizer_engine=tokenizer_engine,
         weights=weights,
     )
     if weights == "none":

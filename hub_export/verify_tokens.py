@@ -57,8 +57,10 @@ def verify(
             _check(subject, each, differences[subject].values(), ties)
             for subject, each in texts.items()
         ]
+        passed = all(check.outcome is Outcome.PASSED for check in checks)
+        ties_found = {text for each in differences.values() for text in each if passed}
         awkward, fuzz = (
-            [text for text in texts[subject] if text not in differences[subject]]
+            [text for text in texts[subject] if text not in ties_found]
             for subject in ("tokens, awkward strings", "tokens, fuzz strings")
         )
         drawn = fuzz[: 2 * _PAIRS]
@@ -92,7 +94,8 @@ def _check(
         words += f" ({allowed} allowed)"
     if found:
         words += f", the first: {found[0]}"
-    return Check(subject, Outcome.FAILED if len(found) > allowed else Outcome.PASSED, words, figures)
+    outcome = Outcome.FAILED if len(found) > allowed else Outcome.PASSED
+    return Check(subject, outcome, words, figures)
 
 
 def _chunks(texts: Sequence[Any]) -> Iterator[Sequence[Any]]:
