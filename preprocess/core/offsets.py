@@ -34,7 +34,7 @@ class Trim(tf.Module):
         size = max(ids) + 1
         self._leading, self._trailing = np.zeros(size, np.int64), np.zeros(size, np.int64)
         for id in ids:
-            piece = source.id_to_token(id)
+            piece = source.id_to_token(id) or ""
             self._leading[id] = len(piece) - len(piece.lstrip(spaces))
             self._trailing[id] = len(piece) - len(piece.rstrip(spaces))
         self._keeps_first = keeps_first
