@@ -27,6 +27,7 @@ setup(
         "numpy",
         "protobuf",
         "safetensors",
+        "sentencepiece",
         # tensorflow_hub imports pkg_resources, which later versions do not have.
         "setuptools<81",
         "tensorflow>=2.21,<2.22",
