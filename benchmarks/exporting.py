@@ -3,8 +3,10 @@
     python -m benchmarks.exporting [--rounds 5]
     python -m benchmarks.exporting --base=bert [--dtype=bfloat16] [--verify=full]
 
-With `--base`, a checkpoint of the base size with random weights is made and exported. Every figure comes from a fresh process and leaves out the import of TensorFlow. The peer of the
-load is an encoder of the same shape, made of Keras 2 layers and saved by Keras.
+With `--base`, a checkpoint of the base size with random weights is made and exported; with
+`--verify=full`, it is compared with the source as well. Every figure comes from a fresh process and
+leaves out the import of TensorFlow (and of torch). The peer of the load is an encoder of the same
+shape, made of Keras 2 layers and saved by Keras.
 """
 
 import argparse
