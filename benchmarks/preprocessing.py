@@ -1,12 +1,14 @@
-"""Strings a second: the exported preprocessor beside its peers, on one batch after the other.
+"""Strings a second: exported preprocessors beside their peers, on one batch after the other.
 
-    python -m benchmarks.preprocessing [--rounds 5]
+    python -m benchmarks.preprocessing [--rounds 5] [--tokenizers wordpiece bpe] [--batches 32 1]
 
-Two tasks. *Inputs*: strings to padded encoder inputs of 128. *Tokens*: strings to ids, ragged.
+Two tasks. *Inputs*: strings to padded encoder inputs of 128. *Tokens*: strings to ids, ragged; by
+tokenizers of each kind, where `HUB_EXPORT_TEST_ASSETS` names a folder that has them.
 
-Three peers. *ours*: the exported SavedModel, loaded. *BertTokenizer*: the pipeline of TF-Text's
-guide, in a tf.function; its ids differ from the checkpoint's on some texts. *tokenizers*: the
-checkpoint's own tokenizer, `encode_batch` on all cores, without the conversion to arrays.
+Three peers. *ours*: the exported SavedModel, loaded. *BertTokenizer*, for the demo's checkpoint:
+the pipeline of TF-Text's guide, in a tf.function; its ids differ from the checkpoint's on some
+texts. *tokenizers*: the checkpoint's own tokenizer, `encode_batch` on all cores, without the
+conversion to arrays.
 
 The last column tells how many cores other processes took meanwhile: where it is not near 0, the
 peer that uses all cores looks slower than it is.
@@ -14,12 +16,14 @@ peer that uses all cores looks slower than it is.
 
 import argparse
 import functools
+import json
 import os
+import shutil
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 import tensorflow_text as tf_text
@@ -27,30 +31,89 @@ from tokenizers import Tokenizer
 
 import hub_export
 from benchmarks import measure, texts
+from hub_export import tokenizer_files
 
 SEQ_LENGTH = 128
 TEXTS_A_TURN = {20_000: 20_000, 1_024: 8_192, 32: 2_048, 1: 256}
 """Batch size -> how many texts, in batches of that size, a peer takes in one turn."""
+LONG_WORD = 20_000
 OURS, TF_TEXT, SOURCE = "ours", "BertTokenizer", "tokenizers"
 
 Peers = dict[str, Callable[[Any], object]]
 """Name -> function of a batch: a string tensor, or for `tokenizers` a list."""
 
 
+class Published(NamedTuple):
+    """A published tokenizer among the test assets."""
+
+    folder: str
+    tokenizer_class: str
+    engine: str = "exact"
+
+
+DEMO = "demo"
+TOKENIZERS = {
+    "wordpiece": Published("bert-base-uncased", "BertTokenizer"),
+    "unigram-xlmr": Published("xlm-roberta", "XLMRobertaTokenizer"),
+    "unigram-xlmr-fast": Published("xlm-roberta", "XLMRobertaTokenizer", "fast"),
+    "unigram-albert": Published("albert-privately", "AlbertTokenizer"),
+    "unigram-albert-fast": Published("albert-privately", "AlbertTokenizer", "fast"),
+    "bpe": Published("roberta", "RobertaTokenizer"),
+}
+
+
 def main() -> None:
-    """Prints the table."""
+    """Prints the table, line by line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--tokenizers", nargs="*", default=[DEMO, *TOKENIZERS])
+    parser.add_argument("--batches", nargs="*", type=int, default=[*TEXTS_A_TURN])
+    asked = parser.parse_args()
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
-    checkpoint = measure.demo_checkpoint()
-    with tempfile.TemporaryDirectory() as folder:
-        done = hub_export.export(checkpoint, folder, parts=["preprocessor"], verify="none")
-        model = tf.saved_model.load(str(done.paths["preprocessor"]))
-    tasks = {"inputs": inputs_peers(checkpoint, model), "tokens": tokens_peers(checkpoint, model)}
-    header = ["task", "batch", "corpus", *(f"{name}/s" for name in (OURS, TF_TEXT, SOURCE))]
+    header = ["task", "tokenizer", "batch", "corpus", *(f"{name}/s" for name in PEERS)]
     header += [f"x {TF_TEXT}", f"x {SOURCE}", "ours, ms a batch", "cores of others"]
-    print(measure.table(header, list(_rows(tasks, rounds))))
+    rows = []
+    for row in _rows(asked.tokenizers, asked.batches, asked.rounds):
+        print(" | ".join(row), flush=True)
+        rows.append(row)
+    print(measure.table(header, rows))
+
+
+PEERS = (OURS, TF_TEXT, SOURCE)
+
+
+def tasks(name: str) -> Iterator[tuple[str, Peers]]:
+    """Task -> peers, for the demo's checkpoint or one of TOKENIZERS."""
+    if name == DEMO:
+        checkpoint = measure.demo_checkpoint()
+        model = exported(checkpoint)
+        yield "inputs", inputs_peers(checkpoint, model)
+        _, tokenizer = _bert_tokenizer(checkpoint)
+        stock = tf.function(tokenizer.tokenize, input_signature=[tf.TensorSpec([None], tf.string)])
+        yield "tokens", {**tokens_peers(checkpoint, model), TF_TEXT: stock}
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = published(TOKENIZERS[name], Path(folder))
+        yield "tokens", tokens_peers(checkpoint, exported(checkpoint, TOKENIZERS[name].engine))
+
+
+def published(tokenizer: Published, folder: Path) -> Path:
+    """A checkpoint around a published tokenizer; of its encoder there is only the size."""
+    source = Path(os.environ[texts.ASSETS], "tokenizers", tokenizer.folder)
+    shutil.copytree(source, folder, dirs_exist_ok=True)
+    options = {"tokenizer_class": tokenizer.tokenizer_class}
+    (folder / "tokenizer_config.json").write_text(json.dumps(options))
+    size = len(tokenizer_files.read(tokenizer_files.find(folder)).get_vocab())
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert", "vocab_size": size}))
+    return folder
+
+
+def exported(checkpoint: Path, engine: str = "exact") -> Any:
+    """The preprocessor, loaded."""
+    options = {"parts": ["preprocessor"], "verify": "none", "padded_embedding": True}
+    with tempfile.TemporaryDirectory() as folder:
+        done = hub_export.export(checkpoint, folder, name="x", tokenizer_engine=engine, **options)
+        return tf.saved_model.load(str(done.paths["preprocessor"]))
 
 
 def inputs_peers(checkpoint: Path, model: Any) -> Peers:
@@ -74,10 +137,8 @@ def inputs_peers(checkpoint: Path, model: Any) -> Peers:
 
 def tokens_peers(checkpoint: Path, model: Any) -> Peers:
     """Strings to ids."""
-    _, tokenizer = _bert_tokenizer(checkpoint)
-    stock = tf.function(tokenizer.tokenize, input_signature=[tf.TensorSpec([None], tf.string)])
     encode = functools.partial(_source(checkpoint).encode_batch, add_special_tokens=False)
-    return {OURS: model.tokenize, TF_TEXT: stock, SOURCE: encode}
+    return {OURS: model.tokenize, SOURCE: encode}
 
 
 def _bert_tokenizer(checkpoint: Path) -> tuple[list[str], tf_text.BertTokenizer]:
@@ -89,25 +150,31 @@ def _bert_tokenizer(checkpoint: Path) -> tuple[list[str], tf_text.BertTokenizer]
 
 
 def _source(checkpoint: Path) -> Tokenizer:
-    source = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
+    source = tokenizer_files.read(tokenizer_files.find(checkpoint))
     source.no_truncation()
     source.no_padding()
     return source
 
 
-def _rows(tasks: dict[str, Peers], rounds: int) -> Iterator[list[str]]:
+def _rows(tokenizers: list[str], batches: list[int], rounds: int) -> Iterator[list[str]]:
     corpora = texts.corpora()
-    for task, peers in tasks.items():
-        for batch in TEXTS_A_TURN:
-            for name, corpus in corpora.items():
-                yield [task, f"{batch:,}", name, *_figures(peers, corpus, batch, rounds)]
+    long_word = [texts.long_word(next(iter(corpora.values())), LONG_WORD)]
+    for tokenizer in tokenizers:
+        if tokenizer != DEMO and texts.ASSETS not in os.environ:
+            print(f"{texts.ASSETS} is not set: {tokenizer} is left out")
+            continue
+        for task, peers in tasks(tokenizer):
+            for batch in batches:
+                chosen = {**corpora, "one long word": long_word} if batch == 1 else corpora
+                for name, corpus in chosen.items():
+                    count = 8 if corpus is long_word else TEXTS_A_TURN[batch]
+                    figures = _figures(peers, texts.take(corpus, count), batch, rounds)
+                    yield [task, tokenizer, f"{batch:,}", name, *figures]
 
 
-def _figures(peers: Peers, corpus: list[str], batch: int, rounds: int) -> list[str]:
+def _figures(peers: Peers, taken: list[str], batch: int, rounds: int) -> list[str]:
     """Strings a second of each peer; ours as a multiple, in milliseconds; cores of others."""
-    count = TEXTS_A_TURN[batch]
-    taken = texts.take(corpus, count)
-    lists = [taken[at : at + batch] for at in range(0, count, batch)]
+    lists = [taken[at : at + batch] for at in range(0, len(taken), batch)]
     tensors = [tf.constant(each) for each in lists]
     turns = {
         name: functools.partial(_run, peer, lists if name == SOURCE else tensors)
@@ -118,9 +185,16 @@ def _figures(peers: Peers, corpus: list[str], batch: int, rounds: int) -> list[s
     with measure.Others() as others:
         took = measure.in_turn(timed, rounds)
     median = {name: statistics.median(each) for name, each in took.items()}
+
+    def cell(name: str, figure: Callable[[str], str]) -> str:
+        return figure(name) if name in peers else "-"
+
     return [
-        *(f"{count / median[name]:,.0f}" for name in peers),
-        *(f"{measure.ratio(took[name], took[OURS]):.1f}" for name in (TF_TEXT, SOURCE)),
+        *(cell(name, lambda name: f"{len(taken) / median[name]:,.0f}") for name in PEERS),
+        *(
+            cell(name, lambda name: f"{measure.ratio(took[name], took[OURS]):.1f}")
+            for name in (TF_TEXT, SOURCE)
+        ),
         f"{1e3 * median[OURS] / len(lists):.3g}",
         f"{others.cores:.1f}",
     ]

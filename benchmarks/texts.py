@@ -7,7 +7,7 @@ import random
 from collections.abc import Mapping
 from pathlib import Path
 
-_ASSETS = "HUB_EXPORT_TEST_ASSETS"
+ASSETS = "HUB_EXPORT_TEST_ASSETS"
 
 _WORDS = {
     "made-up English": (
@@ -21,12 +21,18 @@ _WORDS = {
 
 def corpora() -> Mapping[str, list[str]]:
     """Name -> texts, none of them blank."""
-    if _ASSETS in os.environ:
-        found = _real(Path(os.environ[_ASSETS], "corpora"))
+    if ASSETS in os.environ:
+        found = _real(Path(os.environ[ASSETS], "corpora"))
     else:
-        print(f"{_ASSETS} is not set: made-up sentences instead of real text")
+        print(f"{ASSETS} is not set: made-up sentences instead of real text")
         found = {name: _sentences(words.split()) for name, words in _WORDS.items()}
     return {name: [text for text in texts if text.strip()] for name, texts in found.items()}
+
+
+def long_word(texts: list[str], characters: int) -> str:
+    """So many characters of the texts without a space."""
+    joined = "".join("".join(texts[:characters]).split())
+    return joined[:characters]
 
 
 def take(texts: list[str], count: int) -> list[str]:

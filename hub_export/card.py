@@ -65,6 +65,8 @@ def _notes(part: str, report: Report) -> Iterator[str]:
     notes = report.notes[part]
     if contract.POOLED in notes:
         yield from (f"`{contract.POOLED}` is {notes[contract.POOLED]}.", "")
+    if contract.ENGINE in notes:
+        yield from (f"Words are tokenized by the {notes[contract.ENGINE]}.", "")
     if unused := notes.get("unused_tensors"):
         yield "Tensors of the checkpoint that the encoder has no use for:"
         yield from ("", *(f"- `{name}`: {reason}" for name, reason in unused.items()), "")

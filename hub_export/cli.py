@@ -77,6 +77,14 @@ flags.DEFINE_bool(
     "Read a special token in a text, such as [SEP], as one, as the source does. With "
     "--nospecial_tokens_in_text it is text like any other: no text can then forge a special token.",
 )
+flags.DEFINE_enum(
+    "tokenizer_engine",
+    "exact",
+    ["exact", "fast"],
+    "What tokenizes words. exact: as the source, without exception. fast, for Unigram tokenizers: "
+    "SentencePiece's own operation, several times faster; where two ways to cut a word are as good "
+    "as equal, its choice may differ from the source's. The report counts how often.",
+)
 flags.DEFINE_string(
     "base_model",
     None,
@@ -127,6 +135,7 @@ def _run() -> None:
         ignored_options=FLAGS.ignored_options,
         padded_embedding=FLAGS.padded_embedding,
         special_tokens_in_text=FLAGS.special_tokens_in_text,
+        tokenizer_engine=FLAGS.tokenizer_engine,
         base_model=FLAGS.base_model,
         weights=FLAGS.weights,
         quiet=FLAGS.quiet,

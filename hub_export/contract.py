@@ -54,6 +54,7 @@ SERVING, SERVING_PAIR, TOKENIZE, PACK = (
     "tokenize",
     "bert_pack_inputs",
 )
+ENGINE = "tokenizer_engine"
 SEQ_LENGTH = 128
 MOST_SEGMENTS = 4
 

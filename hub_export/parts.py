@@ -39,6 +39,7 @@ class Settings:
     ignored_options: tuple[str, ...]
     padded_embedding: bool
     special_tokens_in_text: bool
+    tokenizer_engine: str
     weights: str
 
 
@@ -129,6 +130,7 @@ class PreprocessorPart(Part):
                 mask=special.get("mask_token") or _first(source, MASK),
                 seq_length=self._seq_length,
                 type_vocabulary=self._types,
+                engine=self.settings.tokenizer_engine,
             )
         shortest = preprocessor.packer.special_tokens(contract.MOST_SEGMENTS)
         if not shortest <= self._seq_length <= self.size.positions:
@@ -137,11 +139,23 @@ class PreprocessorPart(Part):
                 f"{contract.MOST_SEGMENTS} segments) to {self.size.positions} (the positions of "
                 f"the encoder), not {self._seq_length}"
             )
+        if self._ties:
+            self._note_engine("not compared with the source")
         _save(PreprocessorModel(preprocessor), path)
 
     def verify(self, path: Path, progress: Progress) -> list[Check]:
         model = tf.saved_model.load(str(path))
-        return verify_tokens.verify(model, self._tokenizer, self._types, progress)
+        checks = verify_tokens.verify(model, self._tokenizer, self._types, progress, self._ties)
+        if self._ties:
+            self._note_engine(verify_tokens.summary(checks))
+        return checks
+
+    def _note_engine(self, compared: str) -> None:
+        self.notes[contract.ENGINE] = f"{self.settings.tokenizer_engine} engine: {compared}"
+
+    @property
+    def _ties(self) -> bool:
+        return self.settings.tokenizer_engine != preprocess.EXACT
 
     @property
     def _types(self) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import tensorflow_text  # noqa: F401 (loading a preprocessor needs its operations)
 
+import preprocess
 from hub_export import card, reference, sources
 from hub_export.checkpoint import Checkpoint
 from hub_export.errors import ExportError
@@ -48,6 +49,7 @@ def export(
     ignored_options: Sequence[str] = (),
     padded_embedding: bool = False,
     special_tokens_in_text: bool = True,
+    tokenizer_engine: str = preprocess.EXACT,
     base_model: str | Path | None = None,
     weights: str = "pretrained",
     quiet: bool = True,
@@ -73,6 +75,8 @@ def export(
         padded_embedding: whether the word embedding may have more rows than the vocabulary.
         special_tokens_in_text: whether a special token in a text, such as `[SEP]`, is one (as in
             the source by default) rather than text like any other.
+        tokenizer_engine: `exact`, or for Unigram tokenizers `fast`: SentencePiece's own operation,
+            which may differ from the source where two ways to cut a word are as good as equal.
         base_model: what an adapter adapts, in the words of `model`; by itself what it says.
         weights: `pretrained`, or `none` for random ones, to train from scratch.
         quiet: whether to write nothing to the terminal.
@@ -99,6 +103,7 @@ def export(
         ignored_options=tuple(ignored_options),
         padded_embedding=padded_embedding,
         special_tokens_in_text=special_tokens_in_text,
+        tokenizer_engine=tokenizer_engine,
         weights=weights,
     )
     if weights == "none":

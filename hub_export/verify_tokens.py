@@ -1,5 +1,6 @@
 """Comparing an exported preprocessor with the source tokenizer."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,16 +15,24 @@ from hub_export.report import Check, Outcome
 _CHUNK = 10_000
 _FUZZ, _PAIRS = 20_000, 2_000
 _SHOWN = 3
+_TEXTS_A_TIE = 1_000
+"""An engine that is not exact may differ from the source in one text of so many."""
 
 
-def verify(model: Any, source: Tokenizer, types: int, progress: Progress) -> list[Check]:
+def verify(
+    model: Any, source: Tokenizer, types: int, progress: Progress, ties: bool = False
+) -> list[Check]:
     """Compares a loaded preprocessor with its source: each check must find no difference.
+
+    Where ties are allowed, the tokens of one text in a thousand may differ, in each check; texts
+    that do are counted, and left out of the comparison of offsets and packed texts.
 
     Args:
         model: the loaded SavedModel.
         source: the tokenizer; its truncation and padding are how the preprocessor packs.
         types: number of type ids that the encoder knows; the source's are cut to it.
         progress: told of every text.
+        ties: whether the preprocessor may differ where two ways to cut a word are as good as equal.
     """
     plain = _copy(source)
     plain.no_truncation()
@@ -40,12 +49,22 @@ def verify(model: Any, source: Tokenizer, types: int, progress: Progress) -> lis
     }
     total = sum(map(len, texts.values())) + 2 * _PAIRS * len(_lengths(source))
     with progress.bar("verifying tokens", total) as advance:
+        differences = {
+            subject: dict(_token_differences(model, plain, each, advance))
+            for subject, each in texts.items()
+        }
         checks = [
-            _check(subject, each, _token_differences(model, plain, each, advance))
+            _check(subject, each, differences[subject].values(), ties)
             for subject, each in texts.items()
         ]
-        drawn = texts["tokens, fuzz strings"][: 2 * _PAIRS]
-        sample = [*samples.AWKWARD, *drawn]
+        passed = all(check.outcome is Outcome.PASSED for check in checks)
+        ties_found = {text for each in differences.values() for text in each if passed}
+        awkward, fuzz = (
+            [text for text in texts[subject] if text not in ties_found]
+            for subject in ("tokens, awkward strings", "tokens, fuzz strings")
+        )
+        drawn = fuzz[: 2 * _PAIRS]
+        sample = [*awkward, *drawn]
         checks.append(_check("offsets", sample, _offset_differences(model, plain, sample)))
         pairs = list(zip(drawn[::2], drawn[1::2], strict=True))
         found = [
@@ -57,13 +76,26 @@ def verify(model: Any, source: Tokenizer, types: int, progress: Progress) -> lis
     return checks
 
 
-def _check(subject: str, compared: Sequence[Any], differences: Iterable[str]) -> Check:
+def summary(checks: Iterable[Check]) -> str:
+    """How many texts differ, over all checks of tokens."""
+    tokens = [check.figures for check in checks if check.subject.startswith("tokens")]
+    differ, compared = (sum(each[key] for each in tokens) for key in ("differences", "compared"))
+    return f"{differ:,} of {compared:,} texts differ from the source"
+
+
+def _check(
+    subject: str, compared: Sequence[Any], differences: Iterable[str], ties: bool = False
+) -> Check:
     found = list(differences)
     figures = {"compared": len(compared), "differences": len(found), "first": found[:_SHOWN]}
     words = f"{len(found)} differences in {len(compared):,}"
+    allowed = math.ceil(len(compared) / _TEXTS_A_TIE) if ties else 0
+    if ties:
+        words += f" ({allowed} allowed)"
     if found:
-        return Check(subject, Outcome.FAILED, f"{words}, the first: {found[0]}", figures)
-    return Check(subject, Outcome.PASSED, words, figures)
+        words += f", the first: {found[0]}"
+    outcome = Outcome.FAILED if len(found) > allowed else Outcome.PASSED
+    return Check(subject, outcome, words, figures)
 
 
 def _chunks(texts: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -72,14 +104,15 @@ def _chunks(texts: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 def _token_differences(
     model: Any, source: Tokenizer, texts: Sequence[str], advance: Any
-) -> Iterator[str]:
+) -> Iterator[tuple[str, str]]:
+    """Texts that differ, and how."""
     for chunk in _chunks(texts):
         ids = model.tokenize(tf.constant(chunk))
         rows = ids.merge_dims(1, -1).to_list()
         expected = source.encode_batch(chunk, add_special_tokens=False)
         for text, row, encoding in zip(chunk, rows, expected, strict=True):
             if row != encoding.ids:
-                yield f"{text[:60]!a}: expected {encoding.ids[:12]}, found {row[:12]}"
+                yield text, f"{text[:60]!a}: expected {encoding.ids[:12]}, found {row[:12]}"
         advance(len(chunk))
 
 

@@ -18,9 +18,10 @@ from preprocess.core.components import Component, serialised
 from preprocess.core.errors import PreprocessError, UnsupportedTokenizerError, VocabularyError
 from preprocess.core.packing import Packed, Packer, Padding, Segment, Truncation, flat_segment
 from preprocess.core.preprocessor import Preprocessor, SpecialIds
-from preprocess.core.tokenizer import Kind, Tokenizer
+from preprocess.core.tokenizer import EXACT, Kind, Tokenizer
 
 __all__ = [
+    "EXACT",
     "Kind",
     "Packed",
     "Packer",
@@ -51,6 +52,7 @@ def build(
     mask: str | None,
     seq_length: int,
     type_vocabulary: int,
+    engine: str = EXACT,
 ) -> Preprocessor:
     """Compiles a tokenizer and its post-processor.
 
@@ -62,9 +64,11 @@ def build(
         mask: the mask token, if there is one.
         seq_length: default length S of a packed row.
         type_vocabulary: number of type ids that the encoder knows.
+        engine: what tokenizes words: `exact`, or another one that the kind has, such as `fast`.
 
     Raises:
-        UnsupportedTokenizerError: names the component that cannot be compiled exactly.
+        UnsupportedTokenizerError: names the component that cannot be compiled exactly, or the
+            engine that the kind does not have.
         VocabularyError: a token that is needed is not in the vocabulary.
     """
     tokenizer = serialised(source)
@@ -85,7 +89,7 @@ def build(
     packer = Packer(
         form, _padding(special.padding, tokenizer), _truncation(tokenizer), type_vocabulary
     )
-    return Preprocessor(Tokenizer(source, kinds()[model]), packer, special, seq_length)
+    return Preprocessor(Tokenizer(source, kinds()[model], engine), packer, special, seq_length)
 
 
 def _padding(id: int, tokenizer: Component) -> Padding:

@@ -3,22 +3,30 @@
 Each word becomes the pieces whose scores (log probabilities) have the highest sum.
 """
 
+import functools
+
 from preprocess.core.components import Component, require
+from preprocess.core.sentencepiece_op import SentencePiece
 from preprocess.core.tokenizer import Kind
+from preprocess.core.unigram_model import UnigramModel
 from preprocess.core.viterbi import Viterbi
 
 _OPTIONS = {"Unigram": ("unk_id", "vocab", "byte_fallback")}
 
 
-def compile(tokenizer: Component) -> Viterbi:
+def compile(engine: type[UnigramModel], tokenizer: Component) -> UnigramModel:
     """Compiles the model of a serialised tokenizer.
 
     Raises:
-        UnsupportedTokenizerError: an option, or the vocabulary, cannot be followed exactly.
+        UnsupportedTokenizerError: an option, or the vocabulary, cannot be followed.
     """
     model = require("model", tokenizer["model"], _OPTIONS)
     vocabulary = [(piece, score) for piece, score in model["vocab"]]
-    return Viterbi(vocabulary, model["unk_id"], model["byte_fallback"])
+    return engine(vocabulary, model["unk_id"], model["byte_fallback"])
 
 
-KIND = Kind("Unigram", compile)
+KIND = Kind(
+    "Unigram",
+    functools.partial(compile, Viterbi),
+    others={"fast": functools.partial(compile, SentencePiece)},
+)

@@ -11,6 +11,7 @@ import tensorflow_text as tf_text
 from preprocess.core.components import Component, require
 from preprocess.core.errors import UnsupportedTokenizerError, VocabularyError
 from preprocess.core.model import Model, Offsets
+from preprocess.core.rows import owners
 from preprocess.core.tokenizer import Kind
 
 _OPTIONS = {
@@ -55,7 +56,7 @@ class WordPiece(Model):
     def tokenize_with_offsets(self, words: tf.Tensor) -> Offsets:
         pieces, starts, limits = self._operation.tokenize_with_offsets(self._bounded(words))
         too_long, lengths = self._too_long(words), tf.cast(tf.strings.length(words), tf.int64)
-        word = pieces.value_rowids()
+        word = owners(pieces.row_splits)
         whole, end = tf.gather(too_long, word), tf.gather(lengths, word)
         values = (
             tf.gather(self._ids, pieces.values),

@@ -13,6 +13,7 @@ import sentencepiece
 import torch
 import transformers
 from tokenizers import (
+    AddedToken,
     Tokenizer,
     decoders,
     models,
@@ -73,17 +74,15 @@ def wordpiece(
     normalizer: normalizers.Normalizer | None = None,
     prefix: str = "##",
     most_characters: int = 100,
-    added: Iterable[str] = (),
+    added: Iterable[str | AddedToken] = (),
     pair_type: int = 1,
     special: Sequence[str] = SPECIAL,
 ) -> Tokenizer:
     """A BERT tokenizer over these pieces; `special` names the tokens in the order of SPECIAL."""
-    _, unknown, start, end, _ = special
-    vocabulary = {piece: id for id, piece in enumerate(dict.fromkeys(pieces))}
     tokenizer = Tokenizer(
         models.WordPiece(
-            vocabulary,
-            unk_token=unknown,
+            {piece: id for id, piece in enumerate(dict.fromkeys(pieces))},
+            unk_token=special[1],
             continuing_subword_prefix=prefix,
             max_input_chars_per_word=most_characters,
         )
@@ -91,12 +90,66 @@ def wordpiece(
     tokenizer.normalizer = normalizer or normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece(prefix=prefix, cleanup=False)
+    return framed(tokenizer, added, pair_type, special)
+
+
+def unigram(
+    pieces: Iterable[str], byte_fallback: bool = False, added: Iterable[str | AddedToken] = ()
+) -> Tokenizer:
+    """An ALBERT tokenizer over SPECIAL and these pieces, whose scores are random."""
+    draw = random.Random(4)
+    distinct = dict.fromkeys([*SPECIAL, *pieces])
+    scores = [(piece, round(draw.uniform(-12, -4), 3)) for piece in distinct]
+    tokenizer = Tokenizer(models.Unigram(scores, unk_id=1, byte_fallback=byte_fallback))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    return framed(tokenizer, added)
+
+
+def bpe(
+    pre_tokenizer: pre_tokenizers.PreTokenizer | None = None,
+    symbols: Sequence[str] = (),
+    added: Iterable[str | AddedToken] = (),
+    **options: Any,
+) -> Tokenizer:
+    """A tokenizer over SPECIAL, symbols and bytes, with random merges of some letters."""
+    draw, letters = random.Random(4), [*string.ascii_lowercase[:9], *"nruĠÃ©▁ '[x]"]
+    prefix = options.get("continuing_subword_prefix", "")
+    suffix = options.get("end_of_word_suffix", "")
+    forms = [f"{a}{each}{b}" for each in letters for a in ("", prefix) for b in ("", suffix)]
+    made = dict.fromkeys(forms)
+    merges = []
+    while len(merges) < 400:
+        left = draw.choice([each for each in made if not (suffix and each.endswith(suffix))])
+        right = draw.choice([each for each in made if each.startswith(prefix)])
+        product = left + right.removeprefix(prefix)
+        if product not in made:
+            made[product] = None
+            merges.append((left, right))
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    pieces = dict.fromkeys([*SPECIAL, *symbols, *alphabet, *made])
+    vocabulary = {piece: id for id, piece in enumerate(pieces)}
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges, **options))
+    if pre_tokenizer:
+        tokenizer.pre_tokenizer = pre_tokenizer
+    tokenizer.decoder = decoders.ByteLevel()
+    return framed(tokenizer, added)
+
+
+def framed(
+    tokenizer: Tokenizer,
+    added: Iterable[str | AddedToken],
+    pair_type: int = 1,
+    special: Sequence[str] = SPECIAL,
+) -> Tokenizer:
+    """Gives a tokenizer its special and other added tokens, and BERT's template."""
+    _, _, start, end, _ = special
     tokenizer.add_special_tokens(special)
     tokenizer.add_tokens(list(added))
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{start} $A {end}",
         pair=f"{start} $A {end} $B:{pair_type} {end}:{pair_type}",
-        special_tokens=[(each, vocabulary[each]) for each in (start, end)],
+        special_tokens=[(each, tokenizer.token_to_id(each)) for each in (start, end)],
     )
     return tokenizer
 

@@ -17,6 +17,7 @@ from preprocess.core.characters import before
 from preprocess.core.codepoints import character_class, literal, whitespace, word_characters
 from preprocess.core.components import Component
 from preprocess.core.errors import UnsupportedTokenizerError
+from preprocess.core.rows import owners
 from preprocess.core.steps import Aligned
 
 _MARK = b"\xff"
@@ -90,7 +91,7 @@ class Sections(NamedTuple):
 
     def rows(self) -> tf.Tensor:
         """int64 [m], the row of each section."""
-        return tf.ragged.row_splits_to_segment_ids(self.splits)
+        return owners(self.splits)
 
     def extents(self, whole: Aligned) -> tuple[tf.Tensor, tf.Tensor]:
         """Where each section came from, int64 [m] twice; 0 for one that is empty."""
@@ -186,7 +187,8 @@ class Finder(tf.Module):
         within = tf.gather(self._of["single_word"], at) & (_from_left(ends) | _from_right(begins))
         holds = _odd(sections) & ~within & ~tf.gather(self._of["plain"], at)
         values = tf.where(holds, tf.strings.join([_MARK, values, _MARK]), values)
-        return tf.strings.unsorted_segment_join(values, sections.value_rowids(), sections.nrows())
+        rows = owners(sections.row_splits)
+        return tf.strings.unsorted_segment_join(values, rows, sections.nrows())
 
     def _index(self, contents: tf.Tensor) -> tf.Tensor:
         """The place of each content, string [m] -> int32 [m]; any place for other strings."""

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from preprocess.core.rows import owners
 from preprocess.core.steps import Aligned, lookup, spread
 
 
@@ -33,11 +34,11 @@ class Characters(NamedTuple):
         comes_in = self.changes > 0
         takes = self.points.with_values(1 - self.changes)
         place = before(takes) - tf.cast(comes_in, tf.int64)
-        source = lookup(self.sources, takes.value_rowids(), tf.maximum(place, 0))
+        source = lookup(self.sources, owners(takes.row_splits), tf.maximum(place, 0))
         return spread(self.points, source, source)
 
 
 def before(counts: tf.RaggedTensor) -> tf.Tensor:
     """The sum of what stands before each element in its row, int64 [n, (m)] -> int64 [m]."""
     ends = tf.concat([[0], tf.cumsum(counts.values)], axis=0)
-    return ends[:-1] - tf.gather(tf.gather(ends, counts.row_starts()), counts.value_rowids())
+    return ends[:-1] - tf.gather(tf.gather(ends, counts.row_starts()), owners(counts.row_splits))

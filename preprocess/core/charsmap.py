@@ -16,6 +16,7 @@ from preprocess.core.characters import Characters
 from preprocess.core.codepoint_step import CodepointStep
 from preprocess.core.codepoints import CodepointMap, blocks
 from preprocess.core.errors import UnsupportedTokenizerError
+from preprocess.core.rows import only, owners
 from preprocess.core.steps import Aligned, Rare, Step, lookup, spread
 
 _MOST_BYTES = 5
@@ -66,7 +67,7 @@ class Graphemes(Rare):
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         points, kept = self.change(tf.strings.unicode_decode(x, "UTF-8"))
-        return tf.strings.unicode_encode(tf.ragged.boolean_mask(points, kept), "UTF-8")
+        return tf.strings.unicode_encode(only(points, kept.values), "UTF-8")
 
     def change(self, points: tf.RaggedTensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
         """Replaces clusters.
@@ -77,7 +78,7 @@ class Graphemes(Rare):
         Returns:
             int32 [n, (characters)], and bool: whether the character is still there.
         """
-        values, rows = points.values, points.value_rowids()
+        values, rows = points.values, owners(points.row_splits)
         classes = tf.gather(self._classes, values)
         extends, prepends, alone, key = (
             tf.bitwise.bitwise_and(classes, np.uint8(each)) > 0
@@ -130,12 +131,12 @@ class Charsmap(Step):
         points, kept = self.clusters.change(points)
         held = tf.cumsum(tf.cast(kept.values, tf.int64))
         sizes = tf.math.segment_sum(tf.ones_like(held), held - 1)
-        points = tf.ragged.boolean_mask(points, kept)
+        points = only(points, kept.values)
         old = tf.range(tf.size(points.values, tf.int64))
         whole = spread(points, old, old)
         text, first, _ = self._step.align(whole.text)
         new, starts = tf.strings.unicode_decode_with_offsets(text, "UTF-8")
-        rows = new.value_rowids()
+        rows = owners(new.row_splits)
         origin = lookup(whole.first, rows, lookup(first, rows, starts.values))
         return Characters(new, _changes(points, sizes, new, origin), sources).placed()
 
@@ -158,9 +159,9 @@ def _changes(
     # What becomes shorter, or nothing, goes into the new character before its end, if the row
     # has one.
     last = ends - 1
-    rows = tf.concat([new.value_rowids(), [-1]], axis=0)
+    rows = tf.concat([owners(new.row_splits), [-1]], axis=0)
     lost = tf.where(
-        tf.equal(tf.gather(rows, tf.maximum(last, 0)), old.value_rowids()) & (last >= 0),
+        tf.equal(tf.gather(rows, tf.maximum(last, 0)), owners(old.row_splits)) & (last >= 0),
         tf.maximum(sizes - counts, 0),
         0,
     )

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from tokenizers import Regex, normalizers, pre_tokenizers
+from tokenizers import pre_tokenizers
 
 CodepointMap = Mapping[str, str]
 """character -> the string that takes its place; characters that stay are left out."""
@@ -78,9 +78,10 @@ def whitespace() -> frozenset[str]:
 
 @functools.cache
 def word_characters() -> frozenset[str]:
-    r"""Every character that `\w` matches, by the `tokenizers` library."""
-    remove = normalizers.Replace(Regex(r"\w"), "").normalize_str
-    return frozenset(each for block in blocks() for each in block if not remove(each))
+    """Every character of words to the `tokenizers` library, where it is not Oniguruma that asks."""
+    split = pre_tokenizers.Whitespace().pre_tokenize_str
+    beside = (word for block in blocks() for word, _ in split(" ".join(f"a{c}" for c in block)))
+    return frozenset(word[1] for word in beside if len(word) == 2)
 
 
 def compose(first: CodepointMap, second: CodepointMap) -> CodepointMap:

@@ -12,6 +12,7 @@ from preprocess.core import byte_alphabet
 from preprocess.core.codepoints import literal
 from preprocess.core.components import Component, decoder, flatten, require
 from preprocess.core.errors import UnsupportedTokenizerError
+from preprocess.core.rows import only, owners
 from preprocess.core.steps import without
 
 _OPTIONS: Mapping[str, tuple[str, ...]] = {
@@ -59,7 +60,7 @@ class Decoder(tf.Module):
         if order is None:
             names = ", ".join(part["type"] for part in parts)
             raise UnsupportedTokenizerError(f"decoders in the order {names} are not supported")
-        pieces = {id: piece for piece, id in source.get_vocab().items()}
+        pieces = {id: source.id_to_token(id) for id in source.get_vocab().values()}
         inner, edge, self._at_end = _spelled(pieces, parts[: order.end("pieces")], bool(whole))
         self._lossy, fallback = order["bytes"] == "L", order["bytes"] == "F"
         spell = byte_alphabet.spelled if self._lossy else str.encode
@@ -76,9 +77,9 @@ class Decoder(tf.Module):
 
     def __call__(self, ids: tf.RaggedTensor) -> tf.Tensor:
         """int32 [B, (pieces)] -> string [B]."""
-        kept = ids.with_values(~tf.gather(self._skipped, ids.values))
-        ids = tf.ragged.boolean_mask(ids, kept)
-        rows = ids.value_rowids()
+        kept = ~tf.gather(self._skipped, ids.values)
+        ids = only(ids, kept)
+        rows = owners(ids.row_splits)
         edges = ids.row_limits() - 1 if self._at_end else ids.row_starts()
         is_edge = tf.equal(tf.range(tf.size(rows, tf.int64)), tf.gather(edges, rows))
         inner, edge = tf.gather(self._inner, ids.values), tf.gather(self._edge, ids.values)

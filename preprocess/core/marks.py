@@ -17,7 +17,7 @@ from tokenizers import normalizers
 from preprocess.core.characters import Characters
 from preprocess.core.codepoint_step import CodepointStep
 from preprocess.core.codepoints import CodepointMap, blocks, character_class, probe_normalizer
-from preprocess.core.rows import contains, on_rows
+from preprocess.core.rows import contains, on_rows, only, owners
 from preprocess.core.steps import Aligned, Rare, Step, lookup
 
 _HIGHEST = "\u0345"
@@ -51,7 +51,7 @@ class Decomposition(tf.Module):
         """string [n] -> their characters, decomposed and in canonical order."""
         text, sources, _ = self._step.align(x)
         points, starts = tf.strings.unicode_decode_with_offsets(text, "UTF-8")
-        rows = points.value_rowids()
+        rows = owners(points.row_splits)
         source = lookup(sources, rows, starts.values)
         at = tf.minimum(tf.searchsorted(self._marks, points.values), len(self._marks) - 1)
         is_mark = tf.equal(tf.gather(self._marks, at), points.values)
@@ -59,11 +59,11 @@ class Decomposition(tf.Module):
         # Whatever is no mark starts the next run; a stable sort then orders each run by class.
         run = tf.cumsum(tf.cast(~is_mark, tf.int64))
         order = tf.argsort((rows + run) * 256 + ranks, stable=True)
-        leads = points.with_values(_differs(rows) | _differs(source))
+        leads = _differs(rows) | _differs(source)
         characters = Characters(
             points.with_values(tf.gather(points.values, order)),
-            tf.gather(tf.cast(~leads.values, tf.int64), order),
-            tf.ragged.boolean_mask(points.with_values(source), leads),
+            tf.gather(tf.cast(~leads, tf.int64), order),
+            only(points.with_values(source), leads),
         )
         return Sorted(characters, tf.gather(ranks, order))
 
@@ -106,11 +106,16 @@ class CanonicalOrder(Rare, Step):
 class Composition(Rare, Step):
     """Normalization form C: decomposes, sorts, and composes again."""
 
-    def __init__(self) -> None:
+    def __init__(self, compatible: CodepointMap | None = None) -> None:
+        """Prepares the steps.
+
+        Args:
+            compatible: the decomposition to begin with, if it is not the canonical one.
+        """
         super().__init__()
         compose = normalizers.NFC().normalize_str
         decomposed = probe_normalizer(normalizers.NFD().normalize_str)
-        self._decompose = Decomposition(decomposed)
+        self._decompose = Decomposition(compatible or decomposed)
         pairs = {}
         for character, form in decomposed.items():
             first = compose(form[:-1])
@@ -130,7 +135,7 @@ class Composition(Rare, Step):
 
     def _compose(self, x: tf.Tensor) -> Characters:
         (points, changes, sources), ranks = self._decompose(x)
-        flat = points.values, points.value_rowids(), ranks, changes
+        flat = points.values, owners(points.row_splits), ranks, changes
         vector = tf.TensorShape([None])
         # A round joins each starter with the first that it takes; no character has many to take.
         state = tf.while_loop(
@@ -178,6 +183,20 @@ class Composition(Rare, Step):
         at = tf.minimum(tf.searchsorted(self._pairs, pair), len(self._pairs) - 1)
         found = tf.equal(tf.gather(self._pairs, at), pair)
         return tf.where(found, tf.gather(self._composed, at), 0)
+
+
+class CompatibleComposition(Composition):
+    """Normalization form KC.
+
+    Attributes:
+        single: the map of single characters.
+        canonical: form C, which behind that map does the rest, where nothing is kept track of.
+    """
+
+    def __init__(self, single: CodepointMap) -> None:
+        super().__init__(probe_normalizer(normalizers.NFKD().normalize_str))
+        self.single = single
+        self.canonical = Composition()
 
 
 def _differs(x: tf.Tensor) -> tf.Tensor:

@@ -1,7 +1,6 @@
 """Byte-pair encoding of words (https://arxiv.org/abs/1508.07909), exactly as the source does it.
 
-Each distinct word is encoded once: from a table if the source makes one piece of it, otherwise by
-the merge loop. Pieces are then dealt out to the words as they came.
+From a table if the source makes one piece of a word, otherwise by the merge loop.
 """
 
 import json
@@ -75,7 +74,6 @@ class Merges(Model):
             Ids, int32 [n, (pieces)]; the byte of the word at which each piece begins, and the byte
             beyond its last one, int64 [n, (pieces)] each. They may lie within a character.
         """
-        words, index = tf.unique(words)
         lengths = tf.strings.length(words)
         whole = self._whole.lookup(words)
         rest = tf.cast(tf.where((whole < 0) & (lengths > 0))[:, 0], tf.int32)
@@ -88,7 +86,7 @@ class Merges(Model):
         first = tf.size(pieces.ids) + places
         begin = tf.dynamic_stitch([places, rest], [first, ends - counts])
         end = tf.dynamic_stitch([places, rest], [first + tf.minimum(lengths, 1), ends])
-        rows = tf.ragged.range(tf.gather(begin, index), tf.gather(end, index))
+        rows = tf.ragged.range(begin, end)
         rows = rows.with_row_splits_dtype(tf.int64)
 
         def deal(of_pieces: tf.Tensor, of_words: tf.Tensor) -> tf.RaggedTensor:

@@ -19,7 +19,7 @@ from preprocess.core.codepoints import (
     whitespace,
 )
 from preprocess.core.components import Component, flatten, normalizer, require
-from preprocess.core.marks import CanonicalOrder, Composition
+from preprocess.core.marks import CanonicalOrder, CompatibleComposition, Composition
 from preprocess.core.replacing import Prefix, Replace, ReplaceLiteral
 from preprocess.core.steps import Change, Step
 
@@ -86,6 +86,8 @@ def compiled(items: Items) -> tuple[list[Change], list[Step]]:
 
 
 def _parts(item: CodepointMap | Step) -> list[CodepointMap | Change]:
+    if isinstance(item, CompatibleComposition):
+        return [item.single, item.canonical]
     return [item.clusters, item.single] if isinstance(item, Charsmap) else [item]
 
 
@@ -113,8 +115,7 @@ def _decomposition(component: Component, behind: CodepointMap) -> Items:
 
 
 def _composition(component: Component, behind: CodepointMap) -> Items:
-    compatible = component["type"] == "NFKC"
-    return [*([_map(component)] if compatible else []), Composition()]
+    return [Composition() if component["type"] == "NFC" else CompatibleComposition(_map(component))]
 
 
 def _precompiled(component: Component, behind: CodepointMap) -> Items:

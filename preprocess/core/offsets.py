@@ -8,6 +8,7 @@ from tokenizers import Tokenizer as Source
 
 from preprocess.core.codepoints import whitespace
 from preprocess.core.components import Component, flatten
+from preprocess.core.rows import owners
 from preprocess.core.steps import lookup
 
 _SPACE = "\u0120"
@@ -29,10 +30,11 @@ class Trim(tf.Module):
     def __init__(self, source: Source, keeps_first: bool) -> None:
         super().__init__()
         spaces = "".join({_SPACE, *whitespace()})
-        vocabulary = source.get_vocab()
-        size = max(vocabulary.values()) + 1
+        ids = source.get_vocab().values()
+        size = max(ids) + 1
         self._leading, self._trailing = np.zeros(size, np.int64), np.zeros(size, np.int64)
-        for piece, id in vocabulary.items():
+        for id in ids:
+            piece = source.id_to_token(id)
             self._leading[id] = len(piece) - len(piece.lstrip(spaces))
             self._trailing[id] = len(piece) - len(piece.rstrip(spaces))
         self._keeps_first = keeps_first
@@ -76,7 +78,7 @@ class _Places:
         self._bounds = tf.concat([starts, lengths[:, tf.newaxis]], axis=1)
         # A byte of distance between rows makes one ascending list of all.
         self._base = tf.cumsum(lengths + 1, exclusive=True)
-        self._all = self._bounds.values + tf.gather(self._base, self._bounds.value_rowids())
+        self._all = self._bounds.values + tf.gather(self._base, owners(self._bounds.row_splits))
 
     def characters(self, rows: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
         at = tf.searchsorted(self._all, tf.gather(self._base, rows) + places, out_type=tf.int64)

@@ -161,7 +161,7 @@ def truncate(
     if only is None or only >= len(lengths):
         return _longest_first(lengths, room)
     others = [length for at, length in enumerate(lengths) if at != only]
-    chosen = tf.clip_by_value(room - sum(others), 0, lengths[only])
+    chosen = tf.minimum(tf.maximum(room - sum(others), 0), lengths[only])
     kept = _longest_first(others, room - chosen) if others else []
     return [*kept[:only], chosen, *kept[only:]]
 

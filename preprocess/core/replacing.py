@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from preprocess.core.characters import before
 from preprocess.core.codepoints import character_class, literal
+from preprocess.core.rows import owners
 from preprocess.core.steps import Aligned, Rare, Step, unmoved
 
 ISOLATED = r"\xff\0\xff"
@@ -37,7 +38,7 @@ class Replace(Step):
         put_in = tf.constant(len(self._content.encode()), tf.int64)
         counts = tf.where(is_match, put_in, lengths)
         places = tf.ragged.range(counts)
-        owner = places.value_rowids()
+        owner = owners(places.row_splits)
         last = tf.gather(begins + lengths - 1, owner)
         source = tf.gather(begins, owner) + places.values
         source = tf.where(tf.gather(is_match, owner), last, source)
@@ -103,7 +104,7 @@ class Prefix(Step):
         added = tf.where(self._takes(x) & chosen, size, 0)
         text = self(x, chosen)
         places = unmoved(text).first
-        first = tf.maximum(places.values - tf.gather(added, places.value_rowids()), 0)
+        first = tf.maximum(places.values - tf.gather(added, owners(places.row_splits)), 0)
         return Aligned(text, places.with_values(first), places.with_values(first))
 
     def _takes(self, x: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,8 @@
-"""Doing rare work on the rare rows that need it."""
+"""Work on some rows of a batch, and on rows of different lengths.
+
+TensorFlow's own `value_rowids`, `repeat` and `boolean_mask` of ragged tensors may need memory for
+as many rows as there are, all as long as the longest one.
+"""
 
 from collections.abc import Callable
 
@@ -24,3 +28,21 @@ def on_rows(chosen: tf.Tensor, change: Callable[[tf.Tensor], tf.Tensor], x: tf.T
 def contains(x: tf.Tensor, pattern: str) -> tf.Tensor:
     """Whether RE2 `pattern` matches anywhere in each row: string [B] -> bool [B]."""
     return tf.strings.regex_full_match(x, f"(?s).*(?:{pattern}).*")
+
+
+def owners(splits: tf.Tensor) -> tf.Tensor:
+    """The row of each element, for rows that begin and end at `splits`.
+
+    >>> owners(tf.constant([0, 2, 2, 3])).numpy()
+    array([0, 0, 2], dtype=int32)
+    """
+    none = tf.constant([], splits.dtype)
+    return tf.cumsum(tf.raw_ops.DenseBincount(input=splits[1:], size=splits[-1], weights=none))
+
+
+def only(x: tf.RaggedTensor, kept: tf.Tensor) -> tf.RaggedTensor:
+    """The elements of [n, (m)] that are kept: bool, one for each element of all rows."""
+    counts = tf.cumsum(tf.cast(kept, x.row_splits.dtype))
+    splits = tf.gather(tf.concat([tf.zeros_like(counts[:1]), counts], axis=0), x.row_splits)
+    values = tf.boolean_mask(x.values, kept)
+    return tf.RaggedTensor.from_row_splits(values, splits, validate=False)

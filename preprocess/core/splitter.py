@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from preprocess.core.characters import before
 from preprocess.core.pre_tokenizers import Stage
+from preprocess.core.rows import only, owners
 from preprocess.core.steps import Aligned, Change, Step
 
 
@@ -30,7 +31,7 @@ class Splitter(tf.Module):
         if self._mark == b" ":
             return tf.strings.split(marked)
         words = tf.strings.split(marked, sep=self._mark)
-        return tf.ragged.boolean_mask(words, words.with_values(tf.not_equal(words.values, "")))
+        return only(words, tf.not_equal(words.values, ""))
 
     def end(self, words: tf.Tensor) -> tf.Tensor:
         """Puts the prefix of words in, string [n] -> string [n]."""
@@ -44,9 +45,9 @@ class Splitter(tf.Module):
         words = tf.strings.split(marked.text, sep=self._mark)
         lengths = tf.cast(tf.strings.length(words.values), tf.int64)
         begins = words.with_values(before(words.with_values(lengths + 1)))
-        kept = words.with_values(lengths > 0)
-        words, begins = (tf.ragged.boolean_mask(each, kept) for each in (words, begins))
-        whole = marked.slices(words.value_rowids(), begins.values, words.values)
+        kept = lengths > 0
+        words, begins = (only(each, kept) for each in (words, begins))
+        whole = marked.slices(owners(words.row_splits), begins.values, words.values)
         if self._behind is not None:
             whole = whole.then(self._behind.align(whole.text))
         return words.with_values(whole.text), whole

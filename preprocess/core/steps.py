@@ -7,7 +7,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from preprocess.core.codepoints import character_class
-from preprocess.core.rows import on_rows
+from preprocess.core.rows import on_rows, owners
 
 
 class Aligned(NamedTuple):
@@ -25,7 +25,7 @@ class Aligned(NamedTuple):
 
     def then(self, change: "Aligned") -> "Aligned":
         """The alignment of a change of `text`, led back to where this one came from."""
-        rows = change.first.value_rowids()
+        rows = owners(change.first.row_splits)
         return Aligned(
             change.text,
             change.first.with_values(lookup(self.first, rows, change.first.values)),
@@ -41,7 +41,7 @@ class Aligned(NamedTuple):
             texts: string [m], the part itself.
         """
         places = tf.ragged.range(begins, begins + _lengths(texts))
-        rows = tf.gather(rows, places.value_rowids())
+        rows = tf.gather(rows, owners(places.row_splits))
         return Aligned(
             texts,
             places.with_values(lookup(self.first, rows, places.values)),
@@ -159,7 +159,7 @@ def spread(points: tf.RaggedTensor, first: tf.Tensor, last: tf.Tensor) -> Aligne
     text = tf.strings.unicode_encode(points, "UTF-8")
     widths = 1 + sum(tf.cast(points.values > most, tf.int64) for most in (0x7F, 0x7FF, 0xFFFF))
 
-    of_byte = tf.repeat(tf.range(tf.size(widths)), widths)
+    of_byte = owners(tf.concat([[0], tf.cumsum(widths)], axis=0))
     places = unmoved(text).first
     return Aligned(text, *(places.with_values(tf.gather(each, of_byte)) for each in (first, last)))
 

@@ -1,16 +1,23 @@
 """A tokenizer in the graph, and how a kind of tokenizers declares itself."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 import tensorflow as tf
 from tokenizers import Tokenizer as Source
 
 from preprocess.core import decoders, offsets
 from preprocess.core.components import Component, serialised
+from preprocess.core.errors import UnsupportedTokenizerError
 from preprocess.core.model import Model, Offsets
 from preprocess.core.packing import flat_segment
+from preprocess.core.rows import owners
 from preprocess.core.text import Text, Words
+
+Compile: TypeAlias = Callable[[Component], Model]
+
+EXACT = "exact"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,31 +30,48 @@ class Kind:
             an option that is not supported.
         keeps_words: whether ids are [B, (words), (pieces)] rather than [B, (pieces)].
         distinct: whether it pays to tokenize each distinct word of a batch once.
+        others: engine -> the same as `compile`, for one that gives up some exactness for speed.
     """
 
     model: str
-    compile: Callable[[Component], Model]
+    compile: Compile
     keeps_words: bool = False
     distinct: bool = True
+    others: Mapping[str, Compile] = dataclasses.field(default_factory=dict)
+
+    def engine(self, name: str) -> Compile:
+        """What makes the model: `exact`, or by name one of the others.
+
+        Raises:
+            UnsupportedTokenizerError: there is no such engine for this kind.
+        """
+        engines = {EXACT: self.compile, **self.others}
+        if name not in engines:
+            raise UnsupportedTokenizerError(
+                f"tokenizers of type {self.model} have no engine {name}; "
+                f"they have: {', '.join(engines)}"
+            )
+        return engines[name]
 
 
 class Tokenizer(tf.Module):
-    """A tokenizer, equal to its source on every input.
+    """A tokenizer; with the engine `exact`, equal to its source on every input.
 
     Invalid UTF-8 is read as Python's `bytes.decode(errors="replace")` reads it.
     """
 
-    def __init__(self, source: Source, kind: Kind) -> None:
+    def __init__(self, source: Source, kind: Kind, engine: str = EXACT) -> None:
         """Compiles the source.
 
         Raises:
-            UnsupportedTokenizerError: a component cannot be compiled exactly; it is named.
+            UnsupportedTokenizerError: a component cannot be compiled exactly, or the kind does not
+                have the engine; it is named.
             VocabularyError: a token that is needed is not in the vocabulary.
         """
         super().__init__()
         tokenizer = serialised(source)
         self._kind = kind
-        self._model = kind.compile(tokenizer)
+        self._model = kind.engine(engine)(tokenizer)
         self._text = Text(source, tokenizer)
         self._decoder = decoders.Decoder(source, tokenizer)
         self._trims = offsets.compile(source, tokenizer)
@@ -66,17 +90,16 @@ class Tokenizer(tf.Module):
         """string [B] -> ids, and int64 starts and limits: bytes of the original string."""
         words, sources = self._text.locate(sentences)
         ids, starts, limits = (
-            each.with_row_splits_dtype(tf.int64)
-            for each in self._model.tokenize_with_offsets(words.words.values)
+            each.with_row_splits_dtype(tf.int64) for each in self._located(words.words.values)
         )
-        extents = sources.words.extents(ids.value_rowids(), starts.values, limits.values)
+        extents = sources.words.extents(owners(ids.row_splits), starts.values, limits.values)
         pieces = ids.values, *extents
         tokens = words.tokens, sources.starts, sources.limits
         ids, starts, limits = (
             self._rows(words, ids.with_values(piece), token)
             for piece, token in zip(pieces, tokens, strict=True)
         )
-        rows = tf.ragged.row_splits_to_segment_ids(flat_segment(ids).row_splits)
+        rows = owners(flat_segment(ids).row_splits)
         places = starts.flat_values, limits.flat_values
         for trim in self._trims:
             places = trim(sentences, ids.flat_values, rows, *places)
@@ -87,11 +110,20 @@ class Tokenizer(tf.Module):
         return self._decoder(ids)
 
     def _pieces(self, words: tf.Tensor) -> tf.RaggedTensor:
+        """Tokenizes words that are not spelled yet, string [n] -> int32 [n, (pieces)]."""
         if not self._kind.distinct:
             return self._model.tokenize(self._text.spelled(words))
         distinct, index = tf.unique(words)
         pieces = self._model.tokenize(self._text.spelled(distinct))
         return tf.gather(pieces.with_row_splits_dtype(tf.int64), index)
+
+    def _located(self, words: tf.Tensor) -> Offsets:
+        """Tokenizes words that are spelled, string [n] -> ids, starts, limits."""
+        if not self._kind.distinct:
+            return self._model.tokenize_with_offsets(words)
+        distinct, index = tf.unique(words)
+        found = self._model.tokenize_with_offsets(distinct)
+        return tuple(tf.gather(each.with_row_splits_dtype(tf.int64), index) for each in found)
 
     def _rows(self, words: Words, pieces: tf.RaggedTensor, tokens: tf.Tensor) -> tf.RaggedTensor:
         """Puts added tokens among the pieces, each as a word of its own.

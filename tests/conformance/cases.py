@@ -6,13 +6,22 @@ it. Non-default options are spread over the rows.
 
 import dataclasses
 import functools
+import string
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 import torch
-from tokenizers import Tokenizer, normalizers
+from tokenizers import (
+    AddedToken,
+    Regex,
+    Tokenizer,
+    decoders,
+    normalizers,
+    pre_tokenizers,
+    processors,
+)
 
 import encoders
 import hub_export
@@ -389,6 +398,25 @@ class TokenizerCase:
     name: str
     make: Callable[[], Tokenizer]
     types: int = 2
+    special_tokens_in_text: bool = True
+
+
+FLAGS = [
+    AddedToken("<mask>", lstrip=True, special=True),
+    AddedToken("<end>", rstrip=True, special=True),
+    AddedToken("neo", single_word=True),
+    AddedToken("NÉO café"),
+    AddedToken("[x", normalized=False),
+    AddedToken("[x]", single_word=True, lstrip=True, rstrip=True),
+    AddedToken("日本", normalized=False),
+]
+RUNS = [
+    *(AddedToken(" " * length, normalized=False) for length in (2, 3, 4, 8)),
+    AddedToken("sp", lstrip=True),
+    AddedToken("[x", special=True, normalized=True),
+    AddedToken("[x]", special=True, single_word=True),
+    AddedToken("\t\t"),
+]
 
 
 def _characters() -> list[str]:
@@ -410,6 +438,124 @@ def _bert(**options: bool | None) -> Callable[[], Tokenizer]:
     normalizer = normalizers.BertNormalizer(**options)
     return lambda: checkpoints.wordpiece(_characters(), normalizer)
 
+
+def _altered(tokenizer: Tokenizer, **parts: Any) -> Tokenizer:
+    """With other components."""
+    for name, part in parts.items():
+        setattr(tokenizer, name, part)
+    return tokenizer
+
+
+def _wordpiece_east_asian() -> Tokenizer:
+    normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    parts = pre_tokenizers.Whitespace(), pre_tokenizers.Digits()
+    return _altered(
+        checkpoints.wordpiece([*_characters(), *"日本語한국어"], normalizer, added=FLAGS),
+        pre_tokenizer=pre_tokenizers.Sequence([*parts]),
+    )
+
+
+def _unigram_albert() -> Tokenizer:
+    steps = [
+        normalizers.Replace("``", '"'),
+        normalizers.NFKD(),
+        normalizers.StripAccents(),
+        normalizers.Lowercase(),
+        normalizers.Replace(Regex(" {2,}"), " "),
+    ]
+    pieces = ["▁", *_characters(), *"日本語", "▁un", "ab", "▁a", "der", "▁de", "bad", "▁[", "cab"]
+    return _altered(
+        checkpoints.unigram(pieces, added=FLAGS), normalizer=normalizers.Sequence(steps)
+    )
+
+
+def _unigram_bytes() -> Tokenizer:
+    pieces = ["▁", *string.printable, *_BYTES, "▁un", "ab▁a", "der", "é", "▁▁", "strasse", "a▁"]
+    parts = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    return _altered(
+        checkpoints.unigram(pieces, byte_fallback=True, added=RUNS),
+        normalizer=normalizers.NFKC(),
+        pre_tokenizer=pre_tokenizers.Metaspace(prepend_scheme="first", split=False),
+        decoder=decoders.Sequence([*parts, decoders.Strip(" ", 1, 0)]),
+    )
+
+
+def _unigram_words() -> Tokenizer:
+    parts = [
+        pre_tokenizers.WhitespaceSplit(),
+        pre_tokenizers.Punctuation("merged_with_previous"),
+        pre_tokenizers.Digits(individual_digits=True),
+        pre_tokenizers.Metaspace(prepend_scheme="always", split=False),
+    ]
+    pieces = ["▁", *_characters(), "▁un", "ab", "▁a", "d!", "de", "▁1", "12"]
+    return _altered(
+        checkpoints.unigram(pieces, added=RUNS),
+        normalizer=normalizers.BertNormalizer(),
+        pre_tokenizer=pre_tokenizers.Sequence(parts),
+    )
+
+
+def _trimmed(tokenizer: Tokenizer, prefix: bool) -> processors.PostProcessor:
+    trim = processors.ByteLevel(trim_offsets=True, add_prefix_space=prefix)
+    return processors.Sequence([trim, tokenizer.post_processor])
+
+
+def _bpe_roberta() -> Tokenizer:
+    tokenizer = checkpoints.bpe(pre_tokenizers.ByteLevel(), added=FLAGS)
+    return _altered(tokenizer, post_processor=_trimmed(tokenizer, True))
+
+
+def _bpe_modernbert() -> Tokenizer:
+    cut = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer = checkpoints.bpe(cut, added=RUNS, ignore_merges=True)
+    return _altered(tokenizer, normalizer=normalizers.NFC())
+
+
+def _bpe_clip() -> Tokenizer:
+    pattern = (
+        r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d"
+        r"|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+    )
+    steps = [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    cut = [
+        pre_tokenizers.Split(Regex(pattern), "removed", invert=True),
+        pre_tokenizers.ByteLevel(add_prefix_space=False),
+    ]
+    tokenizer = checkpoints.bpe(
+        pre_tokenizers.Sequence(cut), added=FLAGS, end_of_word_suffix="</w>", unk_token="[UNK]"
+    )
+    return _altered(
+        tokenizer,
+        normalizer=normalizers.Sequence(steps),
+        decoder=decoders.Sequence(
+            [decoders.ByteLevel(), decoders.Fuse(), decoders.Replace("</w>", " ")]
+        ),
+        post_processor=_trimmed(tokenizer, False),
+    )
+
+
+def _bpe_llama() -> Tokenizer:
+    parts = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    bytes_ = {"unk_token": "[UNK]", "fuse_unk": True, "byte_fallback": True}
+    spaces = [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+    return _altered(
+        checkpoints.bpe(None, _BYTES, RUNS, **bytes_),
+        normalizer=normalizers.Sequence(spaces),
+        decoder=decoders.Sequence([*parts, decoders.Strip(" ", 1, 0)]),
+    )
+
+
+def _bpe_characters() -> Tokenizer:
+    parts = [pre_tokenizers.CharDelimiterSplit("-"), pre_tokenizers.Punctuation("contiguous")]
+    options = {"continuing_subword_prefix": "##", "unk_token": "[UNK]", "fuse_unk": True}
+    return _altered(
+        checkpoints.bpe(pre_tokenizers.Sequence(parts), added=FLAGS, **options),
+        normalizer=normalizers.Strip(),
+        decoder=decoders.Fuse(),
+    )
+
+
+_BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 
 TOKENIZERS = [
     TokenizerCase("uncased", _bert()),
@@ -440,6 +586,15 @@ TOKENIZERS = [
     TokenizerCase(
         "three_types", lambda: checkpoints.wordpiece(_characters(), pair_type=2), types=4
     ),
+    TokenizerCase("wordpiece_east_asian", _wordpiece_east_asian),
+    TokenizerCase("unigram_albert", _unigram_albert),
+    TokenizerCase("unigram_bytes", _unigram_bytes, special_tokens_in_text=False),
+    TokenizerCase("unigram_words", _unigram_words, types=1),
+    TokenizerCase("bpe_roberta", _bpe_roberta),
+    TokenizerCase("bpe_modernbert", _bpe_modernbert, special_tokens_in_text=False),
+    TokenizerCase("bpe_clip", _bpe_clip),
+    TokenizerCase("bpe_llama", _bpe_llama),
+    TokenizerCase("bpe_characters", _bpe_characters),
 ]
 
 
@@ -452,7 +607,9 @@ class SavedPreprocessor:
 
     @functools.cached_property
     def source(self) -> Tokenizer:
-        return self.case.make()
+        made = self.case.make()
+        made.encode_special_tokens = not self.case.special_tokens_in_text
+        return made
 
     @functools.cached_property
     def model(self) -> Any:
@@ -470,6 +627,11 @@ def save_preprocessor(case: TokenizerCase, folder: Path) -> SavedPreprocessor:
         "max_position_embeddings": 128,
     }
     checkpoints.save_model(checkpoint, "bert", **options)
-    parts = ["preprocessor"]
-    done = hub_export.export(checkpoint, folder / "exported", parts=parts, verify="none")
+    done = hub_export.export(
+        checkpoint,
+        folder / "exported",
+        parts=["preprocessor"],
+        verify="none",
+        special_tokens_in_text=case.special_tokens_in_text,
+    )
     return SavedPreprocessor(case, done.paths["preprocessor"])
