@@ -5,9 +5,12 @@ Prints two tables, of architectures and of tokenizer kinds, by the sources that 
 """
 
 import argparse
+import importlib
+import pkgutil
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from types import ModuleType
 
 import encoders
 import preprocess
@@ -30,12 +33,21 @@ def architectures() -> Rows:
     an adapter can be merged, and whether random weights can be drawn with the default options.
     """
     header = ("model_type", "paper", "file", *SOURCES, "PEFT adapter", "--weights=none")
-    return [header, *map(_architecture, sorted(encoders.architectures()))]
+    rows = (
+        (model_type, *_described(module), *_sources(model_type, module.ARCHITECTURE))
+        for module in _modules(encoders)
+        for model_type in module.ARCHITECTURE.model_types
+    )
+    return [header, *sorted(rows)]
 
 
 def tokenizers() -> Rows:
     """A row a kind of tokenizers, under a header; an adapter has that of its base model."""
-    return [("tokenizer", "paper", "file", *SOURCES), *map(_tokenizer, sorted(preprocess.kinds()))]
+    rows = (
+        (module.KIND.model, *_described(module), *_tokenizer_sources(module.KIND.model))
+        for module in _modules(preprocess)
+    )
+    return [("tokenizer", "paper", "file", *SOURCES), *sorted(rows)]
 
 
 def text(rows: Rows) -> str:
@@ -61,27 +73,31 @@ def main(arguments: Sequence[str]) -> None:
     print("\n\n".join(map(form, (architectures(), tokenizers()))))
 
 
-def _architecture(model_type: str) -> tuple[str, ...]:
-    found = encoders.architectures()[model_type]
-    module = found.config.__module__
+def _modules(package: ModuleType) -> Iterator[ModuleType]:
+    """The modules of a package, each of which declares an architecture or a kind."""
+    for module in pkgutil.iter_modules(package.__path__):
+        if not module.ispkg:
+            yield importlib.import_module(f"{package.__name__}.{module.name}")
+
+
+def _described(module: ModuleType) -> tuple[str, str]:
+    """The first paper that a module names, and its file."""
+    paper = _PAPER.search(module.__doc__ or "")
+    return paper[0] if paper else NO, f"{module.__name__.replace('.', '/')}.py"
+
+
+def _sources(model_type: str, architecture: Architecture) -> tuple[str, ...]:
     return (
-        model_type,
-        _paper(module),
-        f"{module.replace('.', '/')}.py",
         YES,
         _listed(name for name, each in BACKBONES.items() if each.model_type == model_type),
         _listed(each.config for each in FAMILIES if each.model_type == model_type),
         YES,  # adapters are merged by the names of tensors, whatever these belong to
-        YES if _has_initial(found) else NO,
+        YES if _has_initial(architecture) else NO,
     )
 
 
-def _tokenizer(model: str) -> tuple[str, ...]:
-    module = preprocess.kinds()[model].compile.__module__
+def _tokenizer_sources(model: str) -> tuple[str, ...]:
     return (
-        model,
-        _paper(module),
-        f"{module.replace('.', '/')}.py",
         YES,
         _listed(name for name, each in KINDS.items() if each.model == model),
         _listed(each.vocabulary for each in FAMILIES if each.tokenizer_model == model),
@@ -93,12 +109,6 @@ def _has_initial(architecture: Architecture) -> bool:
         return bool(architecture.initial({}))
     except ConfigError:
         return False
-
-
-def _paper(module: str) -> str:
-    """The first paper that a module's docstring names."""
-    found = _PAPER.search(sys.modules[module].__doc__ or "")
-    return found[0] if found else NO
 
 
 def _listed(names: Iterable[str]) -> str:
