@@ -23,6 +23,9 @@ from hub_export.files import read_json, sums
 from hub_export.tensors import LazyTensors, SafetensorsFiles
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+# `transformers` gives its modules, and with them the adapter's tensors, names that are not those of
+# the checkpoint's tensors.
+UNSUPPORTED = ("nomic_bert",)
 _DEFAULT_ALPHA = 8
 _LORA = re.compile(r"(.*)\.lora_(?:embedding_)?([AB])(?:\.weight)?")
 _OLD_NORMS = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
@@ -101,8 +104,13 @@ class Adapter:
             revision: its commit, if it was downloaded.
 
         Raises:
-            SourceError: its tokenizer is damaged.
+            SourceError: its tokenizer is damaged, or adapters of the architecture are unsupported.
         """
+        if (model_type := base.config.get("model_type")) in UNSUPPORTED:
+            raise SourceError(
+                f"{self.file}: adapters of model_type {model_type} are not supported; merge it "
+                "into its base model with peft, and export that"
+            )
         folder = self.file.parent
         own = sums([self.file, self._weights])
         heads = dict.fromkeys(sorted(self._heads(_prefix(base))), "belongs to a task head")

@@ -1,6 +1,8 @@
 """Tokenizers of SentencePiece models (https://arxiv.org/abs/1808.06226), Unigram ones.
 
-The vocabularies of ALBERT and XLM-RoBERTa as `tokenizers` has them, built as `transformers` does.
+The vocabularies of ALBERT and XLM-RoBERTa as `tokenizers` has them, for the sources that
+`transformers` does not read. It also makes tokens of their own of a model's user-defined symbols
+(such as ALBERT's full stop), with a space behind them; this does not.
 """
 
 from collections.abc import Sequence

@@ -17,6 +17,7 @@ import preprocess
 from encoders import Architecture, ConfigError
 from hub_export.keras_backbones import BACKBONES
 from hub_export.keras_tokenizer import KINDS
+from hub_export.lora import UNSUPPORTED
 from hub_export.tf_families import FAMILIES
 
 YES, NO = "yes", "-"
@@ -91,7 +92,7 @@ def _sources(model_type: str, architecture: Architecture) -> tuple[str, ...]:
         YES,
         _listed(name for name, each in BACKBONES.items() if each.model_type == model_type),
         _listed(each.config for each in FAMILIES if each.model_type == model_type),
-        YES,  # adapters are merged by the names of tensors, whatever these belong to
+        NO if model_type in UNSUPPORTED else YES,
         YES if _has_initial(architecture) else NO,
     )
 

@@ -100,7 +100,7 @@ def test_an_architecture_without_pooler_from_end_to_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model_type", sorted(encoders.architectures()))
 def test_every_architecture(model_type: str, tmp_path: Path) -> None:
-    checkpoints.config(model_type).save_pretrained(tmp_path / "source")
+    checkpoints.config(model_type, pad_token_id=1).save_pretrained(tmp_path / "source")
     export(tmp_path / "source", tmp_path / "out")
 
 
