@@ -97,7 +97,7 @@ class Comparison:
                 which = row if row != encoding.ids else again
                 yield "ids", f"{_shown(text)}: expected {self._names(encoding.ids, which)}"
                 continue
-            wanted = _in_bytes(text, encoding)
+            wanted = in_bytes(text, encoding)
             if list(zip(start, limit, strict=True)) != wanted:
                 spans = zip(start, limit, strict=True)
                 first = next((w, f) for w, f in zip(wanted, spans, strict=True) if w != f)
@@ -128,7 +128,10 @@ class Comparison:
             tokens = [self._tokenize(tf.constant(column)) for column in columns]
             packed = self._packer([preprocess.flat_segment(each) for each in tokens], length)
             for text, encoding, *found in zip(
-                given, source.encode_batch(given), *(each.numpy().tolist() for each in packed)
+                given,
+                source.encode_batch(given),
+                *(each.numpy().tolist() for each in packed),
+                strict=True,
             ):
                 if found != [encoding.ids, encoding.attention_mask, encoding.type_ids]:
                     yield "packed", f"{text!a:.80} in {length}: {encoding.ids}, found {found[0]}"
@@ -171,7 +174,7 @@ def _rows(x: tf.RaggedTensor) -> list[list[int]]:
     return rows
 
 
-def _in_bytes(text: Text, encoding: Encoding) -> list[tuple[int, int]]:
+def in_bytes(text: Text, encoding: Encoding) -> list[tuple[int, int]]:
     """The offsets of an encoding, which count characters, in bytes of the text."""
     place = np.cumsum([0, *_widths(text)]).tolist()
     return [(place[start], place[limit]) for start, limit in encoding.offsets]
