@@ -1,0 +1,66 @@
+"""Pre-tokenizers, by word."""
+
+import pytest
+from tokenizers import Regex, models, normalizers, pre_tokenizers
+
+from preprocess.core.codepoints import word_characters
+from tests.preprocess.same import assert_same, characters, words
+
+_TEXTS = ["a-b--c", "don't they're 'S", "x1 22,3!? ...", " a  b ▁c▁▁d", "a\u200db 👩\u200d👩 a²b"]
+_GPT_2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+
+
+def sequence(*parts: pre_tokenizers.PreTokenizer) -> pre_tokenizers.PreTokenizer:
+    return pre_tokenizers.Sequence([*parts])
+
+
+_BEHAVIORS = ("isolated", "removed", "merged_with_previous", "merged_with_next", "contiguous")
+_CASES = {
+    "none": None,
+    "BertPreTokenizer": pre_tokenizers.BertPreTokenizer(),
+    "Whitespace": pre_tokenizers.Whitespace(),
+    "WhitespaceSplit": pre_tokenizers.WhitespaceSplit(),
+    "CharDelimiterSplit, Digits": sequence(
+        pre_tokenizers.CharDelimiterSplit("-"), pre_tokenizers.Digits(individual_digits=True)
+    ),
+    **{f"Punctuation {each}": pre_tokenizers.Punctuation(each) for each in _BEHAVIORS},
+    "WhitespaceSplit, Punctuation, Digits": sequence(
+        pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation(), pre_tokenizers.Digits()
+    ),
+    **{
+        f"Split {each}": pre_tokenizers.Split(Regex(r"[aeiou]\p{L}"), each)
+        for each in _BEHAVIORS[:4]
+    },
+    "Split of GPT-2": pre_tokenizers.Split(Regex(_GPT_2), "isolated"),
+    "Metaspace always": pre_tokenizers.Metaspace(),
+    "Metaspace always, whole": pre_tokenizers.Metaspace(split=False),
+    "Metaspace first": pre_tokenizers.Metaspace(prepend_scheme="first"),
+    "Metaspace never": pre_tokenizers.Metaspace("_", prepend_scheme="never"),
+    "Whitespace, Metaspace": sequence(
+        pre_tokenizers.Whitespace(), pre_tokenizers.Metaspace(prepend_scheme="always", split=False)
+    ),
+    "Digits, Metaspace": sequence(pre_tokenizers.Digits(), pre_tokenizers.Metaspace()),
+}
+
+
+@pytest.mark.parametrize("pre_tokenizer", _CASES.values(), ids=_CASES.keys())
+def test_words_equal_the_source(pre_tokenizer: pre_tokenizers.PreTokenizer | None) -> None:
+    parts = {"pre_tokenizer": pre_tokenizer} if pre_tokenizer else {}
+    assert_same(words(normalizer=normalizers.NFC(), **parts), _TEXTS, fuzz=400)
+
+
+@pytest.mark.parametrize("prefix", [False, True])
+@pytest.mark.parametrize("use_regex", [False, True])
+def test_byte_level_equals_the_source(prefix: bool, use_regex: bool) -> None:
+    source = characters(pre_tokenizer=pre_tokenizers.ByteLevel(prefix, use_regex=use_regex))
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {piece: id for id, piece in enumerate(["[UNK]", "[PAD]", *alphabet, "Ġa", "Ġ'"])}
+    source.model = models.BPE(vocabulary, [("Ġ", "a"), ("Ġ", "'")], unk_token="[UNK]")
+    assert_same(source, _TEXTS)
+
+
+def test_word_characters_are_those_of_the_library_itself() -> None:
+    split = pre_tokenizers.Whitespace().pre_tokenize_str
+    for each in "a_é\u200c\u200d\u0301²½ !\u200b日":
+        together = [word for word, _ in split(f"a{each}")] == [f"a{each}"]
+        assert (each in word_characters()) == together, ascii(each)

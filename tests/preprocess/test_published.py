@@ -1,0 +1,46 @@
+"""The tokenizers of published checkpoints, on real text and on everything else."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from hub_export import samples
+from hub_export.progress import Progress
+from tools import texts, token_parity
+
+_NAMES = (
+    "albert-privately",
+    "bert-base-cased",
+    "bert-base-uncased",
+    "bert-multi-cased",
+    "gpt2",
+    "roberta",
+    "xlm-roberta",
+)
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_equals_the_source(assets: Path, name: str) -> None:
+    source = token_parity.published(assets)[name]()
+    draw = random.Random(name)
+    corpora = {
+        name: draw.sample(lines, min(len(lines), 300))
+        for name, lines in texts.corpora(assets).items()
+    }
+    seed, quiet = draw.randrange(1 << 30), Progress(quiet=True)
+    done = token_parity.compare(name, source, corpora, 60, 1500, seed, quiet)
+    assert done.compared > 5000
+    assert done.examples == []
+
+
+def test_all_are_tested(assets: Path) -> None:
+    assert {*_NAMES} == {*token_parity.published(assets)}
+
+
+def test_a_difference_is_found(assets: Path) -> None:
+    """Of two vocabularies whose first letter of a piece differs."""
+    comparison = token_parity.Comparison(token_parity.published(assets)["bert-base-cased"]())
+    comparison._plain = token_parity.published(assets)["bert-base-uncased"]()
+    comparison.texts(samples.AWKWARD)
+    assert comparison.differences["ids"] > 10

@@ -1,0 +1,69 @@
+"""What is not supported is refused by its name, never approximated."""
+
+from typing import Any
+
+import pytest
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+
+import preprocess
+from tests.preprocess.same import characters, words
+
+
+def build(source: Tokenizer) -> preprocess.Preprocessor:
+    return preprocess.build(source, "[PAD]", None, seq_length=128, type_vocabulary=2)
+
+
+def sequence(*parts: Any) -> pre_tokenizers.PreTokenizer:
+    return pre_tokenizers.Sequence([*parts])
+
+
+def split(pattern: str, behavior: str, invert: bool = False) -> pre_tokenizers.PreTokenizer:
+    return pre_tokenizers.Split(Regex(pattern), behavior, invert=invert)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"normalizer": normalizers.ByteLevel()}, "normalizer of type ByteLevel"),
+        ({"normalizer": normalizers.Replace(Regex(r"\bx"), "")}, r"expression .* from '\\\\bx'"),
+        ({"pre_tokenizer": pre_tokenizers.UnicodeScripts()}, "type UnicodeScripts"),
+        ({"pre_tokenizer": pre_tokenizers.FixedLength()}, "type FixedLength"),
+        ({"pre_tokenizer": split("a", "isolated", invert=True)}, "Split of 'a' .* inverted"),
+        ({"pre_tokenizer": split("a", "contiguous")}, "behavior Contiguous"),
+        (
+            {"pre_tokenizer": sequence(pre_tokenizers.ByteLevel(), pre_tokenizers.Digits())},
+            "ByteLevel is supported at the end only",
+        ),
+        (
+            {
+                "pre_tokenizer": sequence(
+                    pre_tokenizers.Digits(), pre_tokenizers.Metaspace(prepend_scheme="first")
+                )
+            },
+            "first is supported as the first only",
+        ),
+        (
+            {
+                "normalizer": normalizers.Nmt(),
+                "pre_tokenizer": pre_tokenizers.Metaspace(prepend_scheme="first"),
+            },
+            "first is not supported behind a normalizer",
+        ),
+        (
+            {
+                "post_processor": processors.Sequence(
+                    [processors.BertProcessing(("[PAD]", 1), ("[UNK]", 0))] * 2
+                )
+            },
+            "BertProcessing, BertProcessing are not supported together",
+        ),
+        ({"model": models.WordLevel({"[UNK]": 0, "[PAD]": 1}, "[UNK]")}, "type WordLevel"),
+        ({"model": models.BPE({"[PAD]": 1, "a": 0}, [], dropout=0.1)}, "dropout of 0.1"),
+        ({"model": models.Unigram([("[PAD]", -1.0), ("a", -2.0)])}, "unk_id is None"),
+        ({"model": models.WordPiece({"[PAD]": 0})}, r"unknown token '\[UNK\]'"),
+    ],
+)
+@pytest.mark.parametrize("make", [characters, words])
+def test_is_named(make: Any, parts: dict[str, Any], message: str) -> None:
+    with pytest.raises(preprocess.PreprocessError, match=message):
+        build(make(**parts))
