@@ -66,7 +66,6 @@ def solve(
         advance,
         (0, window, _array(tf.float64, steps, 1), _array(tf.int32, steps, 1)),
         shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, None]), None, None),
-        parallel_iterations=1,
     )
     where = lanes.nodes[:, tf.newaxis]
     lengths = tf.scatter_nd(where, longest - places.concat()[:, 0], [total])
@@ -109,7 +108,6 @@ def _trace(lengths: tf.Tensor, firsts: tf.Tensor, lasts: tf.Tensor) -> tf.Tensor
         step_back,
         (0, tf.boolean_mask(lasts, lasts > firsts), _array(tf.int32, 0)),
         shape_invariants=(tf.TensorShape([]), tf.TensorShape([None]), None),
-        parallel_iterations=1,
     )
     return marks(found.concat(), tf.size(lengths))
 

@@ -58,7 +58,6 @@ class PieceMatcher(tf.Module):
             lengthen,
             (1, columns, *state),
             shape_invariants=(tf.TensorShape([]), None, flat, flat, flat),
-            parallel_iterations=1,
         )
         return tf.reverse(tf.transpose(columns.stack()), [1])
 
