@@ -97,7 +97,7 @@ class Comparison:
                 which = row if row != encoding.ids else again
                 yield "ids", f"{_shown(text)}: expected {self._names(encoding.ids, which)}"
                 continue
-            wanted = _in_bytes(text, encoding)
+            wanted = in_bytes(text, encoding)
             if list(zip(start, limit, strict=True)) != wanted:
                 spans = zip(start, limit, strict=True)
                 first = next((w, f) for w, f in zip(wanted, spans, strict=True) if w != f)
@@ -172,7 +172,7 @@ def _rows(x: tf.RaggedTensor) -> list[list[int]]:
     return rows
 
 
-def _in_bytes(text: Text, encoding: Encoding) -> list[tuple[int, int]]:
+def in_bytes(text: Text, encoding: Encoding) -> list[tuple[int, int]]:
     """The offsets of an encoding, which count characters, in bytes of the text."""
     place = np.cumsum([0, *_widths(text)]).tolist()
     return [(place[start], place[limit]) for start, limit in encoding.offsets]

@@ -4,13 +4,13 @@ As in GPT-2 (https://github.com/openai/gpt-2/blob/master/src/encoder.py): a prin
 Latin-1 stands for its own byte, the others take the characters from U+0100 on in turn.
 """
 
-_PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-_OTHERS = [byte for byte in range(256) if byte not in _PRINTABLE]
+_PRINTABLE = {*range(0x21, 0x7F), *range(0xA1, 0x100)} - {0xAD}
+_OTHERS = iter(range(0x100, 0x200))
 
-BYTES = {
-    **{chr(byte): byte for byte in _PRINTABLE},
-    **{chr(0x100 + place): byte for place, byte in enumerate(_OTHERS)},
-}
+ALPHABET = "".join(chr(each if each in _PRINTABLE else next(_OTHERS)) for each in range(256))
+"""The characters for the bytes 0 to 255."""
+
+BYTES = {character: byte for byte, character in enumerate(ALPHABET)}
 """Character -> the byte that it stands for."""
 
 

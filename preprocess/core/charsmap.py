@@ -16,6 +16,7 @@ from preprocess.core.characters import Characters
 from preprocess.core.codepoint_step import CodepointStep
 from preprocess.core.codepoints import CodepointMap, blocks
 from preprocess.core.errors import UnsupportedTokenizerError
+from preprocess.core.pairs import PairTable
 from preprocess.core.rows import only, owners
 from preprocess.core.steps import Aligned, Rare, Step, lookup, spread
 
@@ -59,9 +60,7 @@ class Graphemes(Rare):
                 f"{', '.join(map(ascii, odd[:3]))}, or not {_DECOMPOSED!a}, is not supported"
             )
         self._classes = _classes(normalize, normal, single)
-        composed = {ord(key[0]) << 21 | ord(key[1]): ord(value) for key, value in pairs.items()}
-        self._pairs = np.array(sorted(composed), np.int64)
-        self._composed = np.array([composed[pair] for pair in self._pairs], np.int32)
+        self._composed = PairTable(pairs)
         joins = np.flatnonzero(self._classes & (_EXTENDS | _PREPENDS))
         self.characters = {*map(chr, joins), "\r"}
 
@@ -91,19 +90,11 @@ class Graphemes(Rare):
         cluster = tf.cumsum(tf.cast(head, tf.int32)) - 1
         widths = 1 + sum(tf.cast(values > most, tf.int32) for most in (0x7F, 0x7FF, 0xFFFF))
         short = tf.gather(tf.math.segment_sum(widths, cluster), cluster) <= _MOST_BYTES
-        composed = self._lookup(values, tf.roll(values, -1, axis=0))
+        composed = self._composed(values, tf.roll(values, -1, axis=0))
         composes = short & head & ~key & ~tf.roll(head, -1, axis=0) & (composed > 0)
         replaced = tf.boolean_mask(composes | (short & key), head)
         kept = head | ~tf.gather(replaced, cluster)
         return points.with_values(tf.where(composes, composed, values)), points.with_values(kept)
-
-    def _lookup(self, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
-        """The value of each pair of characters, int32 [m]; 0 where it is no key."""
-        pair = tf.bitwise.left_shift(tf.cast(first, tf.int64), tf.constant(21, tf.int64))
-        pair += tf.cast(second, tf.int64)
-        at = tf.minimum(tf.searchsorted(self._pairs, pair), len(self._pairs) - 1)
-        found = tf.equal(tf.gather(self._pairs, at), pair)
-        return tf.where(found, tf.gather(self._composed, at), 0)
 
 
 class Charsmap(Step):

@@ -17,6 +17,7 @@ from tokenizers import normalizers
 from preprocess.core.characters import Characters
 from preprocess.core.codepoint_step import CodepointStep
 from preprocess.core.codepoints import CodepointMap, blocks, character_class, probe_normalizer
+from preprocess.core.pairs import PairTable
 from preprocess.core.rows import contains, on_rows, only, owners
 from preprocess.core.steps import Aligned, Rare, Step, lookup
 
@@ -120,10 +121,9 @@ class Composition(Rare, Step):
         for character, form in decomposed.items():
             first = compose(form[:-1])
             if len(form) > 1 and len(first) == 1 and compose(first + form[-1]) == character:
-                pairs[ord(first) << 21 | ord(form[-1])] = ord(character)
-        self._pairs = np.array(sorted(pairs), np.int64)
-        self._composed = np.array([pairs[pair] for pair in self._pairs], np.int32)
-        seconds = {chr(pair & (1 << 21) - 1) for pair in pairs}
+                pairs[first + form[-1]] = character
+        self._composed = PairTable(pairs)
+        seconds = {pair[1] for pair in pairs}
         changed = {character for character in decomposed if compose(character) != character}
         self.characters = seconds | changed | combining_classes().keys()
 
@@ -163,7 +163,7 @@ class Composition(Rare, Step):
         starter = tf.where(is_starter, before, tf.gather(heads, run))
         blocked = tf.where(tf.equal(before, starter), False, tf.gather(ranks, before) >= ranks)
         free = ~first_of_row & ~blocked & tf.gather(is_starter, starter)
-        composed = self._lookup(tf.gather(points, starter), points)
+        composed = self._composed(tf.gather(points, starter), points)
         taken = free & (composed > 0)
         # Left to right: what is taken itself takes nothing, and one at a time is taken.
         taken &= ~tf.gather(taken & is_starter, starter)
@@ -175,14 +175,6 @@ class Composition(Rare, Step):
         changes = tf.tensor_scatter_nd_add(changes, at, tf.boolean_mask(changes - 1, taken))
         left = (tf.boolean_mask(each, ~taken) for each in (points, rows, ranks, changes))
         return (tf.reduce_any(taken), *left)
-
-    def _lookup(self, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
-        """The composition of each pair, int32 [m]; 0 where there is none."""
-        pair = tf.bitwise.left_shift(tf.cast(first, tf.int64), tf.constant(21, tf.int64))
-        pair += tf.cast(second, tf.int64)
-        at = tf.minimum(tf.searchsorted(self._pairs, pair), len(self._pairs) - 1)
-        found = tf.equal(tf.gather(self._pairs, at), pair)
-        return tf.where(found, tf.gather(self._composed, at), 0)
 
 
 class CompatibleComposition(Composition):

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 from tokenizers import Tokenizer as Source
 
+from preprocess.core.byte_alphabet import BYTES
 from preprocess.core.errors import UnsupportedTokenizerError
 from preprocess.core.merge_loop import MergeLoop
 from preprocess.core.model import Model
 from preprocess.core.symbols import SymbolTable
 from preprocess.core.tables import static_table
-from preprocess.core.units import byte_alphabet
 
 
 class _Pieces(NamedTuple):
@@ -113,13 +113,12 @@ class Merges(Model):
 
 def _whole_words(model: Mapping[str, Any], byte_level: bool) -> Iterator[tuple[bytes, int]]:
     """The words that the source makes one piece of, and its id."""
-    alphabet = {character: byte for byte, character in enumerate(byte_alphabet())}
     source = Source.from_str(json.dumps({"version": "1.0", "added_tokens": [], "model": model}))
     suffix = model.get("end_of_word_suffix") or ""
     words = [*({*model["vocab"], *(piece.removesuffix(suffix) for piece in model["vocab"])} - {""})]
     if byte_level:
-        words = [word for word in words if alphabet.keys() >= {*word}]
+        words = [word for word in words if BYTES.keys() >= {*word}]
     for word, encoding in zip(words, source.encode_batch(words), strict=True):
         if encoding.offsets == [(0, len(word))]:
-            raw = bytes(alphabet[each] for each in word) if byte_level else word.encode()
+            raw = bytes(BYTES[each] for each in word) if byte_level else word.encode()
             yield raw, encoding.ids[0]

@@ -100,17 +100,12 @@ class Changes(Change):
         return x
 
 
-class Steps(Step):
+class Steps(Changes, Step):
     """Several steps in a row."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
-        super().__init__()
+        super().__init__(steps)
         self._steps = steps
-
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        for step in self._steps:
-            x = step(x)
-        return x
 
     def align(self, x: tf.Tensor) -> Aligned:
         whole = unmoved(x)

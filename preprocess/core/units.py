@@ -5,6 +5,7 @@ from typing import Protocol
 
 import tensorflow as tf
 
+from preprocess.core.byte_alphabet import ALPHABET
 from preprocess.core.tables import static_table
 
 FORMS = 4
@@ -58,11 +59,11 @@ class Characters(tf.Module):
 
 
 class Bytes(tf.Module):
-    """Bytes, which the source spells by the characters of `byte_alphabet`."""
+    """Bytes, which the source spells by the characters of `ALPHABET`."""
 
     def __init__(self, spellings: Spellings) -> None:
         super().__init__()
-        keys = [(character, form) for character in byte_alphabet() for form in range(FORMS)]
+        keys = [(character, form) for character in ALPHABET for form in range(FORMS)]
         self.complete = spellings.keys() >= {*keys}
         self._ids = tf.constant([spellings.get(key, -1) for key in keys], tf.int32)
 
@@ -76,18 +77,7 @@ class Bytes(tf.Module):
         return tf.ones_like(units)
 
     def spelled_widths(self, units: tf.Tensor) -> tf.Tensor:
-        return tf.gather([len(character.encode()) for character in byte_alphabet()], units)
-
-
-def byte_alphabet() -> str:
-    """The characters by which GPT-2 spells the bytes 0 to 255: printable ones by themselves.
-
-    >>> byte_alphabet()[0x20], byte_alphabet()[0x61]
-    ('Ġ', 'a')
-    """
-    printable = {*range(0x21, 0x7F), *range(0xA1, 0x100)} - {0xAD}
-    others = iter(range(0x100, 0x200))
-    return "".join(chr(byte if byte in printable else next(others)) for byte in range(256))
+        return tf.gather([len(character.encode()) for character in ALPHABET], units)
 
 
 def bytes_of(words: tf.Tensor) -> tf.Tensor:

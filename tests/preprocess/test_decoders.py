@@ -33,7 +33,7 @@ _CASES = {
     "ByteLevel, Fuse, Replace": sequence(
         decoders.ByteLevel(), decoders.Fuse(), decoders.Replace("</w>", " \\1")
     ),
-    "Fuse, Strip": sequence(decoders.Fuse(), strip(1, 2)),
+    "Fuse, Strip": sequence(decoders.Fuse(), strip(3, 0)),
     "ByteFallback": sequence(decoders.ByteFallback(), decoders.Fuse()),
     "Llama": sequence(
         decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), strip(1, 0)

@@ -9,8 +9,8 @@ import tensorflow as tf
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 import preprocess
+from preprocess.core.byte_alphabet import ALPHABET
 from preprocess.core.merges import Merges
-from preprocess.core.units import byte_alphabet
 
 Model = dict[str, Any]
 Row = tuple[list[int], list[tuple[int, int]]]
@@ -85,7 +85,7 @@ def all_splits(rules: Sequence[tuple[str, str]], letters: Sequence[str]) -> list
 @pytest.mark.parametrize("table", ["monotone", "splits", "shuffled"])
 def test_random_tables(table: str, byte_level: bool) -> None:
     draw = random.Random(f"{table} {byte_level}")
-    alphabet = byte_alphabet()
+    alphabet = ALPHABET
     letters = [alphabet[byte] for byte in sorted({*LETTERS.encode()})] if byte_level else [*LETTERS]
     for _ in range(2):
         rules = random_rules(draw, letters)
