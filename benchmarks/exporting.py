@@ -1,9 +1,12 @@
 """What an export costs: its time, its peak memory, and how long the encoder takes to load.
 
     python -m benchmarks.exporting [--rounds 5]
+    python -m benchmarks.exporting --base=bert [--dtype=bfloat16] [--verify=full]
 
-Every figure comes from a fresh process and leaves out the import of TensorFlow. The peer of the
-load is an encoder of the same shape, made of Keras 2 layers and saved by Keras.
+With `--base`, a checkpoint of the base size with random weights is made and exported; with
+`--verify=full`, it is compared with the source as well. Every figure comes from a fresh process and
+leaves out the import of TensorFlow (and of torch). The peer of the load is an encoder of the same
+shape, made of Keras 2 layers and saved by Keras.
 """
 
 import argparse
@@ -16,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import measure
+from benchmarks import base, measure
 
 ENCODER, PREPROCESSOR = "encoder", "preprocessor"
 MODULE = "benchmarks.exporting"
@@ -27,6 +30,9 @@ def main() -> None:
     """Prints two tables; with `--job`, does one job and prints what it found as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--base", choices=tuple(base.TOKENIZERS), help="a checkpoint of this kind")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--verify", choices=("none", "full"), default="none")
     parser.add_argument("--job", nargs="+", help="for the processes that this one starts")
     arguments = parser.parse_args()
     if arguments.job:
@@ -34,21 +40,33 @@ def main() -> None:
         print(json.dumps(JOBS[name](*rest)))
         return
     with tempfile.TemporaryDirectory() as folder, measure.Others() as others:
-        print(_exports(folder, arguments.rounds), end="\n\n")
-        print(_loads(folder, arguments.rounds), end="\n\n")
+        checkpoint = measure.demo_checkpoint()
+        if arguments.base:
+            checkpoint = base.save(Path(folder, "source"), arguments.base, arguments.dtype)
+        print(_exports(checkpoint, folder, arguments.verify, arguments.rounds), end="\n\n")
+        if not arguments.base:
+            print(_loads(folder, arguments.rounds), end="\n\n")
     print(f"Other processes took {others.cores:.1f} cores meanwhile.")
 
 
-def export(parts: str, folder: str) -> dict[str, float]:
-    """Exports the demo checkpoint: seconds, and bytes at the peak beyond those at the start."""
+def export(parts: str, checkpoint: str, folder: str, verify: str) -> dict[str, float]:
+    """Exports a checkpoint: seconds, and bytes at the peak beyond those at the start."""
     import tensorflow  # noqa: F401, PLC0415
     import tensorflow_text  # noqa: F401, PLC0415
 
     from hub_export import pipeline  # noqa: PLC0415
 
-    checkpoint, named = measure.demo_checkpoint(), parts.split(",")
+    if verify == "full":
+        import torch  # noqa: F401, PLC0415
+        import transformers  # noqa: F401, PLC0415
     save = functools.partial(
-        pipeline.export, checkpoint, folder, name="demo", parts=named, verify="none", overwrite=True
+        pipeline.export,
+        checkpoint,
+        folder,
+        name="demo",
+        parts=parts.split(","),
+        verify=verify,
+        overwrite=True,
     )
     before = _resident()
     took = measure.seconds(save)
@@ -101,10 +119,12 @@ JOBS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _exports(folder: str, rounds: int) -> str:
-    size = (measure.demo_checkpoint() / "model.safetensors").stat().st_size
+def _exports(checkpoint: Path, folder: str, verify: str, rounds: int) -> str:
+    size = (checkpoint / "model.safetensors").stat().st_size
     parts = (f"{ENCODER},{PREPROCESSOR}", ENCODER, PREPROCESSOR)
-    found = measure.in_turn({each: _job("export", each, folder) for each in parts}, rounds)
+    found = measure.in_turn(
+        {each: _job("export", each, str(checkpoint), folder, verify) for each in parts}, rounds
+    )
     rows = []
     for part, runs in found.items():
         took, peak = (statistics.median(run[key] for run in runs) for key in ("seconds", "bytes"))

@@ -1,5 +1,6 @@
 """keras-hub's tokenizers as `tokenizers` has them, with the same vocabulary and options."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -32,7 +33,7 @@ def assets(folder: Path) -> list[Path]:
 
 def special_tokens(file: Path) -> Mapping[str, str]:
     """Role -> token; nothing where the preset has no tokenizer."""
-    return _kind(file)[0] if file.exists() else {}
+    return _kind(file).special if file.exists() else {}
 
 
 def read(file: Path) -> Tokenizer:
@@ -41,14 +42,14 @@ def read(file: Path) -> Tokenizer:
     Raises:
         SourceError: a file is missing or damaged; its class, or an option of it, is not supported.
     """
-    special, defaults, build = _kind(file)
+    kind = _kind(file)
     options = read_json(file).get("config")
     options = options if isinstance(options, dict) else {}
     found = {name: value for name, value in options.items() if name not in _IGNORED}
     for name, value in found.items():
-        if name not in defaults and value not in (None, False):
+        if name not in kind.defaults and value not in (None, False):
             raise SourceError(f"{file}: unknown option {name} (value {value!r})")
-    return build(file.parent / _ASSETS, special, {**defaults, **found}, file)
+    return kind.build(file.parent / _ASSETS, kind.special, {**kind.defaults, **found}, file)
 
 
 def _word_piece(folder: Path, special: Special, options: Options, file: Path) -> Tokenizer:
@@ -101,7 +102,25 @@ def _without_unknown(special: Special) -> Special:
     return {role: token for role, token in special.items() if role != "unk_token"}
 
 
-_WORD_PIECE = (
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """One of keras-hub's tokenizers.
+
+    Attributes:
+        model: its kind in `tokenizers`.
+        special: role -> token.
+        defaults: its options, with keras-hub's defaults.
+        build: makes it from the folder of its files, its special tokens and options.
+    """
+
+    model: str
+    special: Special
+    defaults: Options
+    build: Build
+
+
+_WORD_PIECE = Kind(
+    "WordPiece",
     _without_unknown(wordpiece.SPECIAL),
     {
         "vocabulary": None,
@@ -116,24 +135,26 @@ _WORD_PIECE = (
     },
     _word_piece,
 )
-_KINDS: Mapping[str, tuple[Special, Options, Build]] = {
+KINDS: Mapping[str, Kind] = {
     "BertTokenizer": _WORD_PIECE,
     "DistilBertTokenizer": _WORD_PIECE,
-    "AlbertTokenizer": (spm.ALBERT_SPECIAL, {}, _unigram(spm.albert)),
-    "RobertaTokenizer": (
+    "AlbertTokenizer": Kind("Unigram", spm.ALBERT_SPECIAL, {}, _unigram(spm.albert)),
+    "RobertaTokenizer": Kind(
+        "BPE",
         _without_unknown(spm.FAIRSEQ_SPECIAL),
         {"add_prefix_space": False, "unsplittable_tokens": None},
         _byte_pairs,
     ),
-    "XLMRobertaTokenizer": (spm.FAIRSEQ_SPECIAL, {}, _unigram(spm.xlm_roberta)),
+    "XLMRobertaTokenizer": Kind("Unigram", spm.FAIRSEQ_SPECIAL, {}, _unigram(spm.xlm_roberta)),
 }
+"""The tokenizers that can be read, by `class_name`."""
 
 
-def _kind(file: Path) -> tuple[Special, Options, Build]:
+def _kind(file: Path) -> Kind:
     found = str(read_json(file).get("class_name"))
-    if found not in _KINDS:
-        raise SourceError(f"{file}: class {found} is not supported; supported: {', '.join(_KINDS)}")
-    return _KINDS[found]
+    if found not in KINDS:
+        raise SourceError(f"{file}: class {found} is not supported; supported: {', '.join(KINDS)}")
+    return KINDS[found]
 
 
 def _require(path: Path, vocabulary: Mapping[str, int], tokens: Any) -> None:

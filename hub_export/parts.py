@@ -70,8 +70,8 @@ class Part(abc.ABC):
         """Builds it and writes it as a SavedModel."""
 
     @abc.abstractmethod
-    def verify(self, model: Any, progress: Progress) -> list[Check]:
-        """Compares the loaded SavedModel with the source."""
+    def verify(self, path: Path, progress: Progress) -> list[Check]:
+        """Loads the SavedModel and compares it with the source."""
 
 
 class EncoderPart(Part):
@@ -91,12 +91,16 @@ class EncoderPart(Part):
         self.notes = {contract.POOLED: _pooled(encoder), "unused_tensors": unused}
         _save(EncoderModel(encoder), path)
 
-    def verify(self, model: Any, progress: Progress) -> list[Check]:
+    def verify(self, path: Path, progress: Progress) -> list[Check]:
         if not reference.available():
             advice = f"needs torch ({reference.INSTALL})"
             return [Check("numbers", Outcome.NOT_COMPARED, advice)]
+        # The source's model is let go before the export is loaded: never both in memory.
         source = reference.Reference(self.checkpoint, self.size, self._pooler)
-        return verify_numbers.verify(model, source, self.size, self.settings.tolerance, progress)
+        answers = verify_numbers.expected(source, self.size)
+        del source
+        model = tf.saved_model.load(str(path))
+        return verify_numbers.verify(model, answers, self.settings.tolerance, progress)
 
 
 class PreprocessorPart(Part):
@@ -139,7 +143,8 @@ class PreprocessorPart(Part):
             self._note_engine("not compared with the source")
         _save(PreprocessorModel(preprocessor), path)
 
-    def verify(self, model: Any, progress: Progress) -> list[Check]:
+    def verify(self, path: Path, progress: Progress) -> list[Check]:
+        model = tf.saved_model.load(str(path))
         checks = verify_tokens.verify(model, self._tokenizer, self._types, progress, self._ties)
         if self._ties:
             self._note_engine(verify_tokens.summary(checks))

@@ -25,6 +25,7 @@ class Family:
         fields: gives the values of the rows' fields, from its configuration.
         vocabulary: pattern of the file of its vocabulary.
         special_tokens: role -> token.
+        tokenizer_model: the kind of its tokenizer in `tokenizers`.
         tokenizer: builds its tokenizer from that file, and whether it lower-cases.
         cased: whether that file is of a cased model.
         case_rule: how `cased` knows.
@@ -37,6 +38,7 @@ class Family:
     fields: Callable[[Config], Iterator[Fields]]
     vocabulary: str
     special_tokens: Mapping[str, str]
+    tokenizer_model: str
     tokenizer: Callable[[Path, bool], Tokenizer]
     cased: Callable[[Path], bool]
     case_rule: str
@@ -110,6 +112,7 @@ _BERT = Family(
     _layers,
     "vocab.txt",
     wordpiece.SPECIAL,
+    "WordPiece",
     _bert_tokenizer,
     lambda path: wordpiece.is_cased(wordpiece.pieces(path)),
     "the vocabulary has an entry with a capital letter if, and only if, the model is cased",
@@ -138,6 +141,7 @@ _ALBERT = Family(
     _shared_layers,
     "*.model",
     spm.ALBERT_SPECIAL,
+    "Unigram",
     _albert_tokenizer,
     lambda path: False,
     "all models that Google published are uncased",

@@ -1,7 +1,7 @@
 """Comparing an exported encoder with the source model in torch."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,25 @@ from hub_export.progress import Progress
 from hub_export.report import Check, Outcome
 
 Floats = npt.NDArray[np.float32]
+Batch: TypeAlias = tuple[samples.Ids, samples.Ids, samples.Ids]
 Reference = Callable[[samples.Ids, samples.Ids, samples.Ids], Encoded]
 
 
+def expected(reference: Reference, size: Dimensions) -> list[tuple[Batch, Encoded]]:
+    """Batches, and what the source gives for them; the source itself is not needed any longer.
+
+    Args:
+        reference: computes the source's outputs.
+        size: the encoder's sizes.
+    """
+    return [(batch, reference(*batch)) for batch in samples.batches(size)]
+
+
 def verify(
-    model: Any, reference: Reference, size: Dimensions, tolerance: float, progress: Progress
+    model: Any,
+    answers: Sequence[tuple[Batch, Encoded]],
+    tolerance: float,
+    progress: Progress,
 ) -> list[Check]:
     """Compares every output of a loaded encoder, by call and by signature, with the source's.
 
@@ -28,27 +42,25 @@ def verify(
 
     Args:
         model: the loaded SavedModel.
-        reference: computes the source's outputs.
-        size: the encoder's sizes.
+        answers: what `expected` gave.
         tolerance: for activations of unit scale.
         progress: told of every batch.
     """
     worst: dict[str, tuple[float, float]] = {}
-    batches = list(samples.batches(size))
-    with progress.bar("verifying numbers", len(batches)) as advance:
-        for batch in batches:
-            expected = _flat(contract.outputs(reference(*batch)))
+    with progress.bar("verifying numbers", len(answers)) as advance:
+        for batch, encoded in answers:
+            wanted = _flat(contract.outputs(encoded))
             for found in _computed(model, batch):
                 for name, values in found.items():
-                    _note(worst, name, values, expected[name])
+                    _note(worst, name, values, wanted[name])
             advance(1)
     difference, scale = worst[contract.POOLED]
     worst[contract.POOLED] = difference, max(scale, worst[contract.SEQUENCE][1])
-    order = [name for name in expected if name != contract.DEFAULT]
+    order = [name for name in wanted if name != contract.DEFAULT]
     return [_check(name, *worst[name], tolerance) for name in order]
 
 
-def _computed(model: Any, batch: tuple[samples.Ids, ...]) -> list[Mapping[str, Floats]]:
+def _computed(model: Any, batch: Batch) -> list[Mapping[str, Floats]]:
     """The encoder's outputs, once by call and once by signature."""
     inputs = dict(zip((contract.WORD_IDS, contract.MASK, contract.TYPE_IDS), batch, strict=True))
     served: dict[str, Any] = {}

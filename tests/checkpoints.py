@@ -1,6 +1,7 @@
 """Tiny checkpoints with random weights, and tokenizers, made on the spot."""
 
 import dataclasses
+import io
 import json
 import random
 import string
@@ -8,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import sentencepiece
 import torch
 import transformers
 from tokenizers import (
@@ -18,9 +20,11 @@ from tokenizers import (
     normalizers,
     pre_tokenizers,
     processors,
+    trainers,
 )
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+FAIRSEQ_SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 PIECES = [*SPECIAL, *string.ascii_lowercase, *(f"##{each}" for each in string.ascii_lowercase)]
 
 # By the names that configs give them; each takes those that it knows.
@@ -36,6 +40,14 @@ _SIZES = {
 }
 
 
+def config(model_type: str, **options: Any) -> Any:
+    """A configuration of tiny sizes, as `transformers` has it."""
+    known = transformers.CONFIG_MAPPING[model_type]
+    names = {field.name for field in dataclasses.fields(known)} | known.attribute_map.keys()
+    sizes = {name: size for name, size in _SIZES.items() if name in names}
+    return transformers.AutoConfig.for_model(model_type, **{**sizes, **options})
+
+
 def save_model(
     folder: Path,
     model_type: str,
@@ -46,12 +58,8 @@ def save_model(
 ) -> None:
     """Writes config.json and weights, spread wide enough that attention is far from uniform."""
     torch.manual_seed(1)
-    known = transformers.CONFIG_MAPPING[model_type]
-    names = {field.name for field in dataclasses.fields(known)} | known.attribute_map.keys()
-    sizes = {name: size for name, size in _SIZES.items() if name in names}
-    config = transformers.AutoConfig.for_model(model_type, **{**sizes, **options})
-    model = getattr(transformers, architecture)
-    built = model.from_config(config) if architecture == "AutoModel" else model(config)
+    sized, model = config(model_type, **options), getattr(transformers, architecture)
+    built = model.from_config(sized) if architecture == "AutoModel" else model(sized)
     with torch.no_grad():
         for parameter in filter(lambda each: each.requires_grad, built.parameters()):
             if parameter.ndim > 1:
@@ -155,3 +163,53 @@ def save_tokenizer(folder: Path, tokenizer: Tokenizer) -> None:
     (folder / "vocab.txt").write_text(text, encoding="utf-8")
     config = {"pad_token": "[PAD]", "mask_token": "[MASK]", "tokenizer_class": "BertTokenizer"}
     (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
+def words(count: int = 3000) -> list[str]:
+    """Made-up words to learn a vocabulary from: the same ones at every call."""
+    draw = random.Random(4)
+    syllables = ["ka", "lo", "mi", "tre", "su", "ñe", "dö", "ing", "er", "s", "12", "-", "日", "."]
+    return ["".join(draw.choices(syllables, k=draw.randint(1, 5))) for _ in range(count)]
+
+
+def byte_pairs() -> Tokenizer:
+    """A byte-level tokenizer, of which `save_byte_pairs` writes vocabulary and merges."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=330,
+        special_tokens=FAIRSEQ_SPECIAL,
+        initial_alphabet=alphabet,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator([" ".join(words())], trainer)
+    return tokenizer
+
+
+def save_byte_pairs(folder: Path) -> int:
+    """Writes vocab.json and merges.txt as RoBERTa's checkpoints have them; returns its size."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = byte_pairs()
+    tokenizer.model.save(str(folder))
+    return tokenizer.get_vocab_size()
+
+
+def sentence_pieces(fairseq: bool = False) -> bytes:
+    """A SentencePiece model with the special tokens of ALBERT, or those of XLM-RoBERTa."""
+    special: dict[str, Any] = {"pad_id": 0, "unk_id": 1, "bos_id": -1, "eos_id": -1}
+    special["control_symbols"] = ["[CLS]", "[SEP]", "[MASK]"]
+    if fairseq:
+        special = {"unk_id": 0, "bos_id": 1, "eos_id": 2, "pad_id": -1}
+    written = io.BytesIO()
+    lines = words()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(" ".join(lines[at : at + 10]) for at in range(0, len(lines), 10)),
+        model_writer=written,
+        vocab_size=80,
+        hard_vocab_limit=False,
+        minloglevel=2,
+        num_threads=1,
+        **special,
+    )
+    return written.getvalue()

@@ -1,6 +1,8 @@
 """The examples of the README run as they are written, on a small checkpoint."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,3 +47,16 @@ def test_example(exported: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> No
 
 def test_there_are_two_examples() -> None:
     assert len(blocks()) == 2
+
+
+def test_the_tables_are_what_the_command_prints() -> None:
+    command = [sys.executable, "-m", "hub_export.support", "--markdown"]
+    printed = subprocess.run(
+        command, cwd=README.parent, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+    (found,) = re.findall(
+        r"<!-- python -m hub_export\.support --markdown -->\n(.*?)<!-- end -->",
+        README.read_text(encoding="utf-8"),
+        re.DOTALL,
+    )
+    assert found == printed

@@ -127,11 +127,9 @@ class Comparison:
             columns = [given] if isinstance(given[0], str) else zip(*given, strict=True)
             tokens = [self._tokenize(tf.constant(column)) for column in columns]
             packed = self._packer([preprocess.flat_segment(each) for each in tokens], length)
+            rows = (each.numpy().tolist() for each in packed)
             for text, encoding, *found in zip(
-                given,
-                source.encode_batch(given),
-                *(each.numpy().tolist() for each in packed),
-                strict=True,
+                given, source.encode_batch(given), *rows, strict=True
             ):
                 if found != [encoding.ids, encoding.attention_mask, encoding.type_ids]:
                     yield "packed", f"{text!a:.80} in {length}: {encoding.ids}, found {found[0]}"

@@ -60,7 +60,7 @@ class Decoder(tf.Module):
         if order is None:
             names = ", ".join(part["type"] for part in parts)
             raise UnsupportedTokenizerError(f"decoders in the order {names} are not supported")
-        pieces = {id: source.id_to_token(id) for id in source.get_vocab().values()}
+        pieces = {id: source.id_to_token(id) or "" for id in source.get_vocab().values()}
         inner, edge, self._at_end = _spelled(pieces, parts[: order.end("pieces")], bool(whole))
         self._lossy, fallback = order["bytes"] == "L", order["bytes"] == "F"
         spell = byte_alphabet.spelled if self._lossy else str.encode

@@ -70,7 +70,7 @@ def solve(
     where = lanes.nodes[:, tf.newaxis]
     lengths = tf.scatter_nd(where, longest - places.concat()[:, 0], [total])
     reached = tf.scatter_nd(where, best.concat()[:, 0], [total])
-    return Path(_trace(lengths, firsts, lasts), lengths, reached)
+    return Path(_trace(lengths, firsts, lasts, steps), lengths, reached)
 
 
 def taken(
@@ -92,9 +92,10 @@ def taken(
     return nodes, lengths, tf.gather_nd(pieces, place)
 
 
-def _trace(lengths: tf.Tensor, firsts: tf.Tensor, lasts: tf.Tensor) -> tf.Tensor:
-    """Goes back from the last node of each unit, and marks where pieces end, bool [N]."""
+def _trace(lengths: tf.Tensor, firsts: tf.Tensor, lasts: tf.Tensor, most: tf.Tensor) -> tf.Tensor:
+    """Goes back from the last node of each unit, in `most` steps, and marks the ends, bool [N]."""
     first = marks(firsts, tf.size(lengths))
+    nothing = _array(tf.int32, most).split(tf.zeros([0], tf.int32), tf.zeros([most], tf.int32))
 
     def step_back(
         step: tf.Tensor, nodes: tf.Tensor, found: tf.TensorArray
@@ -106,13 +107,12 @@ def _trace(lengths: tf.Tensor, firsts: tf.Tensor, lasts: tf.Tensor) -> tf.Tensor
     _, _, found = tf.while_loop(
         lambda step, nodes, _: tf.size(nodes) > 0,
         step_back,
-        (0, tf.boolean_mask(lasts, lasts > firsts), _array(tf.int32, 0)),
+        (0, tf.boolean_mask(lasts, lasts > firsts), nothing),
         shape_invariants=(tf.TensorShape([]), tf.TensorShape([None]), None),
     )
     return marks(found.concat(), tf.size(lengths))
 
 
-def _array(dtype: tf.DType, size: tf.Tensor | int, *inner: int) -> tf.TensorArray:
-    """An array of tensors of [any, *inner]."""
-    shape = [None, *inner]
-    return tf.TensorArray(dtype, size, dynamic_size=True, infer_shape=False, element_shape=shape)
+def _array(dtype: tf.DType, size: tf.Tensor, *inner: int) -> tf.TensorArray:
+    """An array of tensors of [any, *inner]; arrays that grow are unknown to TensorFlow 2.12."""
+    return tf.TensorArray(dtype, size, infer_shape=False, element_shape=[None, *inner])

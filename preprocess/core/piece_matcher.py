@@ -41,9 +41,8 @@ class PieceMatcher(tf.Module):
         root = tf.zeros_like(text)
         rows, bases = tf.range(tf.size(points)), root + (self._units[0] & trie.BASE)
         column, *state = self._lengthen(text, tf.constant(0), rows, root, bases)
-        columns = tf.TensorArray(
-            tf.int32, 1, dynamic_size=True, infer_shape=False, element_shape=[None]
-        )
+        # Of a fixed size: arrays that grow are unknown to TensorFlow 2.12.
+        columns = tf.TensorArray(tf.int32, self._longest, infer_shape=False, element_shape=[None])
         columns = columns.write(0, tf.maximum(column, 1))
 
         def lengthen(
@@ -53,13 +52,13 @@ class PieceMatcher(tf.Module):
             return length + 1, columns.write(length, column), *rest
 
         flat = tf.TensorShape([None])
-        _, columns, *_ = tf.while_loop(
+        longest, columns, *_ = tf.while_loop(
             lambda length, columns, rows, *_: (tf.size(rows) > 0) & (length < self._longest),
             lengthen,
             (1, columns, *state),
             shape_invariants=(tf.TensorShape([]), None, flat, flat, flat),
         )
-        return tf.reverse(tf.transpose(columns.stack()), [1])
+        return tf.reverse(tf.transpose(columns.gather(tf.range(longest))), [1])
 
     def _lengthen(
         self,

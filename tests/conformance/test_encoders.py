@@ -70,9 +70,8 @@ def test_every_layer_equals_torch(encoder_case: SavedEncoder, length: int | None
 
 def test_verification_passes(encoder_case: SavedEncoder) -> None:
     case = encoder_case
-    checks = verify_numbers.verify(
-        case.model, case.reference, case.size, 1e-5, Progress(quiet=True)
-    )
+    answers = verify_numbers.expected(case.reference, case.size)
+    checks = verify_numbers.verify(case.model, answers, 1e-5, Progress(quiet=True))
     assert {check.outcome for check in checks} == {Outcome.PASSED}
     assert len(checks) == 2 + case.size.layers
 

@@ -13,6 +13,7 @@ import torch
 import transformers
 from safetensors.numpy import load_file, save_file
 
+import encoders
 import hub_export
 from hub_export import samples, sources
 from hub_export.errors import ExportError, SourceError
@@ -39,18 +40,20 @@ def adapter(base: Path, folder: Path, kind: str = "AutoModel", **options: Any) -
 
 
 def assert_equal(done: hub_export.Export, merged: Any) -> None:
-    encoder = getattr(merged, "bert", getattr(merged, "distilbert", merged))
-    ids, mask, types = next(iter(samples.batches(len(checkpoints.PIECES), 40, 2)))
+    encoder = getattr(merged, merged.base_model_prefix, merged)
+    config = encoder.config.to_dict()
+    size = encoders.architectures()[config["model_type"]].dimensions(config)
+    *_, (ids, mask, types), _, _ = samples.batches(size)  # rows with padding and holes
     inputs = {"input_word_ids": ids, "input_mask": mask, "input_type_ids": types}
     found = tf.saved_model.load(str(done.paths["encoder"]))(inputs)
-    optional = {"token_type_ids": torch.tensor(types)} if hasattr(encoder, "pooler") else {}
+    optional = {"token_type_ids": torch.tensor(types)} if size.types else {}
     with torch.inference_mode():
         expected = encoder(torch.tensor(ids), attention_mask=torch.tensor(mask), **optional)
     scale = float(expected[0].abs().max())
     wanted = expected[0].numpy()
     np.testing.assert_allclose(found["sequence_output"], wanted, rtol=0, atol=1e-5 * scale)
     if getattr(encoder, "pooler", None) is not None:
-        np.testing.assert_allclose(found["pooled_output"], expected[1], rtol=0, atol=1e-5)
+        np.testing.assert_allclose(found["pooled_output"], expected[1], rtol=0, atol=1e-5 * scale)
 
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -98,6 +101,35 @@ def test_numbers(tiny_bert: Path, tmp_path: Path, case: str) -> None:
     assert done.paths["encoder"].parent.name == "mine_L-2_H-24_A-3"
     page = (done.paths["encoder"] / "assets.extra/README.md").read_text()
     assert "A LoRA adapter, merged into the weights of tiny-bert." in page
+
+
+@pytest.mark.parametrize("model_type", sorted(encoders.architectures()))
+def test_every_architecture(model_type: str, tmp_path: Path) -> None:
+    checkpoints.save_model(tmp_path / "base", model_type)
+    merged = adapter(tmp_path / "base", tmp_path / "mine", target_modules="all-linear")
+    done = hub_export.export(tmp_path / "mine", tmp_path / "out", parts=ENCODER, verify="full")
+    assert_equal(done, merged)
+
+
+def test_over_a_roberta_classifier_from_end_to_end(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    vocabulary = checkpoints.save_byte_pairs(base)
+    checkpoints.save_model(base, "roberta", vocab_size=vocabulary, type_vocab_size=1)
+    merged = adapter(
+        base,
+        tmp_path / "mine",
+        "AutoModelForSequenceClassification",
+        target_modules=["query", "value"],
+        task_type="SEQ_CLS",
+    )
+    done = hub_export.export(tmp_path / "mine", tmp_path / "out", verify="full")
+    assert_equal(done, merged)
+    notes = done.report.notes["encoder"]
+    assert notes["pooled_output"] == "the pooler's output"
+    assert {"classifier.dense.weight", "classifier.out_proj.bias"} <= notes["unused_tensors"].keys()
+    assert {"base model: vocab.json", "base model: merges.txt"} <= done.report.source[
+        "sha256"
+    ].keys()
 
 
 def test_the_adapter_makes_a_difference(tiny_bert: Path, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_texts_that_differ_are_counted(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("few_texts")
 def test_more_than_a_few_ties_are_refused(tmp_path: Path) -> None:
     source = checkpoint(tmp_path / "source", [*TIED, ("é", -2.0)])
-    with pytest.raises(VerificationError, match="fuzz strings +FAILED .* allowed"):
+    with pytest.raises(VerificationError, match=r"fuzz strings +FAILED .* allowed"):
         export(source, tmp_path / "out", tokenizer_engine="fast")
     assert export(source, tmp_path / "out").report.passed
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import encoders
 import hub_export
 from hub_export.errors import SourceError
 from tests import checkpoints
@@ -83,6 +84,24 @@ def test_distilbert(tmp_path: Path) -> None:
     checkpoints.save_model(tmp_path / "source", "distilbert")
     done = export(tmp_path / "source", tmp_path / "out")
     assert done.report.notes["encoder"]["unused_tensors"] == {}
+
+
+def test_an_architecture_without_pooler_from_end_to_end(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    checkpoints.config("electra").save_pretrained(source)
+    checkpoints.save_tokenizer(source, checkpoints.wordpiece(checkpoints.PIECES))
+    done = export(source, tmp_path / "out", parts=["encoder", "preprocessor"])
+    assert done.report.notes["encoder"]["pooled_output"] == "the first token's vector"
+    texts = tf.constant(["a b", "c"])
+    inputs = tf.saved_model.load(str(done.paths["preprocessor"]))(texts)
+    outputs = tf.saved_model.load(str(done.paths["encoder"]))(inputs)
+    assert outputs["pooled_output"].shape == (2, 24)
+
+
+@pytest.mark.parametrize("model_type", sorted(encoders.architectures()))
+def test_every_architecture(model_type: str, tmp_path: Path) -> None:
+    checkpoints.config(model_type).save_pretrained(tmp_path / "source")
+    export(tmp_path / "source", tmp_path / "out")
 
 
 def test_a_table_that_is_not_learnt(tmp_path: Path) -> None:

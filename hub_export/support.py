@@ -1,0 +1,125 @@
+"""`python -m hub_export.support`: what can be exported, as the code itself says it.
+
+Prints two tables, of architectures and of tokenizer kinds, by the sources that may have them; with
+`--markdown`, as README.md has them. Any tokenizer kind goes with any architecture.
+"""
+
+import argparse
+import importlib
+import pkgutil
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from types import ModuleType
+
+import encoders
+import preprocess
+from encoders import Architecture, ConfigError
+from hub_export.keras_backbones import BACKBONES
+from hub_export.keras_tokenizer import KINDS
+from hub_export.tf_families import FAMILIES
+
+YES, NO = "yes", "-"
+SOURCES = ("Hugging Face", "Keras preset", "TensorFlow 1")
+_PAPER = re.compile(r"https://arxiv\.org/abs/[0-9.]*[0-9]")
+
+Rows = list[tuple[str, ...]]
+
+
+def architectures() -> Rows:
+    """A row a `model_type`, under a header.
+
+    The sources after the first are the preset's class, the checkpoint's configuration file, whether
+    an adapter can be merged, and whether random weights can be drawn with the default options.
+    """
+    header = ("model_type", "paper", "file", *SOURCES, "PEFT adapter", "--weights=none")
+    rows = (
+        (model_type, *_described(module), *_sources(model_type, module.ARCHITECTURE))
+        for module in _modules(encoders)
+        for model_type in module.ARCHITECTURE.model_types
+    )
+    return [header, *sorted(rows)]
+
+
+def tokenizers() -> Rows:
+    """A row a kind of tokenizers, under a header; an adapter has that of its base model."""
+    rows = (
+        (module.KIND.model, *_described(module), *_tokenizer_sources(module.KIND.model))
+        for module in _modules(preprocess)
+    )
+    return [("tokenizer", "paper", "file", *SOURCES), *sorted(rows)]
+
+
+def text(rows: Rows) -> str:
+    """A table in aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return "\n".join(lines)
+
+
+def markdown(rows: Rows) -> str:
+    """A table in Markdown, its papers as links."""
+    header, *body = rows
+    rule = ("---",) * len(header)
+    cells = (header, rule, *(tuple(map(_linked, row)) for row in body))
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(prog="hub_export.support", description="What is supported.")
+    parser.add_argument("--markdown", action="store_true", help="as README.md has it")
+    form = markdown if parser.parse_args(arguments).markdown else text
+    print("\n\n".join(map(form, (architectures(), tokenizers()))))
+
+
+def _modules(package: ModuleType) -> Iterator[ModuleType]:
+    """The modules of a package, each of which declares an architecture or a kind."""
+    for module in pkgutil.iter_modules(package.__path__):
+        if not module.ispkg:
+            yield importlib.import_module(f"{package.__name__}.{module.name}")
+
+
+def _described(module: ModuleType) -> tuple[str, str]:
+    """The first paper that a module names, and its file."""
+    paper = _PAPER.search(module.__doc__ or "")
+    return paper[0] if paper else NO, f"{module.__name__.replace('.', '/')}.py"
+
+
+def _sources(model_type: str, architecture: Architecture) -> tuple[str, ...]:
+    return (
+        YES,
+        _listed(name for name, each in BACKBONES.items() if each.model_type == model_type),
+        _listed(each.config for each in FAMILIES if each.model_type == model_type),
+        YES,  # adapters are merged by the names of tensors, whatever these belong to
+        YES if _has_initial(architecture) else NO,
+    )
+
+
+def _tokenizer_sources(model: str) -> tuple[str, ...]:
+    return (
+        YES,
+        _listed(name for name, each in KINDS.items() if each.model == model),
+        _listed(each.vocabulary for each in FAMILIES if each.tokenizer_model == model),
+    )
+
+
+def _has_initial(architecture: Architecture) -> bool:
+    try:
+        return bool(architecture.initial({}))
+    except ConfigError:
+        return False
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or NO
+
+
+def _linked(cell: str) -> str:
+    if _PAPER.fullmatch(cell):
+        return f"[{cell.rsplit('/', 1)[-1]}]({cell})"
+    return f"`{cell}`" if "." in cell else cell
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
