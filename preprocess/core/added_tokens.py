@@ -81,6 +81,8 @@ class Sections(NamedTuple):
         splits: int64 [n + 1], where the sections of each row begin.
         begins: int64 [m], the first byte of a section in its row.
         ends: int64 [m], the byte behind its last.
+        leading: int64 [m], how many characters of whitespace a token took before it.
+        trailing: int64 [m], and behind it.
     """
 
     texts: tf.Tensor
@@ -88,6 +90,8 @@ class Sections(NamedTuple):
     splits: tf.Tensor
     begins: tf.Tensor
     ends: tf.Tensor
+    leading: tf.Tensor
+    trailing: tf.Tensor
 
     def rows(self) -> tf.Tensor:
         """int64 [m], the row of each section."""
@@ -104,16 +108,21 @@ class Sections(NamedTuple):
 
     def cut(self, inner: "Sections") -> "Sections":
         """The same rows, where `inner` are the sections of each of these."""
-        tokens = tf.maximum(inner.tokens, tf.gather(self.tokens, inner.rows()))
-        return inner._replace(tokens=tokens, splits=tf.gather(inner.splits, self.splits))
+        rows = inner.rows()
+        return inner._replace(
+            tokens=tf.maximum(inner.tokens, tf.gather(self.tokens, rows)),
+            splits=tf.gather(inner.splits, self.splits),
+            leading=inner.leading + tf.gather(self.leading, rows),
+            trailing=inner.trailing + tf.gather(self.trailing, rows),
+        )
 
 
 def whole(x: tf.Tensor) -> Sections:
     """Rows of text only: a section each."""
     count = tf.size(x, tf.int64)
     ends = tf.cast(tf.strings.length(x), tf.int64)
-    tokens = -tf.ones_like(ends, tf.int32)
-    return Sections(x, tokens, tf.range(count + 1), tf.zeros_like(ends), ends)
+    tokens, none = -tf.ones_like(ends, tf.int32), tf.zeros_like(ends)
+    return Sections(x, tokens, tf.range(count + 1), none, ends, none, none)
 
 
 class Finder(tf.Module):
@@ -162,15 +171,16 @@ class Finder(tf.Module):
         lengths = tf.cast(tf.strings.length(sections.values), tf.int64)
         begins = before(sections.with_values(lengths))
         ends = begins + lengths
+        leading = trailing = tf.zeros_like(lengths)
         if self._of["rstrip"].any():
             strips = is_token & tf.gather(self._of["rstrip"], at)
-            texts, taken = _strip(texts, _from_left(strips), f"^{_spaces()}")
-            begins, ends = begins + taken, ends + _from_right(taken)
+            texts, taken, count = _strip(texts, _from_left(strips), f"^{_spaces()}")
+            begins, ends, trailing = begins + taken, ends + _from_right(taken), _from_right(count)
         if self._of["lstrip"].any():
             strips = is_token & tf.gather(self._of["lstrip"], at)
-            texts, taken = _strip(texts, _from_right(strips), f"{_spaces()}$")
-            begins, ends = begins - _from_left(taken), ends - taken
-        return Sections(texts, tokens, sections.row_splits, begins, ends)
+            texts, taken, count = _strip(texts, _from_right(strips), f"{_spaces()}$")
+            begins, ends, leading = begins - _from_left(taken), ends - taken, _from_left(count)
+        return Sections(texts, tokens, sections.row_splits, begins, ends, leading, trailing)
 
     def _confirmed(self, marked: tf.Tensor) -> tf.Tensor:
         """Takes the marks off again where what was found is text."""
@@ -230,7 +240,15 @@ def _from_right(x: tf.Tensor) -> tf.Tensor:
     return tf.concat([x[1:], tf.zeros_like(x[:1])], axis=0)
 
 
-def _strip(texts: tf.Tensor, chosen: tf.Tensor, spaces: str) -> tuple[tf.Tensor, tf.Tensor]:
-    """Takes spaces off the chosen texts; returns the texts, and int64 [m] how many bytes went."""
+def _strip(
+    texts: tf.Tensor, chosen: tf.Tensor, spaces: str
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Takes spaces off the chosen texts.
+
+    Returns:
+        The texts; how many bytes went, and how many characters, int64 [m] each.
+    """
     stripped = tf.where(chosen, tf.strings.regex_replace(texts, spaces, ""), texts)
-    return stripped, tf.cast(tf.strings.length(texts) - tf.strings.length(stripped), tf.int64)
+    units = ("BYTE", "UTF8_CHAR")
+    went = (tf.strings.length(texts, unit) - tf.strings.length(stripped, unit) for unit in units)
+    return stripped, *(tf.cast(each, tf.int64) for each in went)

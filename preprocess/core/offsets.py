@@ -47,6 +47,8 @@ class Trim(tf.Module):
         rows: tf.Tensor,
         start: tf.Tensor,
         limit: tf.Tensor,
+        leading: tf.Tensor,
+        trailing: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Trims.
 
@@ -56,10 +58,13 @@ class Trim(tf.Module):
             rows: int64 [n], the row of each.
             start: its first byte, int64 [n].
             limit: the byte behind it.
+            leading: how many characters of whitespace it begins with besides its own, int64 [n].
+            trailing: and ends with.
         """
         places = _Places(sentences)
         start, limit = (places.characters(rows, each) for each in (start, limit))
-        leading, trailing = tf.gather(self._leading, ids), tf.gather(self._trailing, ids)
+        leading += tf.gather(self._leading, ids)
+        trailing += tf.gather(self._trailing, ids)
         if self._keeps_first:
             first = tf.concat([tf.ones_like(rows[:1], tf.bool), rows[1:] != rows[:-1]], axis=0)
             keeps = (first | tf.equal(start, 0)) & (leading > 0)

@@ -43,6 +43,6 @@ def owners(splits: tf.Tensor) -> tf.Tensor:
 def only(x: tf.RaggedTensor, kept: tf.Tensor) -> tf.RaggedTensor:
     """The elements of [n, (m)] that are kept: bool, one for each element of all rows."""
     counts = tf.cumsum(tf.cast(kept, x.row_splits.dtype))
-    splits = tf.gather(tf.concat([tf.zeros_like(counts[:1]), counts], axis=0), x.row_splits)
+    splits = tf.gather(tf.concat([tf.zeros([1], counts.dtype), counts], axis=0), x.row_splits)
     values = tf.boolean_mask(x.values, kept)
     return tf.RaggedTensor.from_row_splits(values, splits, validate=False)

@@ -41,11 +41,15 @@ class Sources(NamedTuple):
         words: the sources of each byte of each word.
         starts: int64 [m], the first byte of each added token.
         limits: int64 [m], the byte behind it.
+        leading: int64 [m], how many characters of whitespace the token took before it.
+        trailing: int64 [m], and behind it.
     """
 
     words: Aligned
     starts: tf.Tensor
     limits: tf.Tensor
+    leading: tf.Tensor
+    trailing: tf.Tensor
 
 
 class Text(tf.Module):
@@ -121,7 +125,8 @@ class Text(tf.Module):
         for splitter in self._splitters:
             split, whole = splitter.align(whole, sections.splits)
             words = _within(words, split)
-        return Words(words, sections.tokens, sections.splits), Sources(whole, starts, limits)
+        sources = Sources(whole, starts, limits, sections.leading, sections.trailing)
+        return Words(words, sections.tokens, sections.splits), sources
 
     def _cut(self, x: tf.Tensor, rare: tf.Tensor) -> Sections:
         x = on_rows(rare, lambda rows: self._raw.mark(self._valid(rows)), x)

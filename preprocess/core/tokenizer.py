@@ -93,17 +93,18 @@ class Tokenizer(tf.Module):
             each.with_row_splits_dtype(tf.int64) for each in self._located(words.words.values)
         )
         extents = sources.words.extents(owners(ids.row_splits), starts.values, limits.values)
-        pieces = ids.values, *extents
-        tokens = words.tokens, sources.starts, sources.limits
-        ids, starts, limits = (
+        none = tf.zeros_like(extents[0])
+        pieces = ids.values, *extents, none, none
+        tokens = words.tokens, *sources[1:]
+        ids, *rest = (
             self._rows(words, ids.with_values(piece), token)
             for piece, token in zip(pieces, tokens, strict=True)
         )
         rows = owners(flat_segment(ids).row_splits)
-        places = starts.flat_values, limits.flat_values
+        start, limit, *taken = (each.flat_values for each in rest)
         for trim in self._trims:
-            places = trim(sentences, ids.flat_values, rows, *places)
-        return ids, *map(ids.with_flat_values, places)
+            start, limit = trim(sentences, ids.flat_values, rows, start, limit, *taken)
+        return ids, *map(ids.with_flat_values, (start, limit))
 
     def detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
         """int32 [B, (pieces)] -> string [B], special tokens left out."""

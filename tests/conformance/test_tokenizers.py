@@ -10,12 +10,11 @@ import pytest
 import tensorflow as tf
 import tensorflow_hub as hub
 import tf_keras
-from tokenizers import Tokenizer
 
 from hub_export import samples
 from tests.conformance.cases import SavedPreprocessor
 from tests.conformance.test_encoders import assert_no_path
-from tools.comparison import in_bytes
+from tools.comparison import in_bytes, without_clean_up
 
 NAMES = ("input_word_ids", "input_mask", "input_type_ids")
 TEXTS = ["a bad cab", "", "über [MASK] straße", "neo! [x] sp  日本", "abcd " * 60, "dad"]
@@ -102,7 +101,7 @@ def test_invalid_utf8_is_read_as_python_reads_it(tokenizer_case: SavedPreprocess
 def test_packing_equals_the_source(tokenizer_case: SavedPreprocessor, length: int) -> None:
     texts = [text.replace("\0", "") for text in fuzz(tokenizer_case, 400)]
     first, second = texts[::2], texts[1::2]
-    source = Tokenizer.from_str(tokenizer_case.source.to_str())
+    source = without_clean_up(tokenizer_case.source)
     source.enable_truncation(length)
     source.enable_padding(length=length)
     model = tokenizer_case.model
