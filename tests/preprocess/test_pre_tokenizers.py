@@ -31,6 +31,9 @@ _CASES = {
         f"Split {each}": pre_tokenizers.Split(Regex(r"[aeiou]\p{L}"), each)
         for each in _BEHAVIORS[:4]
     },
+    "Digits, Split removed": sequence(
+        pre_tokenizers.Digits(), pre_tokenizers.Split(" ", "removed"), pre_tokenizers.Punctuation()
+    ),
     "Split of GPT-2": pre_tokenizers.Split(Regex(_GPT_2), "isolated"),
     "Metaspace always": pre_tokenizers.Metaspace(),
     "Metaspace always, whole": pre_tokenizers.Metaspace(split=False),
