@@ -69,8 +69,8 @@ class Decoder(tf.Module):
         self._is_byte = np.array([fallback and inner.get(id) in _BYTES for id in range(size)])
         for id in np.flatnonzero(self._is_byte).tolist():
             self._inner[id] = self._edge[id] = _BYTES[inner[id]]
-        special = [entry["id"] for entry in tokenizer["added_tokens"] if entry["special"]]
-        self._skipped = np.isin(np.arange(size), special)
+        special = {entry["content"] for entry in tokenizer["added_tokens"] if entry["special"]}
+        self._skipped = np.array([pieces.get(id) in special for id in range(size)])
         self._replacements = [
             each for part in parts[order.start("whole") + 1 :] for each in _replacements(part)
         ]

@@ -21,7 +21,7 @@ class Trim(tf.Module):
     """Takes the spaces that pieces begin and end with out of their offsets.
 
     As in the source, as many *characters* of the original text go as the piece has spaces; where a
-    space is put before the text, pieces at its start keep one.
+    space is put before the text, pieces at its start that have one keep it.
 
     Attributes:
         acts: whether there are such pieces.
@@ -67,7 +67,7 @@ class Trim(tf.Module):
         trailing += tf.gather(self._trailing, ids)
         if self._keeps_first:
             first = tf.concat([tf.ones_like(rows[:1], tf.bool), rows[1:] != rows[:-1]], axis=0)
-            keeps = (first | tf.equal(start, 0)) & (leading > 0)
+            keeps = (first | tf.equal(start, 0)) & tf.equal(leading, 1)
             leading -= tf.cast(keeps, tf.int64)
         start = tf.minimum(start + leading, limit)
         limit = tf.where(limit >= trailing, tf.maximum(limit - trailing, start), limit)

@@ -21,7 +21,7 @@ from preprocess.core.codepoints import (
 from preprocess.core.components import Component, flatten, pre_tokenizer, require
 from preprocess.core.errors import UnsupportedTokenizerError
 from preprocess.core.normalizers import Items, join
-from preprocess.core.replacing import ISOLATED, Cut, Prefix
+from preprocess.core.replacing import ISOLATED, Cut, Prefix, Replace
 
 _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "BertPreTokenizer": (),
@@ -36,7 +36,6 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
 }
 _REWRITES = {
     "Isolated": ISOLATED,
-    "Removed": r"\xff",
     "MergedWithPrevious": r"\0\xff",
     "MergedWithNext": r"\xff\0",
 }
@@ -183,13 +182,18 @@ def _split(component: Component, stages: list[Stage]) -> None:
     if kind == "Regex" and behavior == "Isolated" and pattern == _GPT_2 + _LAST_SPACE:
         items += _family(_GPT_2)
         return
-    if component["invert"] or behavior not in _REWRITES:
+    if component["invert"] or behavior not in {"Removed", *_REWRITES}:
         raise UnsupportedTokenizerError(
             f"pre-tokenizer Split of {pattern!r} with behavior {behavior}"
             f"{', inverted,' if component['invert'] else ''} is not supported"
         )
     found = regex.translate(pattern) if kind == "Regex" else literal(pattern)
-    items.append(Cut(found, _REWRITES[behavior]))
+    if behavior == "Removed":
+        if items:  # in a text without marks
+            stages.append(Stage())
+        stages[-1].items.append(Replace(found, MARK))
+    else:
+        items.append(Cut(found, _REWRITES[behavior]))
 
 
 def _whitespace(component: Component, stages: list[Stage]) -> None:

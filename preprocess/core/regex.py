@@ -52,16 +52,16 @@ def matched(pattern: str) -> frozenset[str]:
 
 
 def _translated(pattern: str) -> Iterator[str]:
-    at, quantified = 0, False
+    at, bare = 0, True  # bare: nothing precedes that may be repeated
     while at < len(pattern):
         found = _TOKEN.match(pattern, at)
         text = found.group() if found else ""
         is_quantifier = bool(text) and (text in "*+?" or text.startswith("{"))
-        if found is None or text in ".^$" or (quantified and is_quantifier):
+        if found is None or text in ".^$" or (bare and is_quantifier):
             raise UnsupportedTokenizerError(
                 f"the regular expression {pattern!r} is not supported from {pattern[at : at + 9]!r}"
             )
-        quantified = is_quantifier
+        bare = is_quantifier or text in ("(", "(?:", "|")
         at = found.end()
         if found["operator"]:
             yield text

@@ -20,13 +20,13 @@ class Replace(Step):
     """
 
     def __init__(self, pattern: str, content: str) -> None:
-        """Takes an RE2 pattern, and what takes the place of a match."""
+        """Takes an RE2 pattern, and what takes the place of a match: a text, or a mark."""
         super().__init__()
         self._pattern = pattern
-        self._content = content
+        self._content = content.encode(errors="surrogateescape")
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.strings.regex_replace(x, self._pattern, self._content.replace("\\", r"\\"))
+        return tf.strings.regex_replace(x, self._pattern, self._content.replace(b"\\", rb"\\"))
 
     def align(self, x: tf.Tensor) -> Aligned:
         marked = Cut(self._pattern, ISOLATED)(x)
@@ -35,7 +35,7 @@ class Replace(Step):
         lengths = tf.cast(tf.strings.length(parts.values), tf.int64)
         begins = before(parts.with_values(lengths))
         # A byte of text comes from itself, one that is put in from the end of its match.
-        put_in = tf.constant(len(self._content.encode()), tf.int64)
+        put_in = tf.constant(len(self._content), tf.int64)
         counts = tf.where(is_match, put_in, lengths)
         places = tf.ragged.range(counts)
         owner = owners(places.row_splits)

@@ -33,7 +33,8 @@ _CASES = {
     "ByteLevel, Fuse, Replace": sequence(
         decoders.ByteLevel(), decoders.Fuse(), decoders.Replace("</w>", " \\1")
     ),
-    "Fuse, Strip": sequence(decoders.Fuse(), strip(3, 0)),
+    # The source panics where it strips the end of an empty text.
+    "Fuse, Strip": sequence(decoders.Fuse(), strip(2, 0)),
     "ByteFallback": sequence(decoders.ByteFallback(), decoders.Fuse()),
     "Llama": sequence(
         decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), strip(1, 0)

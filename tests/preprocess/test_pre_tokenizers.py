@@ -1,7 +1,9 @@
 """Pre-tokenizers, by word."""
 
+import random
+
 import pytest
-from tokenizers import Regex, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers, processors
 
 from preprocess.core.codepoints import word_characters
 from tests.preprocess.same import assert_same, characters, words
@@ -31,6 +33,9 @@ _CASES = {
         f"Split {each}": pre_tokenizers.Split(Regex(r"[aeiou]\p{L}"), each)
         for each in _BEHAVIORS[:4]
     },
+    "Digits, Split removed": sequence(
+        pre_tokenizers.Digits(), pre_tokenizers.Split(" ", "removed"), pre_tokenizers.Punctuation()
+    ),
     "Split of GPT-2": pre_tokenizers.Split(Regex(_GPT_2), "isolated"),
     "Metaspace always": pre_tokenizers.Metaspace(),
     "Metaspace always, whole": pre_tokenizers.Metaspace(split=False),
@@ -57,6 +62,22 @@ def test_byte_level_equals_the_source(prefix: bool, use_regex: bool) -> None:
     vocabulary = {piece: id for id, piece in enumerate(["[UNK]", "[PAD]", *alphabet, "Ġa", "Ġ'"])}
     source.model = models.BPE(vocabulary, [("Ġ", "a"), ("Ġ", "'")], unk_token="[UNK]")
     assert_same(source, _TEXTS)
+
+
+@pytest.mark.parametrize("prefix", [False, True])
+def test_trimmed_offsets_equal_the_source(prefix: bool) -> None:
+    """With pieces of several spaces, and added tokens that take some."""
+    pieces = ["[PAD]", "Ġ", "a", "ĠĠ", "ĠĠĠ", "Ġa", "ĠĠa", "ĠĠĠa", "aĠ", "aĠĠ", "Ċ"]
+    merges = [("Ġ", "Ġ"), ("ĠĠ", "Ġ"), ("ĠĠĠ", "a"), ("ĠĠ", "a"), ("a", "ĠĠ"), ("Ġ", "a")]
+    source = characters(
+        model=models.BPE({piece: id for id, piece in enumerate(pieces)}, [*merges, ("a", "Ġ")]),
+        pre_tokenizer=pre_tokenizers.ByteLevel(prefix, use_regex=False),
+        post_processor=processors.ByteLevel(trim_offsets=True, add_prefix_space=prefix),
+        added=[AddedToken("<l>", lstrip=True), AddedToken("<r>", rstrip=True)],
+    )
+    draw = random.Random(5)
+    pool = ["a", " ", " ", "  ", "\n", "<l>", "<r>", "\u2003"]
+    assert_same(source, ["".join(draw.choices(pool, k=draw.randint(1, 6))) for _ in range(2000)])
 
 
 def test_word_characters_are_those_of_the_library_itself() -> None:
