@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 REFERENCE = ["torch"]
 # To download presets; those in a folder are read without it.
 KERAS = ["keras-hub; python_version >= '3.11'"]
-TEST = ["peft", "pytest", *KERAS, *REFERENCE]
+TEST = ["peft", "pytest", "pytest-xdist", *KERAS, *REFERENCE]
 
 setup(
     name="hub_export",
