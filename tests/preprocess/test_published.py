@@ -39,8 +39,8 @@ def test_all_are_tested(assets: Path) -> None:
 
 
 def test_a_difference_is_found(assets: Path) -> None:
-    """Of two vocabularies whose first letter of a piece differs."""
-    comparison = token_parity.Comparison(token_parity.published(assets)["bert-base-cased"]())
-    comparison._plain = token_parity.published(assets)["bert-base-uncased"]()
+    """Between two vocabularies; the smaller one is the source, so that decoding knows its ids."""
+    comparison = token_parity.Comparison(token_parity.published(assets)["bert-base-uncased"]())
+    comparison._plain = token_parity.published(assets)["bert-base-cased"]()
     comparison.texts(samples.AWKWARD)
     assert comparison.differences["ids"] > 10
