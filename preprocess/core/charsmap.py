@@ -19,6 +19,7 @@ from preprocess.core.errors import UnsupportedTokenizerError
 from preprocess.core.pairs import PairTable
 from preprocess.core.rows import only, owners
 from preprocess.core.steps import Aligned, Rare, Step, lookup, spread
+from preprocess.core.utf8 import byte_lengths
 
 _MOST_BYTES = 5
 _EXTENDS, _PREPENDS, _ALONE, _KEY = 1, 2, 4, 8
@@ -88,8 +89,9 @@ class Graphemes(Rare):
         joined = (extends | _shifted(prepends)) & ~alone & ~_shifted(alone)
         head = ~(follows & (joined | line_end))
         cluster = tf.cumsum(tf.cast(head, tf.int32)) - 1
-        widths = 1 + sum(tf.cast(values > most, tf.int32) for most in (0x7F, 0x7FF, 0xFFFF))
-        short = tf.gather(tf.math.segment_sum(widths, cluster), cluster) <= _MOST_BYTES
+        short = (
+            tf.gather(tf.math.segment_sum(byte_lengths(values), cluster), cluster) <= _MOST_BYTES
+        )
         composed = self._composed(values, tf.roll(values, -1, axis=0))
         composes = short & head & ~key & ~tf.roll(head, -1, axis=0) & (composed > 0)
         replaced = tf.boolean_mask(composes | (short & key), head)

@@ -59,16 +59,6 @@ def probe_splits(pre_tokenize: PreTokenize) -> CodepointMap:
     return splits
 
 
-def joined_with(neighbour: str, pre_tokenize: PreTokenize) -> set[str]:
-    """The characters that a pre-tokenizer leaves in one word with this one before them."""
-    return {
-        each
-        for block in blocks()
-        for each in block
-        if [word for word, _ in pre_tokenize(neighbour + each)] == [neighbour + each]
-    }
-
-
 @functools.cache
 def whitespace() -> frozenset[str]:
     """Every character with the White_Space property, by the `tokenizers` library."""

@@ -7,7 +7,9 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from preprocess.core.codepoints import character_class
+from preprocess.core.lanes import repeat_index
 from preprocess.core.rows import on_rows, owners
+from preprocess.core.utf8 import byte_lengths
 
 
 class Aligned(NamedTuple):
@@ -152,9 +154,7 @@ def spread(points: tf.RaggedTensor, first: tf.Tensor, last: tf.Tensor) -> Aligne
         last: int64 [m], its last byte.
     """
     text = tf.strings.unicode_encode(points, "UTF-8")
-    widths = 1 + sum(tf.cast(points.values > most, tf.int64) for most in (0x7F, 0x7FF, 0xFFFF))
-
-    of_byte = owners(tf.concat([[0], tf.cumsum(widths)], axis=0))
+    of_byte = repeat_index(byte_lengths(points.values))
     places = unmoved(text).first
     return Aligned(text, *(places.with_values(tf.gather(each, of_byte)) for each in (first, last)))
 

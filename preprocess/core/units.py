@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from preprocess.core.byte_alphabet import ALPHABET
 from preprocess.core.tables import static_table
+from preprocess.core.utf8 import byte_lengths
 
 FORMS = 4
 """A unit is spelled by where it stands: form 2 if not first in its word, plus 1 if last."""
@@ -52,7 +53,7 @@ class Characters(tf.Module):
         return self._ids.lookup(FORMS * units + forms)
 
     def widths(self, units: tf.Tensor) -> tf.Tensor:
-        return 1 + sum(tf.cast(units > most, tf.int32) for most in (0x7F, 0x7FF, 0xFFFF))
+        return byte_lengths(units)
 
     def spelled_widths(self, units: tf.Tensor) -> tf.Tensor:
         return self.widths(units)

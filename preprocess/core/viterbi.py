@@ -18,6 +18,7 @@ from preprocess.core.best_path import BestPath, Words
 from preprocess.core.lanes import marks
 from preprocess.core.piece_matcher import PieceMatcher
 from preprocess.core.unigram_model import Found, UnigramModel
+from preprocess.core.utf8 import byte_lengths
 
 
 class Viterbi(UnigramModel):
@@ -36,15 +37,10 @@ class Viterbi(UnigramModel):
         ends, lengths, numbers = self._best_path(
             self._matcher(points), Words(splits[:-1], splits[1:] - 1, owners)
         )
-        limits = tf.cumsum(tf.where(first, 0, _byte_lengths(points)))
+        limits = tf.cumsum(tf.where(first, 0, byte_lengths(points)))
         return Found(
             numbers=numbers,
             words=tf.gather(owners, ends),
             starts=tf.gather(limits, ends - lengths),
             limits=tf.gather(limits, ends),
         )
-
-
-def _byte_lengths(points: tf.Tensor) -> tf.Tensor:
-    """The lengths of codepoints in UTF-8, int32 [n]."""
-    return 1 + tf.raw_ops.Bucketize(input=points, boundaries=[0x80, 0x800, 0x10000])
