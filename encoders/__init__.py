@@ -16,6 +16,8 @@ from encoders.core.architecture import Architecture
 from encoders.core.config import Dimensions
 from encoders.core.encoder import Encoded, Encoder
 from encoders.core.errors import ConfigError, EncoderError, WeightsError
+from encoders.core.groups import by_length
+from encoders.core.real_tokens import RealTokens
 
 __all__ = [
     "Architecture",
@@ -24,8 +26,10 @@ __all__ = [
     "Encoded",
     "Encoder",
     "EncoderError",
+    "RealTokens",
     "WeightsError",
     "architectures",
+    "by_length",
 ]
 
 

@@ -26,7 +26,8 @@ class RealTokens(Layout):
         real = tf.not_equal(mask, 0)
         real |= start & ~tf.reduce_any(real, axis=1, keepdims=True)
         computed = real | start
-        self.length = tf.reduce_max(tf.where(tf.reduce_any(computed, axis=0), places + 1, 0))
+        used = start | tf.reduce_any(computed, axis=0)
+        self.length = tf.reduce_max(tf.where(used, places + 1, 0))
         real, computed = real[:, : self.length], computed[:, : self.length]
         self._batch = tf.shape(mask)[0]
         self._slots = tf.cast(tf.where(tf.reshape(computed, [-1]))[:, 0], tf.int32)  # [N]
