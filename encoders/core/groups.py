@@ -42,7 +42,8 @@ def by_length(
     splits = _splits(tf.gather(lengths, order), tokens)
     inputs = [tf.gather(each, order) for each in (word_ids, mask, type_ids)]
     count = tf.size(splits) - 1
-    traced = tf.function(compute, autograph=False).get_concrete_function(*inputs)
+    specs = [tf.TensorSpec([None, *each.shape[1:]], each.dtype) for each in inputs]
+    traced = tf.function(compute, autograph=False).get_concrete_function(*specs)
     arrays = [
         tf.TensorArray(each.dtype, count, element_shape=each.shape, infer_shape=False)
         for each in traced.structured_outputs

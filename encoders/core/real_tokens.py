@@ -24,18 +24,18 @@ class RealTokens(Layout):
         places = tf.range(tf.shape(mask)[1])
         start = tf.equal(places, 0)
         real = tf.not_equal(mask, 0)
-        real |= start & ~tf.reduce_any(real, axis=1, keepdims=True)
-        computed = real | start
-        used = start | tf.reduce_any(computed, axis=0)
+        used = start | tf.reduce_any(real, axis=0)
         self.length = tf.reduce_max(tf.where(used, places + 1, 0))
-        real, computed = real[:, : self.length], computed[:, : self.length]
+        real, start = real[:, : self.length], start[: self.length]
+        computed = real | start
         self._batch = tf.shape(mask)[0]
         self._slots = tf.cast(tf.where(tf.reshape(computed, [-1]))[:, 0], tf.int32)  # [N]
         self._real = tf.gather(tf.reshape(real, [-1]), self._slots)
         self._tokens = self._numbered(computed)
         self.positions = self._slots % self.length
         self.real = tf.cast(self._real[:, tf.newaxis], tf.float32)
-        self.bias = tf.where(real[:, tf.newaxis, tf.newaxis, :], 0.0, tf.float32.min)
+        attended = real | (start & ~tf.reduce_any(real, axis=1, keepdims=True))
+        self.bias = tf.where(attended[:, tf.newaxis, tf.newaxis, :], 0.0, tf.float32.min)
 
     def _numbered(self, computed: tf.Tensor) -> tf.Tensor:
         """Bool [B, S] -> int32 [B, S], of the N tokens; for padding the first one of its row."""
