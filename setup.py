@@ -7,7 +7,9 @@ from setuptools import find_packages, setup
 REFERENCE = ["torch"]
 # To download presets; those in a folder are read without it.
 KERAS = ["keras-hub; python_version >= '3.11'"]
-TEST = ["peft", "pytest", "pytest-xdist", *KERAS, *REFERENCE]
+# To compare vectors of texts with its own.
+SENTENCES = ["sentence-transformers>=5"]
+TEST = ["peft", "pytest", "pytest-xdist", *KERAS, *REFERENCE, *SENTENCES]
 
 setup(
     name="hub_export",
@@ -40,7 +42,7 @@ setup(
     ],
     extras_require={
         "keras": KERAS,
-        "reference": REFERENCE,
+        "reference": [*REFERENCE, *SENTENCES],
         "test": TEST,
         "dev": [*TEST, "mypy", "ruff"],
     },

@@ -1,6 +1,5 @@
 """The encoder as the root of a SavedModel."""
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -44,11 +43,18 @@ class EncoderModel(tf.train.Checkpoint):
         body = _trace(self.encoder, arrange=RealTokens)
 
         def default(**inputs: tf.Tensor) -> Tensors:
-            pooled, sequence = _real(body, lambda each: [each.pooled, each.sequence], inputs)
+            def compute(*rows: tf.Tensor) -> list[tf.Tensor]:
+                found = Encoded(*body(*rows))
+                return [found.pooled, found.sequence]
+
+            pooled, sequence = by_length(compute, *_in_order(inputs))
             return {POOLED: pooled, SEQUENCE: sequence, DEFAULT: pooled}
 
         def layers(**inputs: tf.Tensor) -> Tensors:
-            return contract.layer_outputs(_real(body, lambda each: each.layers, inputs))
+            def compute(*rows: tf.Tensor) -> list[tf.Tensor]:
+                return Encoded(*body(*rows)).layers
+
+            return contract.layer_outputs(by_length(compute, *_in_order(inputs)))
 
         return {
             name: tf.function(each, autograph=False).get_concrete_function(**contract.input_specs())
@@ -65,28 +71,5 @@ def _trace(encoder: Encoder, **options: Any) -> tf.types.experimental.ConcreteFu
     return tf.function(body, autograph=False).get_concrete_function(*specs)
 
 
-def _real(
-    body: Callable[..., Sequence[tf.Tensor]],
-    outputs: Callable[[Encoded], Sequence[tf.Tensor]],
-    inputs: Tensors,
-) -> list[tf.Tensor]:
-    """Computes outputs on real tokens only; what is [B, S, D] has zeros at padding.
-
-    Args:
-        body: the encoder over `RealTokens`, whose results end with the longest row.
-        outputs: which of its results are wanted.
-        inputs: the encoder's inputs by name.
-    """
-    word_ids, mask, type_ids = (inputs[name] for name in contract.input_specs())
-    length = tf.shape(word_ids)[1]
-
-    def compute(*inputs: tf.Tensor) -> list[tf.Tensor]:
-        found = outputs(Encoded(*body(*inputs)))
-        return [_widened(each, length) if each.shape.rank == 3 else each for each in found]
-
-    return by_length(compute, word_ids, mask, type_ids)
-
-
-def _widened(x: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-    """Float32 [B, S or less, D] -> [B, S, D], with zeros."""
-    return tf.pad(x, [[0, 0], [0, length - tf.shape(x)[1]], [0, 0]])
+def _in_order(inputs: Tensors) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    return inputs[WORD_IDS], inputs[MASK], inputs[TYPE_IDS]

@@ -28,7 +28,8 @@ def by_length(
     """Computes, group by group, what does not depend on a row's neighbours.
 
     Args:
-        compute: makes of some rows of the next three what belongs to these rows.
+        compute: makes of some rows of the next three what belongs to these rows; where that is
+            [B, S or less, D], zeros are added.
         word_ids: int32 [B, S].
         mask: int32 [B, S], 0 where a position is padding.
         type_ids: int32 [B, S].
@@ -52,7 +53,8 @@ def by_length(
     def step(group: tf.Tensor, arrays: list[tf.TensorArray]) -> list[object]:
         begin, end = splits[group], splits[group + 1]
         found = traced(*(each[begin:end] for each in inputs))
-        pairs = zip(arrays, found, strict=True)
+        whole = (_widened(each, tf.shape(mask)[1]) for each in found)
+        pairs = zip(arrays, whole, strict=True)
         return [group + 1, [array.write(group, each) for array, each in pairs]]
 
     _, arrays = tf.while_loop(
@@ -83,3 +85,10 @@ def _splits(lengths: tf.Tensor, tokens: int) -> tf.Tensor:
     ends = (complete[1:] != complete[:-1]) | (wider[1:] != wider[:-1])
     starts = tf.cast(tf.where(ends)[:, 0], tf.int32) + 1
     return tf.concat([[0], starts, [tf.size(lengths)]], axis=0)
+
+
+def _widened(x: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+    """Float [B, S or less, D] -> [B, S, D], with zeros; anything else stays as it is."""
+    if x.shape.rank != 3:
+        return x
+    return tf.pad(x, [[0, 0], [0, length - tf.shape(x)[1]], [0, 0]])
