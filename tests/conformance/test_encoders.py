@@ -138,7 +138,7 @@ def test_signatures_compute_rows_by_themselves(encoder_case: SavedEncoder) -> No
     together = served(**{name: tf.constant(each) for name, each in inputs.items()})
     for row in (0, 7, 39):
         alone = served(**{name: tf.constant(each[row : row + 1]) for name, each in inputs.items()})
-        assert_same(alone, {name: each[row : row + 1] for name, each in together.items()}, 1e-6)
+        assert_same(alone, {name: each[row : row + 1] for name, each in together.items()}, 1e-5)
 
 
 def test_serve_endpoints(encoder_case: SavedEncoder) -> None:
