@@ -7,7 +7,9 @@ from setuptools import find_packages, setup
 REFERENCE = ["torch"]
 # To download presets; those in a folder are read without it.
 KERAS = ["keras-hub; python_version >= '3.11'"]
-TEST = ["peft", "pytest", "pytest-xdist", *KERAS, *REFERENCE]
+# Its messages: warm-up requests and the configuration of a server.
+SERVING = ["tensorflow-serving-api>=2.21,<2.22"]
+TEST = ["peft", "pytest", "pytest-xdist", *KERAS, *REFERENCE, *SERVING]
 
 setup(
     name="hub_export",
@@ -41,8 +43,14 @@ setup(
     extras_require={
         "keras": KERAS,
         "reference": REFERENCE,
+        "serving": SERVING,
         "test": TEST,
         "dev": [*TEST, "mypy", "ruff"],
     },
-    entry_points={"console_scripts": ["hub_export = hub_export.cli:run"]},
+    entry_points={
+        "console_scripts": [
+            "hub_export = hub_export.cli:run",
+            "hub_export_serving = hub_export.serving_cli:run",
+        ]
+    },
 )
