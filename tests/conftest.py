@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_text  # noqa: F401 (its operations)
 
+import hub_export
 from tests import checkpoints
 from tests.conformance import cases
 
@@ -41,6 +42,12 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     checkpoints.save_model(folder, "bert")
     checkpoints.save_tokenizer(folder, checkpoints.wordpiece(checkpoints.PIECES))
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_export(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> hub_export.Export:
+    """What is exported from it, in a folder of its own."""
+    return hub_export.export(tiny_bert, tmp_path_factory.mktemp("exported"), verify="none")
 
 
 @pytest.fixture(scope="session", params=cases.ENCODERS, ids=lambda case: case.name)
