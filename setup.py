@@ -46,5 +46,7 @@ setup(
         "test": TEST,
         "dev": [*TEST, "mypy", "ruff"],
     },
-    entry_points={"console_scripts": ["hub_export = hub_export.cli:run"]},
+    entry_points={
+        "console_scripts": ["hub_embed = hub_export.embed:run", "hub_export = hub_export.cli:run"]
+    },
 )
