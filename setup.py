@@ -51,6 +51,7 @@ setup(
     },
     entry_points={
         "console_scripts": [
+            "hub_embed = hub_export.embed:run",
             "hub_export = hub_export.cli:run",
             "hub_export_serving = hub_export.serving_cli:run",
         ]

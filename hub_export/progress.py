@@ -27,8 +27,8 @@ class Progress:
             print(line, file=sys.stderr, flush=True)
 
     @contextmanager
-    def bar(self, description: str, total: int) -> Iterator[Callable[[int], object]]:
-        """A bar up to `total`; gives the function that advances it by a number."""
+    def bar(self, description: str, total: int | None) -> Iterator[Callable[[int], object]]:
+        """A bar up to `total`, if that is known; gives the function that advances it."""
         with tqdm(
             total=total, desc=description, unit="", disable=self._quiet or None, leave=False
         ) as bar:

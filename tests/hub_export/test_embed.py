@@ -1,0 +1,227 @@
+"""The command hub_embed: order, memory, stops."""
+
+import functools
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import hub_export
+from hub_export import embed, embedding_job, text_lines
+
+LINES = [b"a bad cab", b"", b"d " * 60, "üben\ttab".encode(), b"\xff\xfe", b"e", b" b\x00c "] * 30
+
+
+@pytest.fixture(scope="module")
+def models(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two text embeddings of different poolings."""
+    out = tmp_path_factory.mktemp("exported")
+    return {
+        pooling: hub_export.export(
+            tiny_bert, out, name=pooling, parts=["text_embedding"], pooling=[pooling], verify="none"
+        ).paths["text_embedding"]
+        for pooling in ("mean", "max")
+    }
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "lines.txt"
+    path.write_bytes(b"\n".join(LINES) + b"\n")
+    return path
+
+
+def run(
+    models: dict[str, Path], source: Path, output: Path, *more: str, model: str = "mean"
+) -> int:
+    arguments = [f"--model={models[model]}", f"--input={source}", f"--output={output}", *more]
+    return embed.main([*arguments, "--quiet"])
+
+
+def wanted(model: Path) -> Any:
+    loaded = tf.saved_model.load(str(model))
+    return np.concatenate([loaded(tf.constant([line])) for line in LINES])
+
+
+def test_vectors_stand_in_the_order_of_their_lines(
+    models: dict[str, Path], source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_lines, "WINDOW_LINES", 64)
+    npy, tsv, metadata = (tmp_path / name for name in ("x.npy", "x.tsv", "metadata.tsv"))
+    assert run(models, source, npy) == 0
+    assert run(models, source, tsv, f"--metadata={metadata}", "--batch_size=7") == 0
+    found = np.load(npy, mmap_mode="r")
+    assert (found.shape, found.dtype) == ((len(LINES), 24), np.float32)
+    np.testing.assert_allclose(found, wanted(models["mean"]), atol=1e-5)
+    np.testing.assert_allclose(np.loadtxt(tsv, delimiter="\t", dtype=np.float32), found, atol=1e-6)
+    rows = metadata.read_bytes().split(b"\n")
+    assert len(rows) == len(LINES) + 1
+    assert rows[:4] == [b"a bad cab", b" ", b"d " * 60, "üben tab".encode()]
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        "lines.txt",
+        "metadata.tsv",
+        "x.npy",
+        "x.tsv",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"), [(b"", 0), (b"\n", 1), (b"a", 1), (b"a\n\nb", 3), (b"a\r\nb\r\n", 2)]
+)
+def test_what_a_line_is(
+    models: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: bytes,
+    lines: int,
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    assert run(models, Path("-"), tmp_path / "x.npy") == 0
+    assert np.load(tmp_path / "x.npy").shape == (lines, 24)
+
+
+def stop_after(windows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the run fail where it would embed one window more, its output half written."""
+    monkeypatch.setattr(text_lines, "WINDOW_LINES", 50)
+    right = embedding_job.EmbeddingJob._embedded
+    left = iter(range(windows))
+
+    def embedded(self: Any, window: Any, advance: Any) -> Any:
+        if next(left, None) is None:
+            self._files[0].file.write(b"half a row")
+            self._files[0].file.flush()
+            raise KeyboardInterrupt
+        return right(self, window, advance)
+
+    monkeypatch.setattr(embedding_job.EmbeddingJob, "_embedded", embedded)
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.tsv"])
+def test_a_stopped_run_is_taken_up(
+    models: dict[str, Path],
+    source: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    whole, parted = tmp_path / f"whole_{name}", tmp_path / name
+    assert run(models, source, whole) == 0
+    metadata = f"--metadata={tmp_path / 'metadata.tsv'}"
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(2, patch)
+        assert run(models, source, parted, metadata) == 1
+    assert "run it again" in capsys.readouterr().err
+    assert not parted.exists()
+    assert json.loads((tmp_path / f"{name}.state").read_text())["rows"] == 100
+    embedded = []
+    with pytest.MonkeyPatch.context() as patch:
+        right = embedding_job.EmbeddingJob._embedded
+        patch.setattr(
+            embedding_job.EmbeddingJob,
+            "_embedded",
+            lambda self, window, advance: embedded.extend(window) or right(self, window, advance),
+        )
+        assert run(models, source, parted, metadata) == 0
+    assert embedded == LINES[100:]
+    read = np.load if name == "x.npy" else functools.partial(np.loadtxt, delimiter="\t")
+    np.testing.assert_allclose(read(parted), read(whole), atol=1e-6)
+    assert (tmp_path / "metadata.tsv").read_bytes().count(b"\n") == len(LINES)
+    assert not list(tmp_path.glob("*.part")) + list(tmp_path.glob("*.state"))
+
+
+def test_a_run_is_not_taken_up_with_another_model_or_input(
+    models: dict[str, Path],
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output = tmp_path / "x.npy"
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(1, patch)
+        assert run(models, source, output) == 1
+    assert run(models, source, output, model="max") == 1
+    assert "begun with another model" in capsys.readouterr().err
+    assert run(models, source, output, f"--metadata={tmp_path / 'm.tsv'}") == 1
+    assert "begun with other outputs" in capsys.readouterr().err
+    content = source.read_bytes()
+    source.write_bytes(b"b" + content[1:])
+    assert run(models, source, output) == 1
+    assert "are not those that have been embedded" in capsys.readouterr().err
+    source.write_bytes(content[:20])
+    assert run(models, source, output) == 1
+    source.write_bytes(content + b"one more\n")
+    assert run(models, source, output) == 0
+    assert len(np.load(output)) == len(LINES) + 1
+    assert run(models, source, output) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert run(models, source, output, "--overwrite", "--restart", model="max") == 0
+
+
+def test_a_killed_process_is_taken_up(models: dict[str, Path], tmp_path: Path) -> None:
+    source, output = tmp_path / "lines.txt", tmp_path / "x.npy"
+    source.write_bytes(b"".join(b"a b c %d\n" % at for at in range(60000)))
+    command = [sys.executable, "-m", "hub_export.embed", f"--model={models['mean']}"]
+    command += [f"--input={source}", f"--output={output}", "--quiet"]
+    process = subprocess.Popen(command)
+    state = tmp_path / "x.npy.state"
+    while not state.exists() and process.poll() is None:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not output.exists()
+    assert 0 < json.loads(state.read_text())["rows"] < 60000
+    subprocess.run(command, check=True)
+    found = np.load(output)
+    assert found.shape == (60000, 24)
+    loaded = tf.saved_model.load(str(models["mean"]))
+    for at in (0, 8191, 8192, 30000, 59999):
+        vector = loaded(tf.constant([b"a b c %d" % at]))[0]
+        np.testing.assert_allclose(found[at], vector, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"output": "x.csv"}, ".npy or .tsv"),
+        ({"input": "nothing.txt"}, "no such file"),
+        ({"model": "nothing"}, "not a text embedding"),
+        ({"batch_size": "0"}, "batch_size must be 1 or more"),
+        ({"metadata": "x.npy"}, "a file of its own"),
+    ],
+)
+def test_arguments_that_lead_nowhere(
+    models: dict[str, Path],
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    changed: dict[str, str],
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = {"model": str(models["mean"]), "input": str(source), "output": "x.npy", **changed}
+    assert embed.main([f"--{name}={value}" for name, value in arguments.items()]) == 1
+    assert words in capsys.readouterr().err
+    assert [each.name for each in tmp_path.iterdir()] == ["lines.txt"]
+
+
+def test_two_processes_do_not_write_one_file(
+    models: dict[str, Path], source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from hub_export.vector_files import Npy
+
+    other = Npy(tmp_path / "x.npy", 24)
+    other.open(None)
+    assert run(models, source, tmp_path / "x.npy") == 1
+    assert "another process is writing it" in capsys.readouterr().err
+    other.file.close()
