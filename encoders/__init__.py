@@ -21,6 +21,7 @@ from encoders.core.groups import by_length
 from encoders.core.heads import Dense, Dropped, Head, Normalized, Normed, Truncated
 from encoders.core.pooling import MODES, Pooling
 from encoders.core.real_tokens import RealTokens
+from encoders.core.weights import Filled
 
 __all__ = [
     "MODES",
@@ -34,6 +35,7 @@ __all__ = [
     "Encoded",
     "Encoder",
     "EncoderError",
+    "Filled",
     "Head",
     "Normalized",
     "Normed",

@@ -141,7 +141,7 @@ class GatedFeedForward(tf.Module):
         self.dropout = dropout
 
     def __call__(self, x: tf.Tensor, training: bool) -> tf.Tensor:
-        activated, gate = tf.split(self.inner(x), 2, axis=-1)
+        activated, gate = tf.split(self.inner.narrow(x), 2, axis=-1)
         return self.output(self.dropout(self.activation(activated) * gate, training))
 
 

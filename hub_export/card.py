@@ -56,6 +56,8 @@ _USAGE = {
 
 def _notes(part: str, report: Report) -> Iterator[str]:
     notes = report.notes[part]
+    if part != "preprocessor" and report.settings["compute_dtype"] != "float32":
+        yield from (f"Weights are stored and multiplied as {report.settings['compute_dtype']}.", "")
     if contract.POOLED in notes:
         yield from (f"`{contract.POOLED}` is {notes[contract.POOLED]}.", "")
     if contract.ENGINE in notes:

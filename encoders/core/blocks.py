@@ -20,7 +20,7 @@ class FeedForward(tf.Module):
         self.output = Linear(inner, width)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        return self.output(self.activation(self.inner(x)))
+        return self.output(self.activation(self.inner.narrow(x)))
 
 
 class PostNormBlock(tf.Module):

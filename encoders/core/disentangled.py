@@ -55,7 +55,7 @@ class Distances(tf.Module):
         near = tf.range(-layout.length, layout.length + 1) + len(self.rows) // 2
         places = tf.gather(self.rows, near)
         first, last = places[0], places[-1]
-        vectors = self.table.table[first : last + 1]
+        vectors = self.table[first : last + 1]
         return Near(
             vectors if self.norm is None else self.norm(vectors),
             falling=tf.reverse(places[:-1] - first, [0]),

@@ -75,7 +75,7 @@ class Embeddings(tf.Module):
         if self.position is not None:
             x += self.position(self.places(word_ids, layout), training)
         if self.type is not None and (type_ids is None or self.type.rows == 1):
-            x += self.type.table[0]
+            x += self.type[0]
         elif self.type is not None:
             x += self.type(layout.to_tokens(type_ids))
         return x

@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 
 from encoders.core.weights import Row, expand
 from hub_export import verify_numbers
+from hub_export.closeness import CLOSENESS, lowest_cosine
 from hub_export.progress import Progress
 from hub_export.report import Outcome
 from tests.conformance.cases import SavedEncoder
@@ -71,7 +72,7 @@ def test_every_layer_equals_torch(encoder_case: SavedEncoder, length: int | None
 def test_verification_passes(encoder_case: SavedEncoder) -> None:
     case = encoder_case
     answers = verify_numbers.expected(case.reference, case.size)
-    checks = verify_numbers.verify(case.model, answers, 1e-5, Progress(quiet=True))
+    checks = verify_numbers.verify(case.model, answers, CLOSENESS["float32"], Progress(quiet=True))
     assert {check.outcome for check in checks} == {Outcome.PASSED}
     assert len(checks) == 2 + case.size.layers
 
@@ -323,6 +324,21 @@ def test_too_long_a_sequence_is_refused(encoder_case: SavedEncoder) -> None:
             call(inputs)
     with pytest.raises(tf.errors.InvalidArgumentError, match=rf"{positions}.*{positions + 1}"):
         tf.function(model, jit_compile=True)(inputs)
+
+
+def test_bfloat16_stays_close(encoder_case: SavedEncoder) -> None:
+    case, inputs = encoder_case, batch(encoder_case)
+    narrow, _ = case.architecture.build(case.source.config, case.source.tensors(), tf.bfloat16)
+    assert {each.dtype for each in narrow.variables} == {tf.bfloat16, tf.float32}
+    expected = case.model(inputs)
+    found = narrow(*inputs.values())
+    for outputs, wanted in zip(
+        (found.pooled, *found.layers),
+        (expected["pooled_output"], *expected["encoder_outputs"]),
+        strict=True,
+    ):
+        assert outputs.dtype == tf.float32
+        assert 0.99 < lowest_cosine(outputs.numpy(), wanted.numpy()) < 1
 
 
 def test_output_dtypes(encoder_case: SavedEncoder) -> None:
