@@ -68,7 +68,7 @@ flags.DEFINE_float(
     "tolerance",
     None,
     "Largest difference of a number, for activations of unit scale (default 1e-5); with bfloat16, "
-    "how much less than one a cosine may be (default 5e-4).",
+    "how much less than one a cosine may be (default 2e-3).",
     lower_bound=0.0,
 )
 flags.DEFINE_bool("overwrite", False, "Replace a version that exists.")

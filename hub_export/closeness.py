@@ -45,7 +45,7 @@ CLOSENESS = {
         lambda distance, allowed: f"largest difference {distance:.1e}, allowed {allowed:.1e}",
     ),
     "bfloat16": Closeness(
-        5e-4,
+        2e-3,
         lambda found, wanted: 1 - lowest_cosine(found, wanted),
         lambda wanted: 1.0,
         lambda distance, allowed: f"lowest cosine {1 - distance:.6f}, allowed {1 - allowed:.6f}",

@@ -78,7 +78,7 @@ def export(
             takes half the room and, on processors that have instructions for it, less time. Layer
             norms, softmax and outputs stay float32.
         tolerance: the largest difference of a number, for activations of unit scale, by itself
-            1e-5; with bfloat16, how much less than one a cosine may be, by itself 5e-4.
+            1e-5; with bfloat16, how much less than one a cosine may be, by itself 2e-3.
         overwrite: whether to replace a version that exists.
         ignored_options: keys of the configuration to pass over, unknown ones for instance.
         padded_embedding: whether the word embedding may have more rows than the vocabulary.
