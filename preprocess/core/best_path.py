@@ -11,6 +11,8 @@ starts from the source's score repeats the source's additions one by one, choose
 does, and ends with the source's score. Two rounds are the rule: a guess is off by rounding errors
 only, which matter only where two paths are as good as equal.
 
+Where pieces go across everything for long, as in 20,000 times `a`, see `blocks`.
+
 Shapes: w words; N nodes, one before each word and one after each character; K characters that no
 piece is longer than; P pieces of all best paths.
 """
@@ -21,10 +23,12 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from preprocess.core.blocks import solve_blocks
 from preprocess.core.lanes import count, marks, positions
 from preprocess.core.lattice import Path, solve, taken
 
 _LONG = 64
+_UNCUT = 1024
 _ROUNDS = 10
 _HUGE = 2.0**200
 
@@ -66,8 +70,8 @@ class BestPath(tf.Module):
         path = self._solve_whole(pieces, words, ~long)
 
         def with_long() -> tuple[tf.Tensor, tf.Tensor]:
-            other = self._solve_cut(pieces, words, long)
-            return path.ends | other.ends, path.lengths + other.lengths
+            ends, lengths = self._solve_long(pieces, words, long)
+            return path.ends | ends, path.lengths + lengths
 
         ends, lengths = tf.cond(tf.reduce_any(long), with_long, lambda: (path.ends, path.lengths))
         return taken(pieces, ends, lengths)
@@ -79,9 +83,28 @@ class BestPath(tf.Module):
         zeros = tf.zeros_like(words.owners, tf.float64)
         return solve(pieces, self._scores, firsts, lasts, zeros)
 
-    def _solve_cut(self, pieces: tf.Tensor, words: Words, chosen: tf.Tensor) -> Path:
-        """The paths of the chosen words, bool [w], solved by parts."""
+    def _solve_long(
+        self, pieces: tf.Tensor, words: Words, chosen: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The ends and lengths of the paths of the chosen words, bool [w]."""
         inner = _borders(pieces, words, chosen)
+        uncut = chosen & _uncut(words, inner)
+
+        def by_blocks() -> tuple[tf.Tensor, ...]:
+            bounds = (tf.boolean_mask(each, uncut) for each in (words.firsts, words.lasts))
+            ends, lengths, settled = solve_blocks(pieces, self._scores, *bounds)
+            return ends, lengths, uncut & settled
+
+        nothing = tf.zeros_like(inner), tf.zeros_like(words.owners), tf.zeros_like(uncut)
+        ends, lengths, solved = tf.cond(tf.reduce_any(uncut), by_blocks, lambda: nothing)
+        inner &= ~tf.gather(solved, words.owners)
+        path = self._solve_cut(pieces, words, chosen & ~solved, inner)
+        return path.ends | ends, path.lengths + lengths
+
+    def _solve_cut(
+        self, pieces: tf.Tensor, words: Words, chosen: tf.Tensor, inner: tf.Tensor
+    ) -> Path:
+        """The paths of the chosen words, bool [w], cut at `inner`, bool [N], solved by parts."""
         firsts = marks(tf.boolean_mask(words.firsts, chosen), tf.size(inner))
         lasts = marks(tf.boolean_mask(words.lasts, chosen), tf.size(inner))
         parts = positions(inner | firsts), positions(inner | lasts)
@@ -133,3 +156,11 @@ def _borders(pieces: tf.Tensor, words: Words, chosen: tf.Tensor) -> tf.Tensor:
     across = tf.cumsum(count(begins, size) - count(nodes, size))
     outer = marks(tf.concat([words.firsts, words.lasts], 0), size)
     return chosen & ~outer & tf.equal(across, 0)
+
+
+def _uncut(words: Words, inner: tf.Tensor) -> tf.Tensor:
+    """Whether words have over `_UNCUT` characters between two of the borders `inner`, bool [w]."""
+    outer = marks(tf.concat([words.firsts, words.lasts], 0), tf.size(inner))
+    nodes = positions(inner | outer)
+    far = tf.boolean_mask(nodes[1:], nodes[1:] - nodes[:-1] > _UNCUT)
+    return marks(tf.gather(words.owners, far), tf.size(words.firsts))
