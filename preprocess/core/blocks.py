@@ -4,11 +4,11 @@ Scores add up with roundings, one after the other, and what the source chooses m
 But between two powers of two all sums are multiples of one unit u, and adding a score is exact once
 the score is rounded to u: additions may then be done in any order. So:
 
-1. `_advance` each block from each of the K nodes before it: what it makes of any start, roughly.
-2. `_chain` the blocks: where each starts, roughly, and so its u.
+1. `advance` each block from each of the K nodes before it: what it makes of any start, roughly.
+2. `chain` the blocks: where each starts, roughly, and so its u.
 3. The same two steps with rounded scores: where each starts, to the last bit. The few blocks in
    which sums pass a power of two are gone through one by one.
-4. `_advance` each block from its start, with the scores as they are.
+4. `advance` each block from its start, with the scores as they are.
 
 If each block ends with the scores that the next one started from, all are the source's, by
 induction. Otherwise, as where a score lies just between two multiples of u, nothing is settled.
@@ -21,11 +21,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from preprocess.core.block_scores import advance, chain, rounded, single
 from preprocess.core.lanes import marks, positions, repeat_index
 
 _LENGTH = 64
-_EXPONENT = 0x7FF << 52
-_UNIT = 2.0**-52
 
 
 class Blocks(NamedTuple):
@@ -60,10 +59,10 @@ def solve_blocks(
     total, longest = tf.unstack(tf.shape(pieces))
     blocks = _lay_out(firsts, lasts)
     gains = _gains(pieces, scores, blocks)
-    starts, ends = _chain(gains, gains, blocks.begins, tf.zeros_like(blocks.begins))
-    rounded, alone = _rounded(gains, tf.concat([starts, ends], 1))
-    starts, ends = _chain(gains, rounded, blocks.begins, alone)
-    reached, places = _advance(gains, starts[:, tf.newaxis])
+    starts, ends = chain(gains, gains, blocks.begins, tf.zeros_like(blocks.begins))
+    additive, alone = rounded(gains, tf.concat([starts, ends], 1))
+    starts, ends = chain(gains, additive, blocks.begins, alone)
+    reached, places = advance(gains, starts[:, tf.newaxis])
     settled = tf.reduce_all(tf.equal(reached[:, 0], ends))
     nodes = tf.boolean_mask(blocks.nodes, blocks.inside)[:, tf.newaxis]
     lengths = longest - tf.boolean_mask(places[:, 0], blocks.inside)
@@ -86,99 +85,7 @@ def _gains(pieces: tf.Tensor, scores: tf.Tensor, blocks: Blocks) -> tf.Tensor:
     """The scores of the pieces that end at each node, float64 [B, L, K]; 0 fills blocks up."""
     longest = tf.shape(pieces)[1]
     gains = tf.gather(scores, tf.gather(pieces, tf.where(blocks.inside, blocks.nodes, 0)))
-    return tf.where(blocks.inside[:, :, tf.newaxis], gains, _single(longest))
-
-
-def _single(size: tf.Tensor) -> tf.Tensor:
-    """One way to go on, or to have come so far: -inf but for a last 0, float64 [size]."""
-    return tf.math.log(tf.one_hot(size - 1, size, dtype=tf.float64))
-
-
-def _advance(gains: tf.Tensor, windows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Goes through all blocks at once.
-
-    Args:
-        gains: float64 [B, L, K].
-        windows: float64 [B, e, K], the scores of the K nodes before each block, in e versions.
-
-    Returns:
-        The scores of the last K nodes, float64 [B, e, K]; the column of the best piece that ends at
-        each node, int32 [B, e, L].
-    """
-    places = tf.TensorArray(tf.int32, _LENGTH, element_shape=[None, None])
-
-    def step(
-        at: tf.Tensor, windows: tf.Tensor, places: tf.TensorArray
-    ) -> tuple[tf.Tensor | tf.TensorArray, ...]:
-        sums = windows + gains[:, at, tf.newaxis]
-        # Of equals, top_k gives the first; that is the longest piece.
-        score, place = tf.math.top_k(sums, 1)
-        windows = tf.concat([windows[:, :, 1:], score], 2)
-        return at + 1, windows, places.write(at, place[:, :, 0])
-
-    shapes = tf.TensorShape([]), tf.TensorShape([None] * 3), None
-    _, windows, places = tf.while_loop(
-        lambda at, *_: at < _LENGTH, step, (0, windows, places), shape_invariants=shapes
-    )
-    return windows, tf.transpose(places.stack(), [1, 2, 0])
-
-
-def _rounded(gains: tf.Tensor, around: tf.Tensor) -> tf.Tensor:
-    """Rounds scores to what sums change by.
-
-    Args:
-        gains: float64 [B, L, K].
-        around: float64 [B, 2 K], the sums before and behind each block, roughly.
-
-    Returns:
-        The rounded scores, float64 [B, L, K]; the blocks in which sums may change by something
-        else, bool [B, 1].
-    """
-    power = _power(around)
-    unit = _UNIT * power[:, -1:, tf.newaxis]
-    exact = gains / unit
-    rounded = tf.round(exact)
-    uneven = tf.reduce_any(tf.not_equal(power, power[:, -1:]), 1, keepdims=True)
-    tied = tf.reduce_any(tf.equal(tf.abs(exact - rounded), 0.5), [1, 2])
-    return rounded * unit, uneven | tied[:, tf.newaxis]
-
-
-def _chain(
-    gains: tf.Tensor, additive: tf.Tensor, begins: tf.Tensor, alone: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """The scores of the K nodes before each block, and of the last K ones there.
-
-    Args:
-        gains: float64 [B, L, K].
-        additive: float64 [B, L, K], the same, such that they may be added in any order.
-        begins: bool [B, 1], whether a block begins a word.
-        alone: bool [B, 1], whether it is gone through by itself, with `gains`.
-
-    Returns:
-        float64 [B, K] twice.
-    """
-    count, longest = tf.shape(gains)[0], tf.shape(gains)[2]
-    each = tf.math.log(tf.eye(longest, batch_shape=[count], dtype=tf.float64))
-    through, _ = _advance(additive, each)
-    fresh = _single(longest)
-
-    def step(ends: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
-        start = tf.where(begins[at], fresh, ends)
-        return tf.cond(
-            alone[at, 0],
-            lambda: _advance(gains[at : at + 1], start[tf.newaxis, tf.newaxis])[0][0, 0],
-            lambda: tf.reduce_max(start[:, tf.newaxis] + through[at], 0),
-        )
-
-    ends = tf.scan(step, tf.range(count), fresh)
-    before = tf.concat([fresh[tf.newaxis], ends[:-1]], 0)
-    return tf.where(begins, fresh, before), ends
-
-
-def _power(scores: tf.Tensor) -> tf.Tensor:
-    """The power of two at or below the size of each score, float64."""
-    bits = tf.bitwise.bitwise_and(tf.bitcast(scores, tf.int64), tf.constant(_EXPONENT, tf.int64))
-    return tf.bitcast(bits, tf.float64)
+    return tf.where(blocks.inside[:, :, tf.newaxis], gains, single(longest))
 
 
 def _trace(lengths: tf.Tensor, lasts: tf.Tensor) -> tf.Tensor:

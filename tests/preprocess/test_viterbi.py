@@ -10,7 +10,7 @@ import tensorflow as tf
 from tokenizers import Tokenizer, models
 
 from preprocess import UnsupportedTokenizerError
-from preprocess.core import best_path, blocks
+from preprocess.core import best_path, blocks, borders
 from preprocess.core.viterbi import Viterbi
 
 Vocabulary = list[tuple[str, float]]
@@ -65,7 +65,7 @@ def test_random_vocabularies(seed: int, monkeypatch: pytest.MonkeyPatch) -> None
     vocabulary = random_vocabulary(draw, alphabet) + BYTES * (seed % 2)
     monkeypatch.setattr(best_path, "_LONG", draw.choice([2, 64]))
     monkeypatch.setattr(best_path, "_ROUNDS", draw.choice([1, 2, 10]))
-    monkeypatch.setattr(best_path, "_UNCUT", draw.choice([3, 20]))
+    monkeypatch.setattr(borders, "_UNCUT", draw.choice([3, 20]))
     monkeypatch.setattr(blocks, "_LENGTH", draw.choice([2, 7, 64]))
     compare(vocabulary, draw.random() < 0.5, random_words(draw, alphabet))
 
@@ -123,7 +123,7 @@ def test_blocks_that_do_not_settle_are_not_used(monkeypatch: pytest.MonkeyPatch)
     def careless(gains: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return gains * 1.5, tf.zeros_like(gains[:, :1, 0], tf.bool)
 
-    monkeypatch.setattr(blocks, "_rounded", careless)
+    monkeypatch.setattr(blocks, "rounded", careless)
     compare(PUBLISHED, False, ["a" * 3000, "aab" * 700, "ab"])
 
 
