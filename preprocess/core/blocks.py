@@ -6,12 +6,13 @@ the score is rounded to u: additions may then be done in any order. So:
 
 1. `advance` each block from each of the K nodes before it: what it makes of any start, roughly.
 2. `chain` the blocks: where each starts, roughly, and so its u.
-3. The same two steps with rounded scores: where each starts, to the last bit. The few blocks in
-   which sums pass a power of two are gone through one by one.
+3. The same two steps with rounded scores: where each starts, to the last bit. A few blocks are gone
+   through by themselves: those in which sums pass a power of two, or a score lies just between two
+   multiples of u, so that the sum decides which one it becomes.
 4. `advance` each block from its start, with the scores as they are.
 
 If each block ends with the scores that the next one started from, all are the source's, by
-induction. Otherwise, as where a score lies just between two multiples of u, nothing is settled.
+induction. Otherwise nothing is settled.
 
 Shapes: N nodes, one before each word and one after each character; w words; K characters that no
 piece is longer than; B blocks of L nodes.
