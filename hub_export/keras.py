@@ -1,8 +1,8 @@
 """A Keras 3 layer around a SavedModel, as `hub.KerasLayer` is one for Keras 2.
 
-    tokenize = HubLayer("exported/bert_preprocess/1", "tokenize")
-    pack = HubLayer("exported/bert_preprocess/1", "bert_pack_inputs", {"seq_length": 64})
-    encoder = HubLayer("exported/bert_L-12_H-768_A-12/1", trainable=True)
+tokenize = HubLayer("exported/bert_preprocess/1", "tokenize")
+pack = HubLayer("exported/bert_preprocess/1", "bert_pack_inputs", {"seq_length": 64})
+encoder = HubLayer("exported/bert_L-12_H-768_A-12/1", trainable=True)
 """
 
 import inspect
