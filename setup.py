@@ -7,9 +7,11 @@ from setuptools import find_packages, setup
 REFERENCE = ["torch"]
 # To download presets; those in a folder are read without it.
 KERAS = ["keras-hub; python_version >= '3.11'"]
+# To compare vectors of texts with its own.
+SENTENCES = ["sentence-transformers>=5"]
 # Its messages: warm-up requests and the configuration of a server.
 SERVING = ["tensorflow-serving-api>=2.21,<2.22"]
-TEST = ["peft", "pytest", "pytest-xdist", *KERAS, *REFERENCE, *SERVING]
+TEST = ["peft", "pytest", "pytest-xdist", *KERAS, *REFERENCE, *SENTENCES, *SERVING]
 
 setup(
     name="hub_export",
@@ -42,7 +44,7 @@ setup(
     ],
     extras_require={
         "keras": KERAS,
-        "reference": REFERENCE,
+        "reference": [*REFERENCE, *SENTENCES],
         "serving": SERVING,
         "test": TEST,
         "dev": [*TEST, "mypy", "ruff"],

@@ -14,18 +14,35 @@ from collections.abc import Mapping
 
 from encoders.core.architecture import Architecture
 from encoders.core.config import Dimensions
+from encoders.core.embedder import Embedded, Embedder
 from encoders.core.encoder import Encoded, Encoder
 from encoders.core.errors import ConfigError, EncoderError, WeightsError
+from encoders.core.groups import by_length
+from encoders.core.heads import Dense, Dropped, Head, Normalized, Normed, Truncated
+from encoders.core.pooling import MODES, Pooling
+from encoders.core.real_tokens import RealTokens
 
 __all__ = [
+    "MODES",
     "Architecture",
     "ConfigError",
+    "Dense",
     "Dimensions",
+    "Dropped",
+    "Embedded",
+    "Embedder",
     "Encoded",
     "Encoder",
     "EncoderError",
+    "Head",
+    "Normalized",
+    "Normed",
+    "Pooling",
+    "RealTokens",
+    "Truncated",
     "WeightsError",
     "architectures",
+    "by_length",
 ]
 
 

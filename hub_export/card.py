@@ -16,7 +16,7 @@ def describe(part: str, path: Path, report: Report) -> None:
     Raises:
         TargetError: there is no room for them.
     """
-    lines = [f"# {part.capitalize()} of {report.source['name']}", ""]
+    lines = [f"# {part.capitalize().replace('_', ' ')} of {report.source['name']}", ""]
     if report.source["revision"]:
         lines += [f"Revision {report.source['revision']}.", ""]
     for note in report.source["notes"]:
@@ -43,6 +43,13 @@ _USAGE = {
         "Takes a batch of strings and gives the encoder's inputs. For several texts a row, call "
         "`tokenize` on each and `bert_pack_inputs` on the list. Import tensorflow_text before "
         "loading it."
+    ),
+    "text_embedding": (
+        "Takes a batch of strings and gives a vector of each, float32 [batch, width]. Trainable, "
+        "with `hub.KerasLayer(path, trainable=True)`. Signatures for TF Serving: "
+        f"`{contract.SERVING}` (`{contract.TEXT}` -> `{contract.DEFAULT}`) and "
+        f"`{contract.TOKENS}` (`{contract.TEXT}` -> `{contract.SEQUENCE}`, `{contract.MASK}`). "
+        "Import tensorflow_text before loading it."
     ),
 }
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from hub_export.text_modules import Pipeline
+
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
@@ -25,6 +27,7 @@ class Checkpoint:
         tokenizer: reads the tokenizer, without truncation and padding.
         special_tokens: role (`pad_token`, `mask_token`) -> token, where the checkpoint tells.
         files: every file that was read -> its sha256.
+        pipeline: reads what stands around the encoder when it makes vectors of texts.
         unused: tensors that the source has beside these -> the reason to pass over them.
         notes: what a user of the exports should know about the source.
     """
@@ -40,5 +43,6 @@ class Checkpoint:
     tokenizer: Callable[[], Tokenizer]
     special_tokens: Mapping[str, str]
     files: Mapping[str, str]
+    pipeline: Callable[[], Pipeline] = Pipeline
     unused: Mapping[str, str] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -19,8 +19,9 @@ USAGE = """Exports a text encoder as TF Hub SavedModels, verified against its so
   hub_export --model=./my_bert --output_dir=exported --verify=full
   hub_export --model=distil_bert_base_en_uncased
 
-writes <output_dir>/<name>_L-<layers>_H-<width>_A-<heads>/<version>/ (the encoder) and
-<output_dir>/<name>_preprocess/<version>/ (strings to encoder inputs). Exit code 0 means that all of
+writes <output_dir>/<name>_L-<layers>_H-<width>_A-<heads>/<version>/ (the encoder),
+<output_dir>/<name>_preprocess/<version>/ (strings to encoder inputs) and
+<output_dir>/<name>_text_embedding/<version>/ (strings to vectors). Exit code 0 means that all of
 it was written and agrees with the checkpoint; otherwise nothing is left under these names.
 """
 
@@ -44,7 +45,9 @@ flags.DEFINE_integer(
     lower_bound=1,
 )
 flags.DEFINE_list(
-    "export", ["encoder", "preprocessor"], "Which parts to write: encoder, preprocessor, or both."
+    "export",
+    ["encoder", "preprocessor", "text_embedding"],
+    "Which parts to write: some of encoder, preprocessor, text_embedding.",
 )
 flags.DEFINE_enum(
     "verify",
@@ -96,6 +99,28 @@ flags.DEFINE_enum(
     ["pretrained", "none"],
     "none: random weights of the checkpoint's architecture, to train from scratch.",
 )
+flags.DEFINE_list(
+    "pooling",
+    [],
+    "How the text embedding makes one vector of a text, instead of what the checkpoint says (its "
+    "modules.json; without one, the encoder's pooled output): cls, max, mean, "
+    "mean_sqrt_len_tokens, weightedmean, lasttoken, or several, whose vectors stand behind each "
+    "other.",
+)
+flags.DEFINE_string(
+    "prompt",
+    None,
+    "Name of the checkpoint's prompt that the text embedding puts before every text, such as "
+    "query. Default: what sentence-transformers would put there unasked, usually nothing; "
+    "--prompt= for none. Give the models for queries and for documents different --name.",
+)
+flags.DEFINE_integer(
+    "dimensions",
+    None,
+    "How many columns of the text embedding's vectors to keep, of a checkpoint that was trained "
+    "for it (Matryoshka). Normalised again where the checkpoint normalises.",
+    lower_bound=1,
+)
 flags.DEFINE_bool("quiet", False, "Show nothing but errors.")
 
 
@@ -138,12 +163,15 @@ def _run() -> None:
         tokenizer_engine=FLAGS.tokenizer_engine,
         base_model=FLAGS.base_model,
         weights=FLAGS.weights,
+        pooling=FLAGS.pooling,
+        prompt=FLAGS.prompt,
+        dimensions=FLAGS.dimensions,
         quiet=FLAGS.quiet,
     )
     if not FLAGS.quiet:
         print(done.report.table())
         for part, path in done.paths.items():
-            print(f"{part:<12}  {path}")
+            print(f"{part:<14}  {path}")
 
 
 def _interrupt(*_: Any) -> None:

@@ -30,6 +30,15 @@ D hidden width, L layers.
     signatures: `serving_default` (`text`), `serving_pair` (`text`, `text_pair`) -> the encoder's
         inputs; `tokenize` (`text`) -> `ids` [n], `row_splits` int64 [B + 1];
         `bert_pack_inputs` (`ids`, `row_splits`) -> the encoder's inputs.
+
+**Text embedding** `model(sentences, training=False)`: string [B] -> float32 [B, D], one vector a
+text: pooled, projected, normalised as the checkpoint says; the encoder's `default` where it does
+not. D is what the last of its modules gives. A text's vector does not depend on its neighbours.
+    attributes: `variables`, `trainable_variables`, `regularization_losses`
+    signatures: `serving_default` (`text`) -> `default` [B, D];
+        `tokens` (`text`) -> `sequence_output` [B, S, width], `input_mask` int32 [B, S], where S is
+        the longest row of the batch; if the checkpoint is a cross-encoder,
+        `pair` (`text`, `text_pair`) -> `default`: of both texts in one row, as it reads them.
 """
 
 from collections.abc import Sequence
@@ -54,6 +63,7 @@ SERVING, SERVING_PAIR, TOKENIZE, PACK = (
     "tokenize",
     "bert_pack_inputs",
 )
+TOKENS, PAIR = "tokens", "pair"
 ENGINE = "tokenizer_engine"
 SEQ_LENGTH = 128
 MOST_SEGMENTS = 4

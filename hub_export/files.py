@@ -31,9 +31,13 @@ def is_name(entry: object) -> bool:
     return isinstance(entry, str) and Path(entry).name == entry != ""
 
 
-def sums(paths: Iterable[Path]) -> dict[str, str]:
-    """Name -> sha256, of those that exist."""
-    return {path.name: _sha256(path) for path in paths if path.is_file()}
+def sums(paths: Iterable[Path], folder: Path | None = None) -> dict[str, str]:
+    """Name (with a folder: place in it) -> sha256, of those that exist."""
+    return {
+        str(path.relative_to(folder or path.parent)): _sha256(path)
+        for path in paths
+        if path.is_file()
+    }
 
 
 def _sha256(path: Path) -> str:

@@ -9,7 +9,7 @@ import huggingface_hub
 import numpy as np
 from huggingface_hub import errors as hub_errors
 
-from hub_export import reference, tokenizer_files
+from hub_export import reference, sentence_transformers, tokenizer_files
 from hub_export.checkpoint import Checkpoint
 from hub_export.errors import SourceError
 from hub_export.files import is_name, read_json, sums
@@ -19,7 +19,7 @@ CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 WEIGHTS_BIN = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 # What a repository of the hub may hold in place of such a checkpoint (see `sources`) comes along.
-TEXTS = [CONFIG, *tokenizer_files.ALL]
+TEXTS = [CONFIG, *tokenizer_files.ALL, *sentence_transformers.TEXTS]
 TEXTS += ["adapter_config.json", "model.weights.json", "assets/tokenizer/*"]
 DOWNLOADED = ["model*.safetensors", WEIGHTS[1], "adapter_model.safetensors", "model*.weights.h5"]
 
@@ -42,6 +42,8 @@ def download(name: str, revision: str | None, weights: bool = True) -> Path:
         folder = Path(get(allow_patterns=[*TEXTS, *(DOWNLOADED if weights else ())]))
         if weights and not any(each for pattern in DOWNLOADED for each in folder.glob(pattern)):
             folder = Path(get(allow_patterns=[*TEXTS, "pytorch_model*.bin", WEIGHTS_BIN[1]]))
+        if modules := sentence_transformers.module_files(folder):
+            get(allow_patterns=modules, revision=folder.name)  # of the same commit
         return folder
     except hub_errors.HFValidationError as error:
         raise SourceError(f"hf://{name} is neither a folder nor a model id: {error}") from error
@@ -71,18 +73,20 @@ def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> C
     tokenizer = tokenizer_files.find(folder)
     others = [folder / file for file in (*tokenizer_files.CONFIGS, *tokenizer_files.COMPANIONS)]
     read = [config_file, *(_files(weights_file) if weights else ()), tokenizer, *others]
+    config = read_json(config_file)
     return Checkpoint(
         name=name,
         revision=revision,
         folder=folder,
-        config=read_json(config_file),
+        config=config,
         config_file=config_file,
         weights_file=weights_file,
         tokenizer_file=tokenizer,
         tensors=functools.partial(_tensors, weights_file),
         tokenizer=functools.partial(tokenizer_files.read, tokenizer),
         special_tokens=tokenizer_files.special_tokens(folder),
-        files=sums(read),
+        files={**sums(read), **sentence_transformers.file_sums(folder)},
+        pipeline=functools.partial(sentence_transformers.read, folder, config),
     )
 
 

@@ -12,7 +12,8 @@ import preprocess
 from hub_export import card, reference, sources
 from hub_export.checkpoint import Checkpoint
 from hub_export.errors import ExportError
-from hub_export.parts import PARTS, Part, Settings, untrained
+from hub_export.part import Part, Settings, untrained
+from hub_export.parts import PARTS
 from hub_export.progress import Progress
 from hub_export.report import Check, Report, source
 from hub_export.staging import Staging
@@ -27,7 +28,7 @@ class Export:
     """What an export wrote.
 
     Attributes:
-        paths: part (`encoder`, `preprocessor`) -> the folder of its SavedModel.
+        paths: part (`encoder`, `preprocessor`, `text_embedding`) -> the folder of its SavedModel.
         report: how it was verified.
     """
 
@@ -52,6 +53,9 @@ def export(
     tokenizer_engine: str = preprocess.EXACT,
     base_model: str | Path | None = None,
     weights: str = "pretrained",
+    pooling: Sequence[str] = (),
+    prompt: str | None = None,
+    dimensions: int | None = None,
     quiet: bool = True,
 ) -> Export:
     """Exports a checkpoint as verified SavedModels.
@@ -66,7 +70,7 @@ def export(
         version: number of the folder inside, as TF Serving wants it.
         seq_length: default length of the preprocessor's outputs; by itself 128, or the encoder's
             number of positions where that is less.
-        parts: which of `encoder` and `preprocessor` to write.
+        parts: which of `encoder`, `preprocessor` and `text_embedding` to write.
         verify: `auto` compares tokens always, and numbers where torch is installed; `full` fails
             where it is not; `none` compares nothing.
         tolerance: the largest difference of a number, for activations of unit scale.
@@ -79,6 +83,13 @@ def export(
             which may differ from the source where two ways to cut a word are as good as equal.
         base_model: what an adapter adapts, in the words of `model`; by itself what it says.
         weights: `pretrained`, or `none` for random ones, to train from scratch.
+        pooling: how the text embedding makes one vector of a text, instead of what the checkpoint
+            says: some of `cls`, `max`, `mean`, `mean_sqrt_len_tokens`, `weightedmean`,
+            `lasttoken`, whose vectors stand behind each other.
+        prompt: name of the checkpoint's prompt that the text embedding puts before every text; by
+            itself the checkpoint's default one, if it has one; empty for none.
+        dimensions: how many columns of the text embedding's vectors to keep (Matryoshka);
+            normalised again where the checkpoint normalises.
         quiet: whether to write nothing to the terminal.
 
     Returns:
@@ -105,6 +116,9 @@ def export(
         special_tokens_in_text=special_tokens_in_text,
         tokenizer_engine=tokenizer_engine,
         weights=weights,
+        pooling=tuple(pooling),
+        prompt=prompt,
+        dimensions=dimensions,
     )
     if weights == "none":
         checkpoint = untrained(checkpoint, settings)
@@ -149,7 +163,7 @@ def _check_arguments(
         f"verify must be one of {', '.join(VERIFY)}, not {verify}": verify not in VERIFY,
         f"weights must be one of {', '.join(WEIGHTS)}, not {weights}": weights not in WEIGHTS,
         f"verify=full needs torch ({reference.INSTALL})": verify == "full"
-        and "encoder" in parts
+        and set(parts) - {"preprocessor"}
         and not reference.available(),
     }
     if found := [problem for problem, holds in problems.items() if holds]:

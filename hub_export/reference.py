@@ -5,7 +5,7 @@ torch is optional. It is needed to compare an export's numbers, and to read `.bi
 
 import importlib.util
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,12 @@ INSTALL = "pip install hub_export[reference]"
 def available() -> bool:
     """Whether torch is installed."""
     return importlib.util.find_spec("torch") is not None
+
+
+def has_sentence_transformers(checkpoint: Checkpoint) -> bool:
+    """Whether sentence-transformers is installed, and can load the checkpoint from its folder."""
+    found = importlib.util.find_spec("sentence_transformers") is not None
+    return found and checkpoint.folder is not None and (checkpoint.folder / "modules.json").exists()
 
 
 def load_bin(path: Path) -> Mapping[str, np.ndarray]:
@@ -138,3 +144,62 @@ def _from_tensors(checkpoint: Checkpoint, pooler: bool, options: Mapping[str, An
             f"{min(missing)}"
         )
     return model
+
+
+class SentenceReference:
+    """The checkpoint in sentence-transformers, float32."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        prompt: str,
+        modes: Sequence[str],
+        dimensions: int | None,
+        normalize: bool,
+        special_tokens: bool,
+    ) -> None:
+        """Loads it.
+
+        Args:
+            checkpoint: the source.
+            prompt: put before every text.
+            modes: how the texts are pooled.
+            dimensions: how many columns are kept; None for all.
+            normalize: whether to normalise after that.
+            special_tokens: whether a special token in a text is one.
+
+        Raises:
+            SourceError: sentence-transformers refuses the checkpoint.
+        """
+        import sentence_transformers  # noqa: PLC0415
+        import torch  # noqa: PLC0415
+        import transformers  # noqa: PLC0415
+
+        transformers.utils.logging.set_verbosity_error()
+        transformers.utils.logging.disable_progress_bar()
+        try:
+            self._model = sentence_transformers.SentenceTransformer(
+                str(checkpoint.folder),
+                device="cpu",
+                local_files_only=True,
+                model_kwargs={"dtype": torch.float32, "attn_implementation": "eager"},
+            )
+        except Exception as error:  # of any kind: the library has no base class of its own
+            raise SourceError(
+                f"{checkpoint.folder}: sentence-transformers cannot load the model to compare "
+                f"with: {error}"
+            ) from error
+        self._model.tokenizer.split_special_tokens = not special_tokens
+        self._model[1].pooling_mode = tuple(modes)
+        self._options = {
+            "prompt": prompt,
+            "truncate_dim": dimensions,
+            "normalize_embeddings": normalize,
+        }
+
+    def __call__(self, text: str) -> np.ndarray:
+        """The vector of one text, float32 [D]."""
+        vectors: np.ndarray = self._model.encode(
+            [text], show_progress_bar=False, convert_to_numpy=True, **self._options
+        )
+        return vectors[0]

@@ -90,6 +90,13 @@ def fuzz(
         yield "".join(stretches)
 
 
+def lengths(pieces: Sequence[str], count: int, longest: int) -> Iterator[str]:
+    """Texts of pieces with spaces between them: a few pieces first, at last `longest` of them."""
+    draw = random.Random(SEED)
+    for at in range(1, count + 1):
+        yield " ".join(draw.choices(pieces, k=max(1, round(longest ** (at / count)))))
+
+
 _SCRIPTS = (
     (0xA0, 0x250),
     (0x370, 0x590),

@@ -1,0 +1,61 @@
+"""A text embedder: an encoder, its pooling, and what follows."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from encoders.core.encoder import Encoder
+from encoders.core.heads import Head
+from encoders.core.layout import Layout, Padded
+from encoders.core.pooling import Pooling
+
+
+class Embedded(NamedTuple):
+    """What an embedder computes, all float32.
+
+    Attributes:
+        vectors: [B, D], one a row; D is what the last module gives.
+        sequence: [B, S, D], the encoder's output.
+    """
+
+    vectors: tf.Tensor
+    sequence: tf.Tensor
+
+
+class Embedder(tf.Module):
+    """From packed rows of tokens to a vector each."""
+
+    def __init__(
+        self, encoder: Encoder, pooling: Pooling | None = None, heads: Sequence[Head] = ()
+    ) -> None:
+        """Takes the parts.
+
+        Args:
+            encoder: the encoder; with a pooling, it is left without its own pooler, to which no
+                gradient would come.
+            pooling: makes one vector of a row; None takes the encoder's pooled output.
+            heads: the modules behind it, in their order.
+        """
+        super().__init__()
+        if pooling is not None:
+            encoder.pooler = None
+        self.encoder = encoder
+        self.pooling = pooling
+        self.heads = list(heads)
+
+    def __call__(
+        self,
+        word_ids: tf.Tensor,
+        mask: tf.Tensor,
+        type_ids: tf.Tensor | None = None,
+        training: bool = False,
+        arrange: Callable[[tf.Tensor], Layout] = Padded,
+    ) -> Embedded:
+        """Embeds a batch; arguments and errors are those of the encoder."""
+        encoded = self.encoder(word_ids, mask, type_ids, training, arrange)
+        mask = mask[:, : tf.shape(encoded.sequence)[1]]
+        x = encoded.pooled if self.pooling is None else self.pooling(encoded.sequence, mask)
+        for head in self.heads:
+            x = head(x, training)
+        return Embedded(x, encoded.sequence)

@@ -1,0 +1,85 @@
+"""A source of vectors put together from the source's tokenizer and model, and pooling in numpy."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from encoders import Dimensions
+from hub_export import reference
+from hub_export.checkpoint import Checkpoint
+from hub_export.embedding_plan import Plan, prompt_tokens
+from hub_export.text_heads import head
+
+Floats = npt.NDArray[np.float32]
+
+
+class Composed:
+    """Does what a plan says, a text, or a pair of texts, at a time."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        plan: Plan,
+        size: Dimensions,
+        tokenizer: Tokenizer,
+        pooler: bool,
+    ) -> None:
+        """Takes the parts.
+
+        Args:
+            checkpoint: the source.
+            plan: what becomes of a text.
+            size: the encoder's sizes.
+            tokenizer: the source's, which cuts and lower-cases as the plan says.
+            pooler: whether the encoder has a pooler.
+
+        Raises:
+            SourceError: `transformers` refuses the checkpoint.
+        """
+        self._model = reference.Reference(checkpoint, size, pooler)
+        self._plan = plan
+        self._last_type = max(size.types, 1) - 1
+        self._tokenizer = tokenizer
+        self._heads = [head(module) for module in plan.modules]
+        self._skipped = prompt_tokens(plan, tokenizer)
+
+    def __call__(self, text: str, *others: str) -> Floats:
+        row = self._tokenizer.encode(self._plan.prompt + text, next(iter(others), None))
+        ids = [row.ids, row.attention_mask, np.minimum(row.type_ids, self._last_type)]
+        encoded = self._model(*(np.array([each], np.int32) for each in ids))
+        x = encoded.pooled
+        if self._plan.pooling is not None:
+            modes = [_MODES[mode] for mode in self._plan.pooling.modes]
+            tokens = encoded.sequence[0]
+            x = np.concatenate([mode(tokens, self._skipped) for mode in modes])[np.newaxis]
+        for each in self._heads:
+            x = each(x, False)
+        return np.asarray(x)[0]
+
+
+def _first(tokens: Floats, skipped: int) -> Floats:
+    return tokens[skipped if skipped < len(tokens) else 0]
+
+
+def _of(reduce: Callable[[Floats, Floats], Floats]) -> Callable[[Floats, int], Floats]:
+    """Of the tokens that are not skipped, and their places from 1 on; zeros if there are none."""
+
+    def mode(tokens: Floats, skipped: int) -> Floats:
+        if skipped >= len(tokens):
+            return np.zeros_like(tokens[0])
+        places = np.arange(skipped + 1, len(tokens) + 1, dtype=np.float32)
+        return reduce(tokens[skipped:], places)
+
+    return mode
+
+
+_MODES: Mapping[str, Callable[[Floats, int], Floats]] = {
+    "cls": _first,
+    "max": _of(lambda x, places: x.max(0)),
+    "mean": _of(lambda x, places: x.mean(0)),
+    "mean_sqrt_len_tokens": _of(lambda x, places: x.sum(0) / np.sqrt(len(x))),
+    "weightedmean": _of(lambda x, places: places @ x / places.sum()),
+    "lasttoken": _of(lambda x, places: x[-1]),
+}

@@ -1,0 +1,52 @@
+"""The encoder as a part of an export."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from encoders import Encoder
+from hub_export import contract, reference, verify_numbers
+from hub_export.encoder_model import EncoderModel
+from hub_export.part import Part, naming, write
+from hub_export.progress import Progress
+from hub_export.report import Check, Outcome
+
+
+class EncoderPart(Part):
+    """The encoder."""
+
+    @property
+    def folder(self) -> str:
+        size = self.size
+        return f"{self.settings.name}_L-{size.layers}_H-{size.width}_A-{size.heads}"
+
+    def save(self, path: Path) -> None:
+        with naming(self.checkpoint.weights_file):
+            # The tensors are let go as soon as the encoder has them.
+            encoder, filled = self.architecture.build(self.config, self.checkpoint.tensors())
+        self._pooler = encoder.pooler is not None
+        unused = {**filled.unused, **self.checkpoint.unused}
+        self.notes = {contract.POOLED: _pooled(encoder), "unused_tensors": unused}
+        write(EncoderModel(encoder), path)
+
+    def verify(self, path: Path, progress: Progress) -> list[Check]:
+        if not reference.available():
+            advice = f"needs torch ({reference.INSTALL})"
+            return [Check("numbers", Outcome.NOT_COMPARED, advice)]
+        # The source's model is let go before the export is loaded: never both in memory.
+        source = reference.Reference(self.checkpoint, self.size, self._pooler)
+        answers = verify_numbers.expected(source, self.size)
+        del source
+        model = tf.saved_model.load(str(path))
+        return verify_numbers.verify(model, answers, self.settings.tolerance, progress)
+
+
+def _pooled(encoder: Encoder) -> str:
+    """What the encoder's pooled output is, in words."""
+    if encoder.pooler is None:
+        return "the first token's vector"
+    if not np.any(encoder.pooler.dense.bias):
+        # `transformers` starts from zeros; no training leaves every one of them as it was.
+        return "the output of the pooler, whose bias is zero: it has probably not been trained"
+    return "the pooler's output"

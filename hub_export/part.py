@@ -1,0 +1,124 @@
+"""What every part of an export has in common: settings, sizes, how it is saved."""
+
+import abc
+import dataclasses
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+import encoders
+import preprocess
+from encoders import Architecture, Dimensions
+from hub_export.checkpoint import Checkpoint
+from hub_export.errors import SourceError, TargetError
+from hub_export.progress import Progress
+from hub_export.report import Check
+from hub_export.tensors import LazyTensors
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What the user asked for; see `hub_export.export`."""
+
+    name: str
+    version: int
+    seq_length: int | None
+    verify: str
+    tolerance: float
+    ignored_options: tuple[str, ...]
+    padded_embedding: bool
+    special_tokens_in_text: bool
+    tokenizer_engine: str
+    weights: str
+    pooling: tuple[str, ...]
+    prompt: str | None
+    dimensions: int | None
+
+
+class Part(abc.ABC):
+    """One SavedModel of an export."""
+
+    def __init__(self, checkpoint: Checkpoint, settings: Settings) -> None:
+        """Reads the configuration.
+
+        Raises:
+            SourceError: the architecture, or an option of it, is not supported.
+        """
+        self.checkpoint = checkpoint
+        self.settings = settings
+        self.architecture = _architecture(checkpoint)
+        self.config = _config(checkpoint, settings)
+        with naming(checkpoint.config_file):
+            self.size: Dimensions = self.architecture.dimensions(self.config)
+        self.notes: dict[str, Any] = {}
+
+    @property
+    @abc.abstractmethod
+    def folder(self) -> str:
+        """Its name in the output folder."""
+
+    @abc.abstractmethod
+    def save(self, path: Path) -> None:
+        """Builds it and writes it as a SavedModel."""
+
+    @abc.abstractmethod
+    def verify(self, path: Path, progress: Progress) -> list[Check]:
+        """Loads the SavedModel and compares it with the source."""
+
+
+def untrained(checkpoint: Checkpoint, settings: Settings) -> Checkpoint:
+    """The checkpoint with random weights.
+
+    Raises:
+        SourceError: the architecture, or an option of it, is not supported.
+    """
+    with naming(checkpoint.config_file):
+        readers = _architecture(checkpoint).initial(_config(checkpoint, settings))
+    return dataclasses.replace(
+        checkpoint,
+        folder=None,
+        weights_file=checkpoint.config_file,
+        tensors=lambda: LazyTensors(readers),
+        unused={},
+        notes=(*checkpoint.notes, "The weights are random: to be trained from scratch."),
+    )
+
+
+def _config(checkpoint: Checkpoint, settings: Settings) -> Mapping[str, Any]:
+    ignored = settings.ignored_options
+    return {key: value for key, value in checkpoint.config.items() if key not in ignored}
+
+
+def _architecture(checkpoint: Checkpoint) -> Architecture:
+    supported = encoders.architectures()
+    model_type = str(checkpoint.config.get("model_type"))
+    if model_type not in supported:
+        raise SourceError(
+            f"{checkpoint.config_file}: model_type {model_type} is not supported; "
+            f"supported: {', '.join(sorted(supported))}"
+        )
+    return supported[model_type]
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Adds the file to what the libraries say about its content."""
+    try:
+        yield
+    except (encoders.EncoderError, preprocess.PreprocessError) as error:
+        raise SourceError(f"{path}: {error}") from error
+
+
+def write(model: Any, path: Path) -> None:
+    """Writes a model, with its signatures, as a SavedModel.
+
+    Raises:
+        TargetError: it cannot be written.
+    """
+    try:
+        tf.saved_model.save(model, str(path), signatures=model.serving())
+    except (OSError, tf.errors.OpError) as error:
+        raise TargetError(f"{path.parent}: the model cannot be written: {error}") from error

@@ -1,0 +1,77 @@
+"""The text embedding as a part of an export."""
+
+from pathlib import Path
+
+import tensorflow as tf
+
+import encoders
+from hub_export import embedding_plan, reference, verify_embeddings
+from hub_export.checkpoint import Checkpoint
+from hub_export.errors import SourceError
+from hub_export.part import Part, Settings, naming, write
+from hub_export.progress import Progress
+from hub_export.report import Check, Outcome
+from hub_export.text_embedding_model import TextEmbeddingModel
+from hub_export.text_heads import head
+from hub_export.tokenizing import compiled, source_tokenizer
+
+
+class TextEmbeddingPart(Part):
+    """Strings to vectors in one model."""
+
+    def __init__(self, checkpoint: Checkpoint, settings: Settings) -> None:
+        """Reads configuration, tokenizer and modules.
+
+        Raises:
+            SourceError: something is not supported, or the vocabulary does not fit the encoder.
+            ExportError: the user asks for something that the checkpoint does not have.
+        """
+        super().__init__(checkpoint, settings)
+        self._tokenizer = source_tokenizer(checkpoint, settings, self.size)
+        try:
+            self._plan = embedding_plan.plan(checkpoint, settings, self.size)
+        except SourceError as error:
+            raise SourceError(
+                f"{error}; to leave the text embedding out, say --export=encoder,preprocessor"
+            ) from error
+        lower_case = checkpoint.pipeline().lower_case
+        embedding_plan.set_up(self._tokenizer, lower_case, self._plan.max_length)
+        self.notes = {"text_embedding": self._plan.words()}
+
+    @property
+    def folder(self) -> str:
+        return f"{self.settings.name}_text_embedding"
+
+    def save(self, path: Path) -> None:
+        plan = self._plan
+        preprocessor = compiled(
+            self.checkpoint, self.settings, self.size, self._tokenizer, plan.max_length
+        )
+        shortest = preprocessor.packer.special_tokens(1 + plan.pairs)
+        if plan.max_length < shortest:
+            raise SourceError(
+                f"{self.checkpoint.folder}: rows of {plan.max_length} tokens have no room for "
+                f"{shortest} special tokens"
+            )
+        write(TextEmbeddingModel(preprocessor, self._embedder(), plan.prompt, plan.pairs), path)
+
+    def _embedder(self) -> encoders.Embedder:
+        plan = self._plan
+        with naming(self.checkpoint.weights_file):
+            encoder, _ = self.architecture.build(self.config, self.checkpoint.tensors())
+            self._pooler = encoder.pooler is not None
+            heads = [head(module) for module in plan.modules]
+        if plan.pooling is None:
+            return encoders.Embedder(encoder, None, heads)
+        skipped = embedding_plan.prompt_tokens(plan, self._tokenizer)
+        return encoders.Embedder(encoder, encoders.Pooling(plan.pooling.modes, skipped), heads)
+
+    def verify(self, path: Path, progress: Progress) -> list[Check]:
+        if not reference.available():
+            advice = f"needs torch ({reference.INSTALL})"
+            return [Check("vectors", Outcome.NOT_COMPARED, advice)]
+        answers = verify_embeddings.expected(
+            self.checkpoint, self._plan, self.size, self._tokenizer, self._pooler, progress
+        )
+        model = tf.saved_model.load(str(path))
+        return verify_embeddings.verify(model, answers, self.settings.tolerance, progress)

@@ -1,0 +1,164 @@
+"""Comparing an exported text embedding with its source.
+
+Where sentence-transformers is installed and the checkpoint has its modules, its `encode` says what
+is right. Else it is the source tokenizer, the model in torch, and a pooling in numpy. Either takes
+one text at a time, so that no padding plays a part.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tokenizers import Tokenizer
+
+from encoders import Dimensions
+from hub_export import contract, reference, samples
+from hub_export.checkpoint import Checkpoint
+from hub_export.composed import Composed, Floats
+from hub_export.embedding_plan import Plan
+from hub_export.progress import Progress
+from hub_export.report import Check, Outcome
+from hub_export.text_modules import Normalize, Truncate
+
+_BATCH = 8
+# Longer rows take minutes, and gigabytes for the attention of one text.
+_LONGEST = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """What the source gives.
+
+    Attributes:
+        source: what was asked.
+        texts: one a row; two where a pair is.
+        vectors: float32 [B, D].
+    """
+
+    source: str
+    texts: Sequence[tuple[str, ...]]
+    vectors: Floats
+
+
+def expected(
+    checkpoint: Checkpoint,
+    plan: Plan,
+    size: Dimensions,
+    tokenizer: Tokenizer,
+    pooler: bool,
+    progress: Progress,
+) -> list[Answers]:
+    """Sample texts, and what the source makes of them; it is not needed any longer.
+
+    Args:
+        checkpoint: the source.
+        plan: what becomes of a text.
+        size: the encoder's sizes.
+        tokenizer: the source's, which cuts and lower-cases as the plan says.
+        pooler: whether the encoder has a pooler.
+        progress: told of every text.
+    """
+    texts = _texts(tokenizer, plan)
+    if plan.pooling is not None and reference.has_sentence_transformers(checkpoint):
+        model: Callable[..., Floats] = _sentence_transformers(
+            checkpoint, plan, not tokenizer.encode_special_tokens
+        )
+        name = "sentence-transformers"
+    else:
+        model = Composed(checkpoint, plan, size, tokenizer, pooler)
+        name = "torch, pooled in numpy"
+    found = []
+    sets: list[list[tuple[str, ...]]] = [[(text,) for text in texts], [*itertools.pairwise(texts)]]
+    for rows in sets[: 1 + plan.pairs]:
+        with progress.bar(f"asking {name}", len(rows)) as advance:
+            vectors = [_noted(model(*row), advance) for row in rows]
+        found.append(Answers(name, rows, np.stack(vectors)))
+    return found
+
+
+def verify(
+    model: Any, answers: Sequence[Answers], tolerance: float, progress: Progress
+) -> list[Check]:
+    """Compares the vectors of a loaded text embedding, by call and by signature, in mixed batches.
+
+    A difference counts in lengths of the source's vector: no column may be off by more than
+    `tolerance` times the length.
+
+    Args:
+        model: the loaded SavedModel.
+        answers: what `expected` gave.
+        tolerance: the largest difference of a vector of length one.
+        progress: told of every batch.
+    """
+    checks = []
+    for each in answers:
+        worst = 0.0
+        with progress.bar("verifying vectors", len(each.texts)) as advance:
+            for begin in range(0, len(each.texts), _BATCH):
+                rows = slice(begin, begin + _BATCH)
+                for found in _computed(model, each.texts[rows]):
+                    worst = float(np.maximum(worst, _difference(found, each.vectors[rows])))
+                advance(len(each.texts[rows]))
+        pairs = len(each.texts[0]) == 2
+        checks.append(_check("vectors of pairs" if pairs else "vectors", each, worst, tolerance))
+    return checks
+
+
+def _sentence_transformers(
+    checkpoint: Checkpoint, plan: Plan, special_tokens: bool
+) -> Callable[..., Floats]:
+    cut = [module.width for module in plan.modules if isinstance(module, Truncate)]
+    return reference.SentenceReference(
+        checkpoint,
+        prompt=plan.prompt,
+        modes=plan.pooling.modes if plan.pooling else (),
+        dimensions=cut[0] if cut else None,
+        normalize=bool(cut) and isinstance(plan.modules[-1], Normalize),
+        special_tokens=special_tokens,
+    )
+
+
+def _computed(model: Any, rows: Sequence[tuple[str, ...]]) -> list[tf.Tensor]:
+    """The vectors of texts by call and by signature, those of pairs by signature."""
+    texts, *others = (tf.constant(column) for column in zip(*rows, strict=True))
+    if others:
+        return [model.signatures[contract.PAIR](text=texts, text_pair=others[0])[contract.DEFAULT]]
+    return [model.signatures[contract.SERVING](text=texts)[contract.DEFAULT], model(texts)]
+
+
+def _difference(found: tf.Tensor, wanted: Floats) -> np.floating[Any]:
+    lengths = np.linalg.norm(wanted, axis=1, keepdims=True)
+    return (np.abs(np.asarray(found) - wanted) / np.where(lengths > 0, lengths, 1)).max()
+
+
+def _check(subject: str, answers: Answers, difference: float, tolerance: float) -> Check:
+    return Check(
+        f"{subject}, against {answers.source}",
+        Outcome.PASSED if difference <= tolerance else Outcome.FAILED,
+        f"{len(answers.texts)} compared, largest difference {difference:.1e}, "
+        f"allowed {tolerance:.1e}",
+        {"compared": len(answers.texts), "largest_difference": difference, "allowed": tolerance},
+    )
+
+
+def _texts(tokenizer: Tokenizer, plan: Plan) -> list[str]:
+    """Awkward texts, random ones, and real words in rows of all lengths up to beyond the longest.
+
+    Texts of too many tokens are left out where rows may be very long.
+    """
+    special = [token.content for token in tokenizer.get_added_tokens_decoder().values()]
+    pieces = sorted(tokenizer.get_vocab())
+    texts = [
+        *samples.AWKWARD,
+        *samples.fuzz(pieces, special, 40),
+        *samples.lengths(pieces, 24, 2 * plan.max_length),
+    ]
+    return [text for text in texts if len(tokenizer.encode(plan.prompt + text)) <= _LONGEST]
+
+
+def _noted(vector: Floats, advance: Callable[[int], object]) -> Floats:
+    advance(1)
+    return vector

@@ -1,0 +1,274 @@
+"""The text embedding, from end to end, beside sentence-transformers."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sentence_transformers
+import tensorflow as tf
+import tensorflow_hub as hub
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.models import Dense, Normalize, Pooling, Transformer
+
+import hub_export
+from tests import checkpoints
+
+TEXTS = ["a bad cab", "", "  \t ", "d e f", "x[MASK]y", "a " * 200, "Üben A b", "[SEP] \0 a\0b"]
+MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def make(tiny_bert: Path, tmp_path: Path) -> Make:
+    """Writes a checkpoint of sentence-transformers around the tiny BERT."""
+
+    def made(*modules: Any, max_seq_length: int = 20, **options: Any) -> Path:
+        path = tmp_path / "source"
+        transformer = Transformer(str(tiny_bert), max_seq_length=max_seq_length)
+        model = SentenceTransformer(modules=[transformer, *modules], device="cpu", **options)
+        model.save(str(path), create_model_card=False)
+        return path
+
+    return made
+
+
+def export(source: Path, **options: Any) -> hub_export.Export:
+    out = source.parent / "out"
+    return hub_export.export(
+        source, out, name="x", parts=["text_embedding"], **{"verify": "full", **options}
+    )
+
+
+def load(done: hub_export.Export) -> Any:
+    return tf.saved_model.load(str(done.paths["text_embedding"]))
+
+
+def assert_same(done: hub_export.Export, source: Path, **options: Any) -> None:
+    """The vectors, in one batch, are those that sentence-transformers gives one by one."""
+    model = SentenceTransformer(str(source), device="cpu", local_files_only=True)
+    wanted = model.encode(TEXTS, batch_size=1, show_progress_bar=False, **options)
+    found = load(done)(tf.constant(TEXTS)).numpy()
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
+def notes(done: hub_export.Export) -> dict[str, Any]:
+    file = done.paths["text_embedding"] / "assets.extra" / "verification.json"
+    found: dict[str, Any] = json.loads(file.read_text())["notes"]["text_embedding"]
+    return found["text_embedding"]
+
+
+def test_the_real_checkpoint(minilm: Path, tmp_path: Path) -> None:
+    done = hub_export.export(
+        minilm, tmp_path, name="minilm", parts=["text_embedding"], verify="full"
+    )
+    assert done.paths["text_embedding"] == tmp_path / "minilm_text_embedding" / "1"
+    assert [check.subject for check in done.report.checks] == [
+        "vectors, against sentence-transformers"
+    ]
+    assert_same(done, minilm)
+    layer = hub.KerasLayer(
+        str(done.paths["text_embedding"]), input_shape=[], dtype=tf.string, trainable=True
+    )
+    assert layer(tf.constant(["a", "b c"])).shape == (2, 384)
+    assert len(layer.trainable_weights) == len(load(done).trainable_variables) > 0
+
+
+@pytest.mark.parametrize("mode", [*MODES, ("lasttoken", "cls"), MODES])
+def test_poolings(make: Make, mode: Any) -> None:
+    source = make(Pooling(24, pooling_mode=mode))
+    assert_same(export(source), source)
+
+
+def test_modules(make: Make) -> None:
+    import torch
+
+    source = make(
+        Pooling(24, pooling_mode="mean"),
+        Dense(24, 12, activation_function=torch.nn.GELU()),
+        sentence_transformers.models.LayerNorm(12),
+        Dense(12, 12, bias=False, use_residual=True),
+        Dense(12, 7, activation_function=torch.nn.Identity(), use_residual=True),
+        sentence_transformers.models.Dropout(0.5),
+        Normalize(),
+    )
+    done = export(source)
+    assert_same(done, source)
+    assert load(done)(["a"]).shape == (1, 7)
+    assert notes(done)["modules"][0] == "Dense (24 to 12, gelu)"
+
+
+def test_signatures(make: Make) -> None:
+    model = load(export(make(Pooling(24, pooling_mode="mean"), Normalize())))
+    assert set(model.signatures) == {"serving_default", "tokens"}
+    texts = tf.constant(TEXTS)
+    served = model.signatures["serving_default"](text=texts)
+    assert list(served) == ["default"]
+    np.testing.assert_allclose(served["default"], model(texts), atol=1e-6)
+    tokens = model.signatures["tokens"](text=tf.constant(["a b", "c"]))
+    assert tokens["sequence_output"].shape == (2, 4, 24)
+    np.testing.assert_array_equal(tokens["input_mask"], [[1, 1, 1, 1], [1, 1, 1, 0]])
+
+
+def test_rows_do_not_depend_on_their_neighbours(make: Make) -> None:
+    model = load(export(make(Pooling(24, pooling_mode=MODES), Normalize())))
+    together = model(tf.constant(TEXTS)).numpy()
+    assert np.isfinite(together).all()
+    for text, vector in zip(TEXTS, together, strict=True):
+        np.testing.assert_allclose(model(tf.constant([text]))[0], vector, atol=1e-6)
+    assert model(tf.constant([], tf.string)).shape == (0, 144)
+
+
+def test_prompts(make: Make) -> None:
+    prompts = {"query": "a query: ", "passage": "b "}
+    source = make(Pooling(24, pooling_mode="mean"), prompts=prompts, default_prompt_name="passage")
+    done = export(source)
+    assert_same(done, source)
+    assert notes(done)["prompt"] == "b "
+    assert_same(export(source, prompt="query", version=2), source, prompt_name="query")
+    assert_same(export(source, prompt="", version=3), source, prompt="")
+    with pytest.raises(
+        hub_export.ExportError, match=r"no prompt 'nope'; it has: document, passage, query"
+    ):
+        export(source, prompt="nope")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_prompt_that_is_not_pooled(make: Make, mode: str) -> None:
+    source = make(
+        Pooling(24, pooling_mode=mode, include_prompt=False),
+        prompts={"query": "represent this: "},
+        default_prompt_name="query",
+    )
+    assert_same(export(source), source)
+
+
+def test_dimensions(make: Make) -> None:
+    source = make(Pooling(24, pooling_mode="mean"), Normalize())
+    done = export(source, dimensions=8)
+    assert_same(done, source, truncate_dim=8, normalize_embeddings=True)
+    assert notes(done)["dimensions"] == 8
+    with pytest.raises(hub_export.ExportError, match="dimensions must be at most 24"):
+        export(source, dimensions=25)
+
+
+def test_dimensions_of_the_checkpoint(make: Make) -> None:
+    source = make(Pooling(24, pooling_mode="mean"), Normalize(), truncate_dim=6)
+    assert_same(export(source), source)
+
+
+def test_another_pooling(make: Make) -> None:
+    source = make(Pooling(24, pooling_mode="mean"), Normalize())
+    done = export(source, pooling=["max"])
+    model = SentenceTransformer(str(source), device="cpu", local_files_only=True)
+    model[1].pooling_mode = "max"
+    wanted = model.encode(TEXTS, batch_size=1, show_progress_bar=False)
+    np.testing.assert_allclose(load(done)(tf.constant(TEXTS)), wanted, atol=1e-5)
+    assert notes(done)["pooling"] == "max"
+
+
+def test_a_plain_encoder_gives_its_pooled_output(tiny_bert: Path, tmp_path: Path) -> None:
+    done = hub_export.export(tiny_bert, tmp_path, name="x", seq_length=32, verify="none")
+    assert set(done.paths) == {"encoder", "preprocessor", "text_embedding"}
+    texts = tf.constant(["a bad cab", "", "e"])
+    models = {part: tf.saved_model.load(str(path)) for part, path in done.paths.items()}
+    wanted = models["encoder"](models["preprocessor"](texts))["default"]
+    np.testing.assert_allclose(models["text_embedding"](texts), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"pooling": MODES}])
+def test_a_plain_encoder_is_compared_with_torch(
+    tiny_bert: Path, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    source = shutil.copytree(tiny_bert, tmp_path / "source")
+    done = export(source, **options)
+    assert [check.subject for check in done.report.checks] == [
+        "vectors, against torch, pooled in numpy"
+    ]
+
+
+def test_lower_case(tmp_path: Path) -> None:
+    """sentence-transformers puts the step before all others, though this tokenizer has it not."""
+    source = tmp_path / "source"
+    checkpoints.save_model(source, "bert")
+    from tokenizers import normalizers
+
+    tokenizer = checkpoints.wordpiece(
+        checkpoints.PIECES, normalizers.BertNormalizer(lowercase=False)
+    )
+    checkpoints.save_tokenizer(source, tokenizer)
+    files = {
+        "modules.json": [
+            {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+            {
+                "idx": 1,
+                "name": "1",
+                "path": "1_Pooling",
+                "type": "sentence_transformers.models.Pooling",
+            },
+        ],
+        "sentence_bert_config.json": {"max_seq_length": 10, "do_lower_case": True},
+        "1_Pooling/config.json": {
+            "word_embedding_dimension": 24,
+            "pooling_mode_cls_token": True,
+            "pooling_mode_mean_tokens": True,
+        },
+    }
+    for name, content in files.items():
+        (source / name).parent.mkdir(exist_ok=True)
+        (source / name).write_text(json.dumps(content))
+    done = export(source)
+    assert_same(done, source)
+    assert notes(done) | {"pooling": "cls + mean", "max_length": 10} == notes(done)
+
+
+def test_a_weight_or_a_pooling_that_is_wrong_is_found(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make(Pooling(24, pooling_mode="mean"), Dense(24, 8), Normalize())
+    from hub_export import text_embedding_part
+
+    right = text_embedding_part.head
+
+    def wrong(module: Any) -> Any:
+        made = right(module)
+        if module.kind == "Dense":
+            made.linear.kernel[0, 0].assign(made.linear.kernel[0, 0] + 1e-2)
+        return made
+
+    monkeypatch.setattr(text_embedding_part, "head", wrong)
+    refuse(source)
+    monkeypatch.setattr(text_embedding_part, "head", right)
+    pooling = text_embedding_part.encoders.Pooling
+    monkeypatch.setattr(
+        text_embedding_part.encoders, "Pooling", lambda modes, skipped: pooling(["cls"], skipped)
+    )
+    refuse(source)
+
+
+def refuse(source: Path) -> None:
+    with pytest.raises(hub_export.VerificationError, match=r"vectors, against.* FAILED"):
+        export(source)
+    assert list((source.parent / "out").iterdir()) == []
+
+
+def test_gradients_reach_every_variable(make: Make) -> None:
+    source = make(Pooling(24, pooling_mode="mean"), Dense(24, 8), Normalize())
+    model = load(export(source, verify="none"))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(tf.constant(["a b", "c", ""]), training=True)[:, 0])
+    gradients = tape.gradient(loss, model.trainable_variables)
+    assert len(gradients) > 20
+    assert all(gradient is not None for gradient in gradients)
+    assert model.regularization_losses == []
+
+
+@pytest.mark.parametrize("bad", [tf.constant([["a"]]), tf.constant([1]), tf.constant("a")])
+def test_other_inputs_are_refused(make: Make, bad: tf.Tensor) -> None:
+    model = load(export(make(Pooling(24, pooling_mode="mean")), verify="none"))
+    with pytest.raises(ValueError, match=r"TensorSpec\(shape=\(None,\), dtype=tf.string"):
+        model(bad)
