@@ -25,7 +25,7 @@ from tools import answers
 # TensorFlow -> its tensorflow_text.
 VERSIONS = {"2.12.1": "2.12.1", "2.15.1": "2.15.0", "2.18.1": "2.18.1"}
 TOLERANCE = 1e-5
-"""Of floats: as far as the same sums in another order may be apart."""
+"""Of floats, as in the comparison with the source: of the largest value, at least of one."""
 _ROWS, _LENGTH, _IDS, _FUZZ = 8, 24, 30, 2000
 _LETTERS = ["a", "ing", " ", "Ab", "é", "한", "日本", "\x00", "½", "'s", "12", "[SEP]", "\u0301"]
 
@@ -120,13 +120,18 @@ def differences(
     """Whether the answers agree, and how far."""
     other = [name for name in here if name not in there or here[name].shape != there[name].shape]
     floats = [each for each in here if here[each].dtype.kind == "f" and each not in other]
-    apart = max((float(np.abs(here[each] - there[each]).max()) for each in floats), default=0.0)
+    apart = max((_apart(here[each], there[each]) for each in floats), default=0.0)
     exact = [each for each in here if each not in floats and each not in other]
     unequal = sum(int((here[each] != there[each]).sum()) for each in exact)
     values = sum(here[each].size for each in exact)
     line = f"{len(here)} outputs: {unequal} of {values:,} ids differ; floats by {apart:.1e}"
     agrees = not other and not unequal and apart <= TOLERANCE
     return agrees, line + (f"; other shapes: {', '.join(other)}" if other else "")
+
+
+def _apart(here: np.ndarray, there: np.ndarray) -> float:
+    """The largest difference, in units of the largest value where that is over one."""
+    return float(np.abs(here - there).max() / max(1.0, np.abs(here).max()))
 
 
 if __name__ == "__main__":
