@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from encoders import Embedder, RealTokens, by_length
-from hub_export import contract
+from hub_export import contract, signatures
 from hub_export.contract import Tensors
 from preprocess import Packed, Preprocessor, flat_segment
 
@@ -61,16 +61,13 @@ class TextEmbeddingModel(tf.train.Checkpoint):
             return _some(self._pair(text, text_pair), contract.DEFAULT)
 
         text, text_pair = map(contract.text_spec, (contract.TEXT, contract.TEXT_PAIR))
-        signatures: dict[str, tuple[Callable[..., Tensors], list[tf.TensorSpec]]] = {
+        served: dict[str, tuple[Callable[..., Tensors], list[tf.TensorSpec]]] = {
             contract.SERVING: (serve, [text]),
             contract.TOKENS: (tokens, [text]),
         }
         if self._pair is not None:
-            signatures[contract.PAIR] = (pair, [text, text_pair])
-        return {
-            name: tf.function(function, autograph=False, input_signature=specs)
-            for name, (function, specs) in signatures.items()
-        }
+            served[contract.PAIR] = (pair, [text, text_pair])
+        return signatures.checked(served)
 
 
 def _some(outputs: Tensors, *names: str) -> Tensors:

@@ -123,7 +123,12 @@ class Encoder(tf.Module):
         All else is computed from what this returns, so that no look-up beyond a table is made.
         """
         positions, length = self.dimensions.positions, tf.shape(word_ids)[1]
-        message = ["the sequence length", length, "exceeds the number of positions", positions]
+        message = [
+            "word_ids: the sequence length",
+            length,
+            "exceeds the number of positions",
+            positions,
+        ]
         with tf.control_dependencies([tf.debugging.Assert(length <= positions, message)]):
             # XLA drops assertions, but it refuses a slice beyond the end.
             zeros = tf.slice(tf.zeros([positions], tf.int32), [0], [length])

@@ -65,7 +65,7 @@ def read(file: Path) -> np.ndarray:
     return tf.make_ndarray(proto)
 
 
-@pytest.mark.parametrize("part", ["encoder", "preprocessor"])
+@pytest.mark.parametrize("part", ["encoder", "preprocessor", "text_embedding"])
 def test_every_signature_answers_as_in_python(
     client: Path, tiny_export: hub_export.Export, known: Tensors, tmp_path: Path, part: str
 ) -> None:
