@@ -8,7 +8,7 @@ REFERENCE = ["torch"]
 # To download presets; those in a folder are read without it.
 KERAS = ["keras-hub; python_version >= '3.11'"]
 # To compare vectors of texts with its own.
-SENTENCES = ["sentence-transformers>=5"]
+SENTENCES = ["sentence-transformers>=6"]
 # Its messages: warm-up requests and the configuration of a server.
 SERVING = ["tensorflow-serving-api>=2.21,<2.22"]
 TEST = ["peft", "pytest", "pytest-xdist", *KERAS, *REFERENCE, *SENTENCES, *SERVING]

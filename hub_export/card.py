@@ -1,7 +1,8 @@
 """What lies beside a model for its users: the report, and a page to read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from hub_export import contract, manifest
 from hub_export.errors import TargetError
@@ -62,6 +63,27 @@ def _notes(part: str, report: Report) -> Iterator[str]:
         yield from (f"`{contract.POOLED}` is {notes[contract.POOLED]}.", "")
     if contract.ENGINE in notes:
         yield from (f"Words are tokenized by the {notes[contract.ENGINE]}.", "")
+    if contract.EMBEDDING in notes:
+        yield from _embedding(notes[contract.EMBEDDING])
     if unused := notes.get("unused_tensors"):
         yield "Tensors of the checkpoint that the encoder has no use for:"
         yield from ("", *(f"- `{name}`: {reason}" for name, reason in unused.items()), "")
+
+
+def _embedding(notes: Mapping[str, Any]) -> Iterator[str]:
+    """What becomes of a text, a line a step."""
+    yield from ("What becomes of a text:", "")
+    if notes["prompt"]:
+        yield f"- {notes['prompt']!r} is put before it."
+    yield f"- It is cut at {notes['max_length']} tokens, special ones included."
+    yield f"- Its vector is made by: {notes['pooling']}."
+    yield from (f"- Then: {module}." for module in notes["modules"])
+    yield from (f"- The vector has {notes['dimensions']} columns.", "")
+    if notes["pairs"]:
+        yield (
+            f"The signature `{contract.PAIR}` (`{contract.TEXT}`, `{contract.TEXT_PAIR}` -> "
+            f"`{contract.DEFAULT}`) takes two texts in one row, as the checkpoint reads them. It "
+            "gives the vector that the checkpoint's classifier works on, not a score: the "
+            "classifier is left out, like every task head."
+        )
+        yield ""

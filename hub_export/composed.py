@@ -10,7 +10,7 @@ from encoders import Dimensions
 from hub_export import reference
 from hub_export.checkpoint import Checkpoint
 from hub_export.embedding_plan import Plan, prompt_tokens
-from hub_export.text_heads import head
+from hub_export.text_heads import heads
 
 Floats = npt.NDArray[np.float32]
 
@@ -42,7 +42,7 @@ class Composed:
         self._plan = plan
         self._last_type = max(size.types, 1) - 1
         self._tokenizer = tokenizer
-        self._heads = [head(module) for module in plan.modules]
+        self._heads = heads(plan.modules, plan.weights)
         self._skipped = prompt_tokens(plan, tokenizer)
 
     def __call__(self, text: str, *others: str) -> Floats:

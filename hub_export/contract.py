@@ -64,7 +64,7 @@ SERVING, SERVING_PAIR, TOKENIZE, PACK = (
     "bert_pack_inputs",
 )
 TOKENS, PAIR = "tokens", "pair"
-ENGINE = "tokenizer_engine"
+ENGINE, EMBEDDING = "tokenizer_engine", "embedding"
 SEQ_LENGTH = 128
 MOST_SEGMENTS = 4
 

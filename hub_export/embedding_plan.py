@@ -33,6 +33,7 @@ class Plan:
         modules: what follows.
         pairs: whether two texts may share a row.
         width: of the vectors.
+        weights: `none` if those of the modules are random, too.
     """
 
     prompt: str
@@ -41,6 +42,7 @@ class Plan:
     modules: tuple[TextModule, ...]
     pairs: bool
     width: int
+    weights: str
 
     def words(self) -> Mapping[str, Any]:
         """The same for a reader of the report."""
@@ -74,6 +76,7 @@ def plan(checkpoint: Checkpoint, settings: Settings, size: Dimensions) -> Plan:
         modules=(*pipeline.modules, *cut),
         pairs=pipeline.pairs,
         width=cut[0].width if cut else width,
+        weights=settings.weights,
     )
 
 

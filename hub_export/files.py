@@ -28,7 +28,7 @@ def read_json(path: Path) -> Mapping[str, Any]:
 
 def is_name(entry: object) -> bool:
     """Whether an entry of an index is the name of a file beside it."""
-    return isinstance(entry, str) and Path(entry).name == entry != ""
+    return isinstance(entry, str) and Path(entry).name == entry and entry not in ("", "..")
 
 
 def sums(paths: Iterable[Path], folder: Path | None = None) -> dict[str, str]:

@@ -90,19 +90,25 @@ def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> C
     )
 
 
-def with_tokenizer(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
-    """The checkpoint with the tokenizer of another folder, if that has one."""
+def with_own_files(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
+    """The checkpoint with the tokenizer and the modules of another folder, where it has them."""
     tokenizer = folder / tokenizer_files.TOKENIZER
-    if not tokenizer.exists():
-        return checkpoint
-    files = sums([tokenizer, *(folder / file for file in tokenizer_files.CONFIGS)])
-    return dataclasses.replace(
-        checkpoint,
-        tokenizer_file=tokenizer,
-        tokenizer=functools.partial(tokenizer_files.read, tokenizer),
-        special_tokens=tokenizer_files.special_tokens(folder) or checkpoint.special_tokens,
-        files={**checkpoint.files, **files},
-    )
+    if tokenizer.exists():
+        files = sums([tokenizer, *(folder / file for file in tokenizer_files.CONFIGS)])
+        checkpoint = dataclasses.replace(
+            checkpoint,
+            tokenizer_file=tokenizer,
+            tokenizer=functools.partial(tokenizer_files.read, tokenizer),
+            special_tokens=tokenizer_files.special_tokens(folder) or checkpoint.special_tokens,
+            files={**checkpoint.files, **files},
+        )
+    if (folder / sentence_transformers.MODULES).exists():
+        checkpoint = dataclasses.replace(
+            checkpoint,
+            pipeline=functools.partial(sentence_transformers.read, folder, checkpoint.config),
+            files={**checkpoint.files, **sentence_transformers.file_sums(folder)},
+        )
+    return checkpoint
 
 
 def _files(weights: Path) -> list[Path]:

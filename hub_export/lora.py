@@ -125,7 +125,7 @@ class Adapter:
             unused={**base.unused, **heads},
             notes=(*base.notes, f"A LoRA adapter, merged into the weights of {base.name}."),
         )
-        return huggingface.with_tokenizer(merged, folder)
+        return huggingface.with_own_files(merged, folder)
 
     def _heads(self, prefix: str) -> set[str]:
         """The tensors beside the encoder, where the adapter is of a task model."""

@@ -19,6 +19,7 @@ _DISTRIBUTIONS = (
     "tokenizers",
     "transformers",
     "torch",
+    "sentence-transformers",
     "numpy",
 )
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from hub_export import tokenizer_files
 from hub_export.errors import SourceError
-from hub_export.files import is_name, read_json, sums
+from hub_export.files import is_name, sums
+from hub_export.options import Options
 from hub_export.text_module_files import CONFIG, WEIGHTS, read_module
 from hub_export.text_modules import Pipeline, Pooling, TextModule
 
@@ -26,8 +27,8 @@ _TYPE = re.compile(
     r"sentence_transformers\.(?:models|base\.modules|sentence_transformer\.modules)"
     r"(?:\.\w+)?\.(?P<name>\w+)"
 )
-# Options that never change a vector, of the first module and of the dicts in it.
-_IGNORED = {"unpad_inputs", "module_output_name"}
+# Options that never change a vector: of the first module, and of the objects in it.
+_IGNORED = ("module_output_name", "unpad_inputs")
 _HARMLESS = {
     "add_pooling_layer",
     "attn_implementation",
@@ -36,6 +37,12 @@ _HARMLESS = {
     "trust_remote_code",
     "use_memory_efficient_attention",
 }
+_ARGUMENTS = [
+    f"{what}_{kind}"
+    for what in ("model", "tokenizer", "processor", "config")
+    for kind in ("args", "kwargs")
+]
+# Options that would change it, with the one value under which they do not.
 _FIXED: Mapping[str, Any] = {
     "transformer_task": "feature-extraction",
     "processing_kwargs": {},
@@ -44,12 +51,8 @@ _FIXED: Mapping[str, Any] = {
     "query_expansion": None,
     "tokenizer_name_or_path": None,
 }
-_ARGUMENTS = {
-    f"{what}_{kind}"
-    for what in ("model", "tokenizer", "processor", "config")
-    for kind in ("args", "kwargs")
-}
 _TEXT_MODALITY = {"method": "forward", "method_output_name": "last_hidden_state"}
+_CLASSIC, _CROSS_ENCODER = "SentenceTransformer", "CrossEncoder"
 
 
 def read(folder: Path, config: Mapping[str, Any]) -> Pipeline:
@@ -62,22 +65,25 @@ def read(folder: Path, config: Mapping[str, Any]) -> Pipeline:
     Raises:
         SourceError: a file is damaged, or asks for something that is not supported.
     """
-    model, transformer = (_optional(folder / file) for file in (MODEL, TRANSFORMER))
+    model, transformer = (Options.read(folder / file) for file in (MODEL, TRANSFORMER))
     modules = _modules(folder) if (folder / MODULES).exists() else []
-    pooling = modules[0] if modules and isinstance(modules[0], Pooling) else None
-    classifier = any(str(name).endswith("ForSequenceClassification") for name in _names(config))
-    pairs = model.get("model_type") == "CrossEncoder" or (classifier and pooling is None)
+    kind = model.take("model_type", str, _CLASSIC)
+    classifier = any("ForSequenceClassification" in str(each) for each in _architectures(config))
+    pairs = kind == _CROSS_ENCODER or (classifier and not modules)
+    if kind not in (_CLASSIC, _CROSS_ENCODER):
+        raise SourceError(f"{model.file}: model_type: only {_CLASSIC} is supported, not {kind}")
+    length = transformer.positive("max_seq_length") or _length(folder)
+    lower_case = transformer.take("do_lower_case", bool, False)
     if not pairs:
-        _check(folder, model, transformer)
-    length = transformer.get("max_seq_length") or _length(folder)
+        _check(transformer)
     return Pipeline(
-        pooling=pooling,
+        pooling=next((each for each in modules if isinstance(each, Pooling)), None),
         modules=tuple(each for each in modules if not isinstance(each, Pooling)),
         max_length=length,
-        lower_case=bool(transformer.get("do_lower_case")),
-        prompts={name: text or "" for name, text in (model.get("prompts") or {}).items()},
-        default_prompt=model.get("default_prompt_name"),
-        dimensions=model.get("truncate_dim"),
+        lower_case=lower_case,
+        prompts=_prompts(model),
+        default_prompt=model.take("default_prompt_name", str | None),
+        dimensions=model.positive("truncate_dim"),
         pairs=pairs,
     )
 
@@ -150,34 +156,35 @@ def _name(file: Path, entry: Mapping[str, Any]) -> str:
     return found["name"]
 
 
-def _check(folder: Path, model: Mapping[str, Any], transformer: Mapping[str, Any]) -> None:
-    """Raises SourceError, listing every option that is not followed."""
-    problems = []
-    if model.get("model_type", "SentenceTransformer") != "SentenceTransformer":
-        problems.append(f"{MODEL}: model_type {model['model_type']} is not supported")
-    for key, value in transformer.items():
-        harmless = (
-            key in _IGNORED
-            or key in ("max_seq_length", "do_lower_case")
-            or (key in _FIXED and value == _FIXED[key])
-            or (key in _ARGUMENTS and set(value or {}) <= _HARMLESS)
-            or (key == "modality_config" and value.get("text") == _TEXT_MODALITY)
-        )
-        if not harmless:
-            problems.append(f"{TRANSFORMER}: {key}: {value!r} is not supported")
-    if problems:
-        raise SourceError(f"{folder}: " + "; ".join(problems))
+def _check(transformer: Options) -> None:
+    """Raises SourceError for an option of the first module that is not followed."""
+    for key in _IGNORED:
+        transformer.left.pop(key, None)
+    for key, value in _FIXED.items():
+        transformer.fix(key, value)
+    for key in _ARGUMENTS:
+        asked = transformer.take(key, dict | None) or {}
+        if others := asked.keys() - _HARMLESS:
+            raise SourceError(f"{transformer.file}: {key}: {sorted(others)} are not supported")
+    modalities = transformer.take("modality_config", dict, {"text": _TEXT_MODALITY})
+    if modalities.get("text") != _TEXT_MODALITY:
+        raise SourceError(f"{transformer.file}: modality_config: {modalities} is not supported")
+    transformer.close()
 
 
-def _names(config: Mapping[str, Any]) -> Sequence[Any]:
+def _prompts(model: Options) -> Mapping[str, str]:
+    found = model.take("prompts", dict | None) or {}
+    if not all(isinstance(text, str | None) for text in found.values()):
+        raise SourceError(f"{model.file}: prompts: expected texts, found {found}")
+    return {name: text or "" for name, text in found.items()}
+
+
+def _architectures(config: Mapping[str, Any]) -> Sequence[Any]:
     return config.get("architectures") or ()
 
 
 def _length(folder: Path) -> int | None:
     """The tokenizer's longest row; a number as large as no text stands for none."""
-    length = _optional(folder / tokenizer_files.CONFIGS[1]).get("model_max_length")
+    options = Options.read(folder / tokenizer_files.CONFIGS[1])
+    length = options.left.get("model_max_length")
     return int(length) if isinstance(length, (int, float)) and length < 1e9 else None
-
-
-def _optional(file: Path) -> Mapping[str, Any]:
-    return read_json(file) if file.exists() else {}

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import tensorflow as tf
 
-import encoders
-from hub_export import embedding_plan, reference, verify_embeddings
+from encoders import Embedder, Pooling
+from hub_export import contract, embedding_plan, reference, verify_embeddings
 from hub_export.checkpoint import Checkpoint
 from hub_export.errors import SourceError
 from hub_export.part import Part, Settings, naming, write
 from hub_export.progress import Progress
 from hub_export.report import Check, Outcome
 from hub_export.text_embedding_model import TextEmbeddingModel
-from hub_export.text_heads import head
+from hub_export.text_heads import heads
 from hub_export.tokenizing import compiled, source_tokenizer
 
 
@@ -36,7 +36,7 @@ class TextEmbeddingPart(Part):
             ) from error
         lower_case = checkpoint.pipeline().lower_case
         embedding_plan.set_up(self._tokenizer, lower_case, self._plan.max_length)
-        self.notes = {"text_embedding": self._plan.words()}
+        self.notes = {contract.EMBEDDING: self._plan.words()}
 
     @property
     def folder(self) -> str:
@@ -55,16 +55,16 @@ class TextEmbeddingPart(Part):
             )
         write(TextEmbeddingModel(preprocessor, self._embedder(), plan.prompt, plan.pairs), path)
 
-    def _embedder(self) -> encoders.Embedder:
+    def _embedder(self) -> Embedder:
         plan = self._plan
         with naming(self.checkpoint.weights_file):
             encoder, _ = self.build()
-            self._pooler = encoder.pooler is not None
-            heads = [head(module) for module in plan.modules]
+        self._pooler = encoder.pooler is not None
+        behind = heads(plan.modules, plan.weights)
         if plan.pooling is None:
-            return encoders.Embedder(encoder, None, heads)
+            return Embedder(encoder, None, behind)
         skipped = embedding_plan.prompt_tokens(plan, self._tokenizer)
-        return encoders.Embedder(encoder, encoders.Pooling(plan.pooling.modes, skipped), heads)
+        return Embedder(encoder, Pooling(plan.pooling.modes, skipped), behind)
 
     def verify(self, path: Path, progress: Progress) -> list[Check]:
         if not reference.available():

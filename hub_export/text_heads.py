@@ -1,10 +1,12 @@
 """The modules of a checkpoint as parts of an embedder."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import encoders
 from encoders import Head
+from hub_export.part import naming
+from hub_export.text_module_files import read_weights
 from hub_export.text_modules import Dense, Dropout, LayerNorm, Normalize, TextModule, Truncate
 
 _MADE: Mapping[type[TextModule], Callable[[Any], Head]] = {
@@ -16,13 +18,20 @@ _MADE: Mapping[type[TextModule], Callable[[Any], Head]] = {
 }
 
 
-def head(module: TextModule) -> Head:
-    """Makes a module, with its weights.
+def heads(modules: Sequence[TextModule], weights: str) -> list[Head]:
+    """Makes modules, with their weights, or with random ones if `weights` is `none`.
 
     Raises:
-        SourceError: a file of weights cannot be read.
-        WeightsError: the weights do not fit.
+        SourceError: a file of weights cannot be read, or they do not fit.
     """
+    return [_head(module, weights) for module in modules]
+
+
+def _head(module: TextModule, weights: str) -> Head:
     made = _MADE[type(module)](module)
-    made.fill(module.tensors() if isinstance(module, (Dense, LayerNorm)) else {})
+    if weights == "none":
+        made.draw()
+    elif isinstance(module, (Dense, LayerNorm)):
+        with naming(module.folder):
+            made.fill(read_weights(module.folder))
     return made

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from encoders import MODES
 from hub_export import reference
 from hub_export.errors import SourceError
-from hub_export.files import read_json
+from hub_export.options import Options
 from hub_export.tensors import SafetensorsFiles
 from hub_export.text_modules import (
     Dense,
@@ -15,7 +16,6 @@ from hub_export.text_modules import (
     LayerNorm,
     Normalize,
     Pooling,
-    Tensors,
     TextModule,
 )
 
@@ -61,60 +61,38 @@ def read_module(name: str, folder: Path) -> TextModule:
         raise SourceError(
             f"{folder}: the module {name} is not supported; supported: {', '.join(_READERS)}"
         )
-    file = folder / CONFIG
-    return _READERS[name](_Options(file, read_json(file) if file.exists() else {}))
+    return _READERS[name](Options.read(folder / CONFIG))
 
 
-class _Options:
-    """The options of a module; those that nobody asked for are refused."""
+def read_weights(folder: Path) -> Mapping[str, np.ndarray]:
+    """The tensors of a module by name.
 
-    def __init__(self, file: Path, content: Mapping[str, Any]) -> None:
-        self.file = file
-        self._left = dict(content)
-
-    def take(self, key: str, kind: type, default: Any = None) -> Any:
-        """The value of an option; without a default, it must be there."""
-        value = self._left.pop(key, default)
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise SourceError(f"{self.file}: {key}: expected {kind.__name__}, found {value!r}")
-        return value
-
-    def fix(self, key: str, *values: Any) -> None:
-        """Refuses an option whose value is none of these."""
-        value = self._left.pop(key, values[0])
-        if value not in values:
-            raise SourceError(f"{self.file}: {key}: only {values[0]!r} is supported, not {value!r}")
-
-    def close(self) -> None:
-        """Refuses what is left."""
-        if self._left:
-            raise SourceError(f"{self.file}: unknown options {dict(self._left)}")
-
-    def tensors(self) -> Callable[[], Tensors]:
-        """Reads the weights beside these options."""
-        weights, pickled = (self.file.with_name(name) for name in WEIGHTS)
-        if not weights.exists() and pickled.exists():
-            return lambda: reference.load_bin(pickled)
-        return lambda: SafetensorsFiles({"": weights})
+    Raises:
+        SourceError: they cannot be read.
+    """
+    weights, pickled = (folder / name for name in WEIGHTS)
+    if not weights.exists() and pickled.exists():
+        return reference.load_bin(pickled)
+    return SafetensorsFiles({"": weights})
 
 
-def _pooling(options: _Options) -> Pooling:
+def _pooling(options: Options) -> Pooling:
     legacy = {key: options.take(key, bool, False) for key in _LEGACY}
     default = [mode for key, mode in _LEGACY.items() if legacy[key]] or ["mean"]
-    modes = options.take("pooling_mode", object, default)
-    modes = tuple([modes] if isinstance(modes, str) else modes)
+    modes = options.take("pooling_mode", str | list, default)
+    modes = [modes] if isinstance(modes, str) else modes
     if unknown := [mode for mode in modes if mode not in MODES]:
         raise SourceError(
             f"{options.file}: the pooling {unknown} is not supported; supported: {', '.join(MODES)}"
         )
     for key in ("word_embedding_dimension", "embedding_dimension"):
         options.take(key, int, 0)
-    pooling = Pooling(modes, options.take("include_prompt", bool, True))
+    pooling = Pooling(tuple(modes), options.take("include_prompt", bool, True))
     options.close()
     return pooling
 
 
-def _dense(options: _Options) -> Dense:
+def _dense(options: Options) -> Dense:
     path = options.take("activation_function", str, "torch.nn.modules.activation.Tanh")
     scope, _, name = path.rpartition(".")
     if not scope.startswith("torch.nn") or name not in ACTIVATIONS:
@@ -130,31 +108,31 @@ def _dense(options: _Options) -> Dense:
         activation=ACTIVATIONS[name],
         bias=options.take("bias", bool, True),
         residual=options.take("use_residual", bool, False),
-        tensors=options.tensors(),
+        folder=options.file.parent,
     )
     options.close()
     return dense
 
 
-def _layer_norm(options: _Options) -> LayerNorm:
-    norm = LayerNorm(options.take("dimension", int), options.tensors())
+def _layer_norm(options: Options) -> LayerNorm:
+    norm = LayerNorm(options.take("dimension", int), options.file.parent)
     options.close()
     return norm
 
 
-def _normalize(options: _Options) -> Normalize:
+def _normalize(options: Options) -> Normalize:
     for key in ("module_input_name", "module_output_name"):
         options.fix(key, _SENTENCE, None)
     return Normalize()  # sentence-transformers passes over any other option
 
 
-def _dropout(options: _Options) -> Dropout:
-    dropout = Dropout(float(options.take("dropout", object, 0.2)))
+def _dropout(options: Options) -> Dropout:
+    dropout = Dropout(float(options.take("dropout", float | int, 0.2)))
     options.close()
     return dropout
 
 
-_READERS: Mapping[str, Callable[[_Options], TextModule]] = {
+_READERS: Mapping[str, Callable[[Options], TextModule]] = {
     "Pooling": _pooling,
     "Dense": _dense,
     "LayerNorm": _layer_norm,

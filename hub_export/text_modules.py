@@ -1,12 +1,9 @@
 """What stands around an encoder that makes vectors of texts, in sentence-transformers' words."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
-
-import numpy as np
-
-Tensors = Mapping[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +31,7 @@ class Pooling(TextModule):
 
 @dataclasses.dataclass(frozen=True)
 class Dense(TextModule):
-    """A dense layer; `activation` as the encoders call it."""
+    """A dense layer; `activation` as the encoders call it, weights in the folder."""
 
     kind = "Dense"
     inputs: int
@@ -42,7 +39,7 @@ class Dense(TextModule):
     activation: str
     bias: bool
     residual: bool
-    tensors: Callable[[], Tensors] = dataclasses.field(repr=False)
+    folder: Path
 
     def words(self) -> str:
         residual = ", residual" if self.residual else ""
@@ -51,11 +48,11 @@ class Dense(TextModule):
 
 @dataclasses.dataclass(frozen=True)
 class LayerNorm(TextModule):
-    """Layer normalisation."""
+    """Layer normalisation, weights in the folder."""
 
     kind = "LayerNorm"
     width: int
-    tensors: Callable[[], Tensors] = dataclasses.field(repr=False)
+    folder: Path
 
 
 @dataclasses.dataclass(frozen=True)

@@ -60,7 +60,9 @@ RULES = {
     "encoders stands alone": Rule(("encoders",), ("hub_export", "preprocess")),
     "preprocess stands alone": Rule(("preprocess",), ("hub_export", "encoders")),
     "no transformers below the exporter": Rule(("encoders", "preprocess"), ("transformers",)),
-    "torch in reference.py only": Rule(PACKAGES, ("torch",), exempt=("hub_export.reference",)),
+    "torch in reference.py only": Rule(
+        PACKAGES, ("torch", "sentence_transformers"), exempt=("hub_export.reference",)
+    ),
 }
 
 
@@ -269,6 +271,7 @@ def write(tmp_path: Path) -> Write:
         ("no transformers below the exporter", {"encoders__a": "def f():\n import transformers"}),
         ("torch in reference.py only", {"hub_export__cli": "try:\n import torch\nfinally: 0"}),
         ("torch in reference.py only", {"encoders__a": "from torch.nn import Linear"}),
+        ("torch in reference.py only", {"hub_export__cli": "import sentence_transformers"}),
         ("torch in reference.py only", {"encoders__a": "if TYPE_CHECKING:\n import torch"}),
     ],
 )

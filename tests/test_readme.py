@@ -33,7 +33,7 @@ def blocks() -> list[str]:
     return [block for block in found if "hub.load" in block]
 
 
-@pytest.mark.parametrize("at", range(2))
+@pytest.mark.parametrize("at", range(3))
 def test_example(exported: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     monkeypatch.chdir(exported)
     names: dict[str, object] = {}
@@ -41,12 +41,14 @@ def test_example(exported: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> No
     if "model" in names:
         texts = [names["tf"].constant(["a b", "c"]), names["tf"].constant(["d", "e f"])]
         assert names["model"](texts).shape == (2, 3)
+    elif "layer" in names:
+        assert names["layer"](names["tf"].constant(["a b", "c", ""])).shape == (3, 24)
     else:
         assert names["outputs"]["pooled_output"].shape == (2, 24)
 
 
-def test_there_are_two_examples() -> None:
-    assert len(blocks()) == 2
+def test_there_are_three_examples() -> None:
+    assert len(blocks()) == 3
 
 
 def test_the_tables_are_what_the_command_prints() -> None:

@@ -11,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from encoders.core.activations import activation
+from encoders.core.initial import DEVIATION, initial
 from encoders.core.layers import Dropout, LayerNorm, Linear
-from encoders.core.weights import Row, Table, linear
+from encoders.core.weights import Row, Table, expand, linear
 
 
 class Head(tf.Module):
@@ -38,6 +39,14 @@ class Head(tf.Module):
             WeightsError: the tensors do not fill it exactly.
         """
         self.table.fill(self, tensors)
+
+    def draw(self) -> None:
+        """Gives its variables values to start training from: the same ones at every call.
+
+        Those of a kernel come from a normal distribution, as BERT's code draws them.
+        """
+        rows = expand(self.table.rows, self)
+        self.fill({name: values() for name, values in initial(rows, self, DEVIATION).items()})
 
 
 class Dense(Head):

@@ -24,16 +24,19 @@ def test_the_real_checkpoint(minilm: Path, tmp_path: Path) -> None:
     assert {part: path.relative_to(tmp_path) for part, path in done.paths.items()} == {
         "encoder": Path("all_minilm_l6_v2_L-6_H-384_A-12/1"),
         "preprocessor": Path("all_minilm_l6_v2_preprocess/1"),
+        "text_embedding": Path("all_minilm_l6_v2_text_embedding/1"),
     }
     assert {check.subject.split(",")[0] for check in done.report.checks} == {
         "numbers",
         "tokens",
         "offsets",
         "packed texts and pairs",
+        "vectors",
     }
     assert sorted(each.name for each in tmp_path.iterdir()) == [
         "all_minilm_l6_v2_L-6_H-384_A-12",
         "all_minilm_l6_v2_preprocess",
+        "all_minilm_l6_v2_text_embedding",
     ]
     for path in done.paths.values():
         written = json.loads((path / "assets.extra" / "verification.json").read_text())
