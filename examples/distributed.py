@@ -45,17 +45,15 @@ def make_strategy(name: str, cpus: int) -> tf.distribute.Strategy:
     """The strategy; it has to be the first thing that TensorFlow is asked for."""
     if name == "multi_worker":
         return tf.distribute.MultiWorkerMirroredStrategy()
-    devices = tf.config.list_logical_devices("GPU")
-    if name == "mirrored" and not devices:
+    if name == "one":
+        return tf.distribute.get_strategy()
+    kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    if kind == "CPU":
         logical = [tf.config.LogicalDeviceConfiguration()] * cpus
-        physical = tf.config.list_physical_devices("CPU")[0]
-        tf.config.set_logical_device_configuration(physical, logical)
-        devices = tf.config.list_logical_devices("CPU")
-    return (
-        tf.distribute.MirroredStrategy(devices)
-        if name == "mirrored"
-        else tf.distribute.get_strategy()
-    )
+        tf.config.set_logical_device_configuration(
+            tf.config.list_physical_devices("CPU")[0], logical
+        )
+    return tf.distribute.MirroredStrategy(tf.config.list_logical_devices(kind))
 
 
 def batches(preprocessor: str, batch_size: int) -> tf.data.Dataset:

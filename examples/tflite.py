@@ -32,6 +32,7 @@ def convert(model: str) -> bytes:
         tf.lite.OpsSet.TFLITE_BUILTINS,
         tf.lite.OpsSet.SELECT_TF_OPS,
     ]
+    converter.target_spec.experimental_select_user_tf_ops = ["Erfc"]  # of GELU
     converter.allow_custom_ops = True  # those of tensorflow_text
     return converter.convert()
 
@@ -45,7 +46,7 @@ def difference(lite: bytes, model: str) -> float:
     runner = interpreter.InterpreterWithCustomOps(
         model_content=lite, custom_op_registerers=tflite_registrar.SELECT_TFTEXT_OPS
     ).get_signature_runner()
-    found = runner(text=TEXTS)
+    found = runner(text=TEXTS.numpy())
     wanted = tf.saved_model.load(model).signatures["serving_default"](text=TEXTS)
     return max(float(np.abs(found[name] - each).max()) for name, each in wanted.items())
 

@@ -49,8 +49,10 @@ class HubLayer(keras.layers.Layer):
         self.arguments = dict(arguments or {})
         self.supports_jit = False  # strings
         self._loaded = tf.saved_model.load(self.handle)
-        get = operator.attrgetter(name_in_model) if name_in_model else lambda loaded: loaded
-        function = self._function = get(self._loaded)
+        function: Any = self._loaded
+        if name_in_model:
+            function = operator.attrgetter(name_in_model)(function)
+        self._function = function
         self._takes_training = "training" in inspect.signature(function.__call__).parameters
         learning = {id(each) for each in getattr(function, "trainable_variables", ())}
         for variable in getattr(function, "variables", ()):

@@ -99,7 +99,7 @@ class PreprocessorModel(tf.train.Checkpoint):
         text, text_pair = map(contract.text_spec, (contract.TEXT, contract.TEXT_PAIR))
         ids = tf.TensorSpec([None], tf.int32, contract.IDS)
         row_splits = tf.TensorSpec([None], tf.int64, contract.ROW_SPLITS)
-        served = {
+        served: signatures.Signatures = {
             contract.SERVING: (serve, [text]),
             contract.SERVING_PAIR: (serve_pair, [text, text_pair]),
             contract.TOKENIZE: (flat, [text]),
