@@ -51,24 +51,20 @@ def main() -> None:
     subprocess.run(
         [sys.executable, "-m", "hub_export", f"--model={checkpoint()}", *command], check=True
     )
-    encoder = OUTPUT / "all_minilm_l6_v2_L-6_H-384_A-12" / "1"
-    preprocessor = OUTPUT / "all_minilm_l6_v2_preprocess" / "1"
-    print(f"\nNearest neighbours, by hub.load of {encoder.parent} and {preprocessor.parent}:\n")
-    for line in neighbours(str(encoder), str(preprocessor)):
+    model = OUTPUT / "all_minilm_l6_v2_text_embedding" / "1"
+    print(f"\nNearest neighbours, by hub.load of {model.parent}:\n")
+    for line in neighbours(str(model)):
         print(textwrap.indent(line, "  "))
 
 
-def neighbours(encoder: str, preprocessor: str) -> list[str]:
-    """Each sentence with the one nearest to it, by the cosine of their mean token vectors."""
+def neighbours(model: str) -> list[str]:
+    """Each sentence with the one nearest to it, by the cosine of their vectors."""
     with silenced():
         import tensorflow as tf  # noqa: PLC0415
-        import tensorflow_text  # noqa: F401, PLC0415 (the preprocessor's operations)
+        import tensorflow_text  # noqa: F401, PLC0415 (the model's operations)
         from tensorflow_hub import load  # noqa: PLC0415
 
-    inputs = load(preprocessor)(tf.constant(SENTENCES))
-    tokens = load(encoder)(inputs)["sequence_output"]
-    mask = tf.cast(inputs["input_mask"], tf.float32)[:, :, tf.newaxis]
-    vectors = tf.math.l2_normalize(tf.reduce_sum(tokens * mask, axis=1), axis=1)
+    vectors = load(model)(tf.constant(SENTENCES))
     cosines = tf.matmul(vectors, vectors, transpose_b=True) - 2 * tf.eye(len(SENTENCES))
     nearest = tf.argmax(cosines, axis=1).numpy()
     return [
