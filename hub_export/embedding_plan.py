@@ -142,8 +142,8 @@ def _width(
         takes = getattr(module, "inputs", getattr(module, "width", width))
         if isinstance(module, (Dense, LayerNorm)) and takes != width:
             raise SourceError(
-                f"{checkpoint.folder}: the module {module.words()} takes vectors of {takes}, but "
-                f"gets those of {width}"
+                f"{checkpoint.config_file}: the module {module.words()} takes vectors of {takes}, "
+                f"but gets those of {width}"
             )
         width = module.outputs if isinstance(module, Dense) else width
     return width

@@ -50,7 +50,7 @@ class TextEmbeddingPart(Part):
         shortest = preprocessor.packer.special_tokens(1 + plan.pairs)
         if plan.max_length < shortest:
             raise SourceError(
-                f"{self.checkpoint.folder}: rows of {plan.max_length} tokens have no room for "
+                f"{self.checkpoint.config_file}: rows of {plan.max_length} tokens have no room for "
                 f"{shortest} special tokens"
             )
         write(TextEmbeddingModel(preprocessor, self._embedder(), plan.prompt, plan.pairs), path)
