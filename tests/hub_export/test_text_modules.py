@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from hub_export import SourceError, sentence_transformers
+from hub_export import SourceError, module_list, sentence_transformers
 from hub_export.text_module_files import read_weights
 from hub_export.text_modules import Dense, Dropout, LayerNorm, Normalize, Pipeline, Pooling
 
@@ -160,13 +160,13 @@ def test_files_that_are_damaged(tmp_path: Path) -> None:
         (tmp_path / "modules.json").write_text(content)
         with pytest.raises(SourceError, match=r"modules\.json: cannot be read as JSON"):
             sentence_transformers.read(tmp_path, {})
-        assert sentence_transformers.module_files(tmp_path) == []
+        assert module_list.module_files(tmp_path) == []
 
 
 def test_downloads_stay_within_the_folder(tmp_path: Path) -> None:
     paths = ["", "1_Pooling", "..", "../x", "/etc", "a/b", "*", "2_[D]ense", 3, None]
     write(tmp_path, modules=[{"path": path} for path in paths])
-    assert sentence_transformers.module_files(tmp_path) == [
+    assert module_list.module_files(tmp_path) == [
         "1_Pooling/config.json",
         "1_Pooling/model.safetensors",
         "1_Pooling/pytorch_model.bin",
