@@ -9,7 +9,9 @@ REFERENCE = ["torch"]
 KERAS = ["keras-hub; python_version >= '3.11'"]
 # To compare vectors of texts with its own.
 SENTENCES = ["sentence-transformers>=6"]
-TEST = ["peft", "pytest", "pytest-xdist", *KERAS, *REFERENCE, *SENTENCES]
+# Its messages: warm-up requests and the configuration of a server.
+SERVING = ["tensorflow-serving-api>=2.21,<2.22"]
+TEST = ["peft", "pytest", "pytest-xdist", *KERAS, *REFERENCE, *SENTENCES, *SERVING]
 
 setup(
     name="hub_export",
@@ -43,10 +45,15 @@ setup(
     extras_require={
         "keras": KERAS,
         "reference": [*REFERENCE, *SENTENCES],
+        "serving": SERVING,
         "test": TEST,
         "dev": [*TEST, "mypy", "ruff"],
     },
     entry_points={
-        "console_scripts": ["hub_embed = hub_export.embed:run", "hub_export = hub_export.cli:run"]
+        "console_scripts": [
+            "hub_embed = hub_export.embed:run",
+            "hub_export = hub_export.cli:run",
+            "hub_export_serving = hub_export.serving_cli:run",
+        ]
     },
 )

@@ -1,6 +1,10 @@
 """Strings a second: exported preprocessors beside their peers, on one batch after the other.
 
     python -m benchmarks.preprocessing [--rounds 5] [--tokenizers wordpiece bpe] [--batches 32 1]
+    python -m benchmarks.preprocessing --exact
+
+The second one takes a few minutes: a tokenizer of each kind, the engines that are exact, batches of
+20,000, 32 and 1, three rounds.
 
 Two tasks. *Inputs*: strings to padded encoder inputs of 128. *Tokens*: strings to ids, ragged; by
 tokenizers of each kind, where `HUB_EXPORT_TEST_ASSETS` names a folder that has them.
@@ -60,6 +64,7 @@ TOKENIZERS = {
     "unigram-albert-fast": Published("albert-privately", "AlbertTokenizer", "fast"),
     "bpe": Published("roberta", "RobertaTokenizer"),
 }
+KINDS = ["wordpiece", "unigram-xlmr", "bpe"]
 
 
 def main() -> None:
@@ -68,7 +73,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tokenizers", nargs="*", default=[DEMO, *TOKENIZERS])
     parser.add_argument("--batches", nargs="*", type=int, default=[*TEXTS_A_TURN])
+    parser.add_argument("--exact", action="store_true", help="one tokenizer a kind, three rounds")
     asked = parser.parse_args()
+    if asked.exact:
+        asked.tokenizers, asked.batches, asked.rounds = KINDS, [20_000, 32, 1], 3
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
     header = ["task", "tokenizer", "batch", "corpus", *(f"{name}/s" for name in PEERS)]
     header += [f"x {TF_TEXT}", f"x {SOURCE}", "ours, ms a batch", "cores of others"]
@@ -110,9 +118,10 @@ def published(tokenizer: Published, folder: Path) -> Path:
 
 def exported(checkpoint: Path, engine: str = "exact") -> Any:
     """The preprocessor, loaded."""
-    options = {"parts": ["preprocessor"], "verify": "none", "padded_embedding": True}
+    options: dict[str, Any] = {"parts": ["preprocessor"], "verify": "none"}
+    options |= {"padded_embedding": True, "tokenizer_engine": engine}
     with tempfile.TemporaryDirectory() as folder:
-        done = hub_export.export(checkpoint, folder, name="x", tokenizer_engine=engine, **options)
+        done = hub_export.export(checkpoint, folder, name="x", **options)
         return tf.saved_model.load(str(done.paths["preprocessor"]))
 
 
@@ -158,16 +167,19 @@ def _source(checkpoint: Path) -> Tokenizer:
 
 def _rows(tokenizers: list[str], batches: list[int], rounds: int) -> Iterator[list[str]]:
     corpora = texts.corpora()
-    long_word = [texts.long_word(next(iter(corpora.values())), LONG_WORD)]
+    long_words = {
+        "one long word": [texts.long_word(next(iter(corpora.values())), LONG_WORD)],
+        "one letter again and again": ["a" * LONG_WORD],
+    }
     for tokenizer in tokenizers:
         if tokenizer != DEMO and texts.ASSETS not in os.environ:
             print(f"{texts.ASSETS} is not set: {tokenizer} is left out")
             continue
         for task, peers in tasks(tokenizer):
             for batch in batches:
-                chosen = {**corpora, "one long word": long_word} if batch == 1 else corpora
+                chosen = {**corpora, **long_words} if batch == 1 else corpora
                 for name, corpus in chosen.items():
-                    count = 8 if corpus is long_word else TEXTS_A_TURN[batch]
+                    count = 8 if name in long_words else TEXTS_A_TURN[batch]
                     figures = _figures(peers, texts.take(corpus, count), batch, rounds)
                     yield [task, tokenizer, f"{batch:,}", name, *figures]
 

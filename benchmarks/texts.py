@@ -54,9 +54,10 @@ def _real(folder: Path) -> dict[str, list[str]]:
 
 
 def _table(path: Path, dialect: type[csv.Dialect]) -> list[list[str]]:
-    quoting = csv.QUOTE_MINIMAL if dialect is csv.excel else csv.QUOTE_NONE
     with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.reader(file, dialect, quoting=quoting))
+        if dialect is csv.excel:
+            return list(csv.reader(file, dialect))
+        return list(csv.reader(file, dialect, quoting=csv.QUOTE_NONE))
 
 
 def _lines(path: Path) -> list[str]:

@@ -17,8 +17,11 @@ from encoders.core.config import Dimensions
 from encoders.core.embedder import Embedded, Embedder
 from encoders.core.encoder import Encoded, Encoder
 from encoders.core.errors import ConfigError, EncoderError, WeightsError
+from encoders.core.groups import by_length
 from encoders.core.heads import Dense, Dropped, Head, Normalized, Normed, Truncated
 from encoders.core.pooling import MODES, Pooling
+from encoders.core.real_tokens import RealTokens
+from encoders.core.weights import Filled
 
 __all__ = [
     "MODES",
@@ -32,13 +35,16 @@ __all__ = [
     "Encoded",
     "Encoder",
     "EncoderError",
+    "Filled",
     "Head",
     "Normalized",
     "Normed",
     "Pooling",
+    "RealTokens",
     "Truncated",
     "WeightsError",
     "architectures",
+    "by_length",
 ]
 
 

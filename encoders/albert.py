@@ -21,7 +21,7 @@ from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder, Pooler
 from encoders.core.errors import ConfigError
 from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
-from encoders.core.layout import Padded
+from encoders.core.layout import Layout
 from encoders.core.weights import Table, embedding, linear, norm
 
 
@@ -73,7 +73,7 @@ class Group(tf.Module):
         super().__init__()
         self.blocks = blocks
 
-    def __call__(self, x: tf.Tensor, layout: Padded, training: bool) -> tf.Tensor:
+    def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """float32 [N, D] -> float32 [N, D]."""
         for block in self.blocks:
             x = block(x, layout, training)

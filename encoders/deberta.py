@@ -22,7 +22,7 @@ from encoders.core.disentangled import DisentangledAttention, Distances, MaskedE
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
 from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
-from encoders.core.layout import Padded
+from encoders.core.layout import Layout
 from encoders.core.weights import Row, Table, declare, embedding, linear, norm
 
 
@@ -109,7 +109,7 @@ class Attention(DisentangledAttention):
         self.position_key = Linear(width, width, bias=False) if "c2p" in terms else None
         self.position_query = Linear(width, width) if "p2c" in terms else None
 
-    def project(self, x: tf.Tensor, layout: Padded) -> Projected:
+    def project(self, x: tf.Tensor, layout: Layout) -> Projected:
         """[N, D] -> query, key and value, each [N, H, K]."""
         del layout
         joined = tf.reshape(self.input(x), [-1, self.heads, 3 * self.head_width])

@@ -22,7 +22,7 @@ from encoders.core.disentangled import DisentangledAttention, Distances
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
 from encoders.core.layers import Dropout, LayerNorm, Linear
-from encoders.core.layout import Padded
+from encoders.core.layout import Layout
 from encoders.core.weights import Row, Table, declare, linear, norm
 
 
@@ -88,7 +88,7 @@ class Attention(DisentangledAttention):
         self.position_query = Linear(width, width) if "p2c" in own else None
         self._terms = config.terms
 
-    def project(self, x: tf.Tensor, layout: Padded) -> Projected:
+    def project(self, x: tf.Tensor, layout: Layout) -> Projected:
         """[N, D] -> query, key and value, each [N, H, K]."""
         del layout
         return self.split(self.query(x)), self.split(self.key(x)), self.split(self.value(x))
@@ -117,7 +117,7 @@ class Convolution(tf.Module):
         self.dropout = dropout
         self.norm = norm
 
-    def __call__(self, x: tf.Tensor, block: tf.Tensor, layout: Padded, training: bool) -> tf.Tensor:
+    def __call__(self, x: tf.Tensor, block: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """float32 [N, D] twice, `x` zero for padding -> float32 [N, D]."""
         convolved = tf.nn.conv1d(layout.to_batch(x), self.kernel, stride=1, padding="SAME")
         convolved = layout.to_tokens(tf.nn.bias_add(convolved, self.bias))
@@ -130,7 +130,7 @@ class Block(PostNormBlock):
 
     convolution: Convolution | None = None
 
-    def __call__(self, x: tf.Tensor, layout: Padded, training: bool) -> tf.Tensor:
+    def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """float32 [N, D] -> float32 [N, D]."""
         y = super().__call__(x, layout, training)
         return y if self.convolution is None else self.convolution(x, y, layout, training)

@@ -17,7 +17,7 @@ from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
 from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
-from encoders.core.layout import Padded
+from encoders.core.layout import Layout
 from encoders.core.rotary import Rotary, RotaryAttention, check_rotary, theta
 from encoders.core.weights import Table, embedding, linear, norm
 
@@ -106,7 +106,7 @@ class Window:
     def __init__(self, reach: int) -> None:
         self.reach = reach
 
-    def __call__(self, layout: Padded) -> tf.Tensor:
+    def __call__(self, layout: Layout) -> tf.Tensor:
         """Float32 [B, 1, S, S], the layout's bias within the window."""
         places = tf.range(layout.length)
         outside = tf.abs(places[:, tf.newaxis] - places) > self.reach
@@ -122,7 +122,7 @@ class LocalAttention(RotaryAttention):
         super().__init__(width, heads, dropout, rotary, bias)
         self.window = window
 
-    def scores(self, query: tf.Tensor, key: tf.Tensor, layout: Padded, training: bool) -> tf.Tensor:
+    def scores(self, query: tf.Tensor, key: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """Scaled query and key, both [B, H, S, K] -> the logits of the weights, [B, H, S, S]."""
         del training
         return tf.matmul(query, key, transpose_b=True) + layout.once(self.window)
@@ -141,7 +141,7 @@ class GatedFeedForward(tf.Module):
         self.dropout = dropout
 
     def __call__(self, x: tf.Tensor, training: bool) -> tf.Tensor:
-        activated, gate = tf.split(self.inner(x), 2, axis=-1)
+        activated, gate = tf.split(self.inner.narrow(x), 2, axis=-1)
         return self.output(self.dropout(self.activation(activated) * gate, training))
 
 
@@ -163,7 +163,7 @@ class PreNormBlock(tf.Module):
         self.feed_forward_norm = feed_forward_norm
         self.feed_forward = feed_forward
 
-    def __call__(self, x: tf.Tensor, layout: Padded, training: bool) -> tf.Tensor:
+    def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """float32 [N, D] -> float32 [N, D]."""
         normed = x if self.attention_norm is None else self.attention_norm(x)
         x += self.attention_dropout(self.attention(normed, layout, training), training)

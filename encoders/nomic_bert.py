@@ -115,7 +115,7 @@ class GatedFeedForward(tf.Module):
         self.output = Linear(inner, width, bias=False)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        return self.output(self.activation(self.gate(x)) * self.inner(x))
+        return self.output(self.activation(self.gate.narrow(x)) * self.inner.narrow(x))
 
 
 _BLOCK = "encoder.layers.{layer}"

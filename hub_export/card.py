@@ -4,10 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
-
-from hub_export import contract
+from hub_export import contract, manifest
 from hub_export.errors import TargetError
 from hub_export.report import Report
 
@@ -15,7 +12,7 @@ ASSETS, FILE = "assets.extra", "README.md"
 
 
 def describe(part: str, path: Path, report: Report) -> None:
-    """Writes `assets.extra/` of a SavedModel: `verification.json` and `README.md`.
+    """Writes `assets.extra/` of a SavedModel: report, requirements and `README.md`.
 
     Raises:
         TargetError: there is no room for them.
@@ -26,25 +23,14 @@ def describe(part: str, path: Path, report: Report) -> None:
     for note in report.source["notes"]:
         lines += [note, ""]
     lines += [_USAGE[part], "", *_notes(part, report), "## Custom operations", ""]
-    lines += [f"- `{name}` (tensorflow_text)" for name in custom_ops(path)] or ["None."]
+    lines += [f"- `{name}` (tensorflow_text)" for name in manifest.custom_ops(path)] or ["None."]
     lines += ["", "## Comparison with the source", "", "```", report.table(), "```", ""]
     try:
         report.write(path / ASSETS)
+        manifest.write(path, path / ASSETS)
         (path / ASSETS / FILE).write_text("\n".join(lines), encoding="utf-8")
     except OSError as error:
         raise TargetError(f"{path / ASSETS}: cannot be written ({error.strerror})") from error
-
-
-def custom_ops(path: Path) -> list[str]:
-    """The operations of a SavedModel that TensorFlow itself does not have."""
-    model = saved_model_pb2.SavedModel()
-    model.ParseFromString((path / "saved_model.pb").read_bytes())
-    names: set[str] = set()
-    for graph in (meta.graph_def for meta in model.meta_graphs):
-        names.update(node.op for node in graph.node)
-        names.update(node.op for f in graph.library.function for node in f.node_def)
-        names -= {function.signature.name for function in graph.library.function}
-    return sorted(name for name in names if not hasattr(tf.raw_ops, name))
 
 
 _USAGE = {
@@ -71,6 +57,8 @@ _USAGE = {
 
 def _notes(part: str, report: Report) -> Iterator[str]:
     notes = report.notes[part]
+    if part != "preprocessor" and report.settings["compute_dtype"] != "float32":
+        yield from (f"Weights are stored and multiplied as {report.settings['compute_dtype']}.", "")
     if contract.POOLED in notes:
         yield from (f"`{contract.POOLED}` is {notes[contract.POOLED]}.", "")
     if contract.ENGINE in notes:

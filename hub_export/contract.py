@@ -16,6 +16,8 @@ D hidden width, L layers.
         `serve(inputs)`, `serve_training(inputs)` for consumers that pass one argument.
     signatures: `serving_default` -> `pooled_output`, `sequence_output`, `default`;
         `encoder_outputs` -> `encoder_outputs_0` ...
+        They compute nothing for padding: what is [B, S, D] has zeros there, and a row without any
+        real token attends to its first position.
 
 **Preprocessor** `preprocessor(sentences)`: string [B] -> the encoder's three inputs, [B, 128]
     `tokenize(sentences)` -> int32 RaggedTensor [B, (words), (pieces)] where the tokenizer is

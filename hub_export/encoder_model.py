@@ -1,17 +1,20 @@
 """The encoder as the root of a SavedModel."""
 
+from typing import Any
+
 import tensorflow as tf
 
-from encoders import Encoded, Encoder
+from encoders import Encoded, Encoder, RealTokens, by_length
 from hub_export import contract
-from hub_export.contract import MASK, TYPE_IDS, WORD_IDS, Tensors
+from hub_export.contract import DEFAULT, LAYERS, MASK, POOLED, SEQUENCE, TYPE_IDS, WORD_IDS, Tensors
 
 
 class EncoderModel(tf.train.Checkpoint):
     """Wraps an encoder so that it keeps the contract of `hub_export.contract`.
 
-    The encoder is traced once for training and once for inference; whatever a consumer calls is a
-    thin function around one of the two, which keeps the SavedModel small and quick to load.
+    The encoder is traced once for training, once for inference, and once for the signatures, which
+    compute nothing for padding. Whatever a consumer calls is a thin function around one of these,
+    which keeps the SavedModel small and quick to load.
     """
 
     def __init__(self, encoder: Encoder) -> None:
@@ -19,7 +22,7 @@ class EncoderModel(tf.train.Checkpoint):
         self.variables = list(encoder.variables)
         self.trainable_variables = list(encoder.trainable_variables)
         self.regularization_losses: list[tf.Tensor] = []
-        bodies = {training: _trace(encoder, training) for training in (False, True)}
+        bodies = {training: _trace(encoder, training=training) for training in (False, True)}
 
         def call(inputs: Tensors, training: bool = False) -> Tensors:
             word_ids, mask = inputs[WORD_IDS], inputs[MASK]
@@ -37,24 +40,36 @@ class EncoderModel(tf.train.Checkpoint):
 
     def serving(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """The signatures, with the flat names that TF Serving needs."""
+        body = _trace(self.encoder, arrange=RealTokens)
 
         def default(**inputs: tf.Tensor) -> Tensors:
-            outputs = self.__call__(inputs)
-            return {name: each for name, each in outputs.items() if name != contract.LAYERS}
+            def compute(*rows: tf.Tensor) -> list[tf.Tensor]:
+                found = Encoded(*body(*rows))
+                return [found.pooled, found.sequence]
+
+            pooled, sequence = by_length(compute, *_in_order(inputs))
+            return {POOLED: pooled, SEQUENCE: sequence, DEFAULT: pooled}
 
         def layers(**inputs: tf.Tensor) -> Tensors:
-            return contract.layer_outputs(self.__call__(inputs)[contract.LAYERS])
+            def compute(*rows: tf.Tensor) -> list[tf.Tensor]:
+                return Encoded(*body(*rows)).layers
+
+            return contract.layer_outputs(by_length(compute, *_in_order(inputs)))
 
         return {
             name: tf.function(each, autograph=False).get_concrete_function(**contract.input_specs())
-            for name, each in ((contract.SERVING, default), (contract.LAYERS, layers))
+            for name, each in ((contract.SERVING, default), (LAYERS, layers))
         }
 
 
-def _trace(encoder: Encoder, training: bool) -> tf.types.experimental.ConcreteFunction:
+def _trace(encoder: Encoder, **options: Any) -> tf.types.experimental.ConcreteFunction:
     def body(word_ids: tf.Tensor, mask: tf.Tensor, type_ids: tf.Tensor) -> list[tf.Tensor]:
-        return list(encoder(word_ids, mask, type_ids, training))
+        return list(encoder(word_ids, mask, type_ids, **options))
 
     # Saving traces every function anew, but not what is concrete.
     specs = contract.input_specs().values()
     return tf.function(body, autograph=False).get_concrete_function(*specs)
+
+
+def _in_order(inputs: Tensors) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    return inputs[WORD_IDS], inputs[MASK], inputs[TYPE_IDS]

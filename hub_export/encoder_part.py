@@ -24,7 +24,7 @@ class EncoderPart(Part):
     def save(self, path: Path) -> None:
         with naming(self.checkpoint.weights_file):
             # The tensors are let go as soon as the encoder has them.
-            encoder, filled = self.architecture.build(self.config, self.checkpoint.tensors())
+            encoder, filled = self.build()
         self._pooler = encoder.pooler is not None
         unused = {**filled.unused, **self.checkpoint.unused}
         self.notes = {contract.POOLED: _pooled(encoder), "unused_tensors": unused}
@@ -39,7 +39,7 @@ class EncoderPart(Part):
         answers = verify_numbers.expected(source, self.size)
         del source
         model = tf.saved_model.load(str(path))
-        return verify_numbers.verify(model, answers, self.settings.tolerance, progress)
+        return verify_numbers.verify(model, answers, self.closeness, progress)
 
 
 def _pooled(encoder: Encoder) -> str:

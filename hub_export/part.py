@@ -11,8 +11,9 @@ import tensorflow as tf
 
 import encoders
 import preprocess
-from encoders import Architecture, Dimensions
+from encoders import Architecture, Dimensions, Encoder, Filled
 from hub_export.checkpoint import Checkpoint
+from hub_export.closeness import CLOSENESS
 from hub_export.errors import SourceError, TargetError
 from hub_export.progress import Progress
 from hub_export.report import Check
@@ -27,7 +28,8 @@ class Settings:
     version: int
     seq_length: int | None
     verify: str
-    tolerance: float
+    compute_dtype: str
+    tolerance: float | None
     ignored_options: tuple[str, ...]
     padded_embedding: bool
     special_tokens_in_text: bool
@@ -54,6 +56,14 @@ class Part(abc.ABC):
         with naming(checkpoint.config_file):
             self.size: Dimensions = self.architecture.dimensions(self.config)
         self.notes: dict[str, Any] = {}
+        closeness = CLOSENESS[settings.compute_dtype]
+        tolerance = closeness.tolerance if settings.tolerance is None else settings.tolerance
+        self.closeness = closeness._replace(tolerance=tolerance)
+
+    def build(self) -> tuple[Encoder, Filled]:
+        """Builds the encoder."""
+        dtype = tf.as_dtype(self.settings.compute_dtype)
+        return self.architecture.build(self.config, self.checkpoint.tensors(), dtype)
 
     @property
     @abc.abstractmethod

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from hub_export import contract
+from hub_export import contract, signatures
 from hub_export.contract import Tensors
 from preprocess import Packer, Preprocessor, Segment, flat_segment
 
@@ -99,16 +99,13 @@ class PreprocessorModel(tf.train.Checkpoint):
         text, text_pair = map(contract.text_spec, (contract.TEXT, contract.TEXT_PAIR))
         ids = tf.TensorSpec([None], tf.int32, contract.IDS)
         row_splits = tf.TensorSpec([None], tf.int64, contract.ROW_SPLITS)
-        signatures = {
+        served: signatures.Signatures = {
             contract.SERVING: (serve, [text]),
             contract.SERVING_PAIR: (serve_pair, [text, text_pair]),
             contract.TOKENIZE: (flat, [text]),
             contract.PACK: (pack, [ids, row_splits]),
         }
-        return {
-            name: tf.function(function, autograph=False, input_signature=specs)
-            for name, (function, specs) in signatures.items()
-        }
+        return signatures.checked(served)
 
 
 def _concrete(function: Callable[..., Any], *specs: Any) -> tf.types.experimental.ConcreteFunction:

@@ -6,8 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from encoders import Embedder
-from hub_export import contract
+from encoders import Embedder, RealTokens, by_length
+from hub_export import contract, signatures
 from hub_export.contract import Tensors
 from preprocess import Packed, Preprocessor, flat_segment
 
@@ -26,7 +26,8 @@ class TextEmbeddingModel(tf.train.Checkpoint):
 
         Args:
             preprocessor: its `seq_length` is the longest row; what is longer is cut.
-            embedder: gets rows as long as the longest one of the batch.
+            embedder: gets rows as long as the longest one of the batch. Except in training, it
+                computes nothing for padding, and rows of similar length together.
             prompt: put before every text; of a pair, before the first one.
             pairs: whether there is a signature for pairs.
         """
@@ -60,16 +61,13 @@ class TextEmbeddingModel(tf.train.Checkpoint):
             return _some(self._pair(text, text_pair), contract.DEFAULT)
 
         text, text_pair = map(contract.text_spec, (contract.TEXT, contract.TEXT_PAIR))
-        signatures: dict[str, tuple[Callable[..., Tensors], list[tf.TensorSpec]]] = {
+        served: dict[str, tuple[Callable[..., Tensors], list[tf.TensorSpec]]] = {
             contract.SERVING: (serve, [text]),
             contract.TOKENS: (tokens, [text]),
         }
         if self._pair is not None:
-            signatures[contract.PAIR] = (pair, [text, text_pair])
-        return {
-            name: tf.function(function, autograph=False, input_signature=specs)
-            for name, (function, specs) in signatures.items()
-        }
+            served[contract.PAIR] = (pair, [text, text_pair])
+        return signatures.checked(served)
 
 
 def _some(outputs: Tensors, *names: str) -> Tensors:
@@ -83,10 +81,13 @@ def _trace(
         """string [B] each -> the outputs for rows that hold them all."""
         whole = (tf.strings.join([prompt, text]), *others)
         packed = _pack(preprocessor, [preprocessor.tokenizer.tokenize(each) for each in whole])
-        embedded = embedder(*packed, training=training)
+        if training:
+            vectors, sequence = embedder(*packed, training=True)
+        else:
+            vectors, sequence = by_length(functools.partial(embedder, arrange=RealTokens), *packed)
         return {
-            contract.DEFAULT: embedded.vectors,
-            contract.SEQUENCE: embedded.sequence,
+            contract.DEFAULT: vectors,
+            contract.SEQUENCE: sequence,
             contract.MASK: packed.mask,
         }
 

@@ -58,7 +58,7 @@ class TextEmbeddingPart(Part):
     def _embedder(self) -> Embedder:
         plan = self._plan
         with naming(self.checkpoint.weights_file):
-            encoder, _ = self.architecture.build(self.config, self.checkpoint.tensors())
+            encoder, _ = self.build()
         self._pooler = encoder.pooler is not None
         behind = heads(plan.modules, plan.weights)
         if plan.pooling is None:
@@ -74,4 +74,4 @@ class TextEmbeddingPart(Part):
             self.checkpoint, self._plan, self.size, self._tokenizer, self._pooler, progress
         )
         model = tf.saved_model.load(str(path))
-        return verify_embeddings.verify(model, answers, self.settings.tolerance, progress)
+        return verify_embeddings.verify(model, answers, self.closeness, progress)

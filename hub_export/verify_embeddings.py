@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 from encoders import Dimensions
 from hub_export import contract, reference, samples
 from hub_export.checkpoint import Checkpoint
+from hub_export.closeness import Closeness
 from hub_export.composed import Composed, Floats
 from hub_export.embedding_plan import Plan
 from hub_export.progress import Progress
@@ -73,17 +74,17 @@ def expected(
 
 
 def verify(
-    model: Any, answers: Sequence[Answers], tolerance: float, progress: Progress
+    model: Any, answers: Sequence[Answers], closeness: Closeness, progress: Progress
 ) -> list[Check]:
     """Compares the vectors of a loaded text embedding, by call and by signature, in mixed batches.
 
-    A difference counts in lengths of the source's vector: no column may be off by more than
-    `tolerance` times the length.
+    A distance counts in lengths of the source's vector: in float32, no column may be off by more
+    than the tolerance times the length.
 
     Args:
         model: the loaded SavedModel.
         answers: what `expected` gave.
-        tolerance: the largest difference of a vector of length one.
+        closeness: what is compared, and what is allowed.
         progress: told of every batch.
     """
     checks = []
@@ -93,10 +94,11 @@ def verify(
             for begin in range(0, len(each.texts), _BATCH):
                 rows = slice(begin, begin + _BATCH)
                 for found in _computed(model, each.texts[rows]):
-                    worst = float(np.maximum(worst, _difference(found, each.vectors[rows])))
+                    distance = closeness.distance(*_scaled(found, each.vectors[rows]))
+                    worst = float(np.maximum(worst, distance))
                 advance(len(each.texts[rows]))
         pairs = len(each.texts[0]) == 2
-        checks.append(_check("vectors of pairs" if pairs else "vectors", each, worst, tolerance))
+        checks.append(_check("vectors of pairs" if pairs else "vectors", each, worst, closeness))
     return checks
 
 
@@ -126,18 +128,23 @@ def _computed(model: Any, rows: Sequence[tuple[str, ...]]) -> list[tf.Tensor]:
     return [model.signatures[contract.SERVING](text=texts)[contract.DEFAULT], model(texts)]
 
 
-def _difference(found: tf.Tensor, wanted: Floats) -> np.floating[Any]:
+def _scaled(found: tf.Tensor, wanted: Floats) -> tuple[Floats, Floats]:
+    """Both, such that the wanted vectors are of length one."""
     lengths = np.linalg.norm(wanted, axis=1, keepdims=True)
-    return (np.abs(np.asarray(found) - wanted) / np.where(lengths > 0, lengths, 1)).max()
+    lengths[lengths == 0] = 1
+    return np.asarray(found) / lengths, wanted / lengths
 
 
-def _check(subject: str, answers: Answers, difference: float, tolerance: float) -> Check:
+def _check(subject: str, answers: Answers, distance: float, closeness: Closeness) -> Check:
     return Check(
         f"{subject}, against {answers.source}",
-        Outcome.PASSED if difference <= tolerance else Outcome.FAILED,
-        f"{len(answers.texts)} compared, largest difference {difference:.1e}, "
-        f"allowed {tolerance:.1e}",
-        {"compared": len(answers.texts), "largest_difference": difference, "allowed": tolerance},
+        Outcome.PASSED if distance <= closeness.tolerance else Outcome.FAILED,
+        f"{len(answers.texts)} compared, {closeness.words(distance, closeness.tolerance)}",
+        {
+            "compared": len(answers.texts),
+            "distance": distance,
+            "allowed": closeness.tolerance,
+        },
     )
 
 

@@ -3,17 +3,22 @@ import os
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import functools
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
 import tensorflow_text  # noqa: F401 (its operations)
 
+import hub_export
 from tests import checkpoints
 from tests.conformance import cases
 
 tf.random.set_seed(0)
+
+Save = Callable[[cases.TokenizerCase], cases.SavedPreprocessor]
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +48,12 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def tiny_export(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> hub_export.Export:
+    """What is exported from it, in a folder of its own."""
+    return hub_export.export(tiny_bert, tmp_path_factory.mktemp("exported"), verify="none")
+
+
 @pytest.fixture(scope="session", params=cases.ENCODERS, ids=lambda case: case.name)
 def encoder_case(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -51,9 +62,23 @@ def encoder_case(
     return cases.save_encoder(request.param, tmp_path_factory.mktemp(request.param.name))
 
 
+@pytest.fixture(scope="session")
+def save_preprocessor(tmp_path_factory: pytest.TempPathFactory) -> Save:
+    """Exports the preprocessor of a case, once."""
+    return functools.cache(
+        lambda case: cases.save_preprocessor(case, tmp_path_factory.mktemp(case.name))
+    )
+
+
 @pytest.fixture(scope="session", params=cases.TOKENIZERS, ids=lambda case: case.name)
 def tokenizer_case(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, save_preprocessor: Save
 ) -> cases.SavedPreprocessor:
-    """A tokenizer of each kind, and the preprocessor exported from it."""
-    return cases.save_preprocessor(request.param, tmp_path_factory.mktemp(request.param.name))
+    """A tokenizer of each kind and setting, and the preprocessor exported from it."""
+    return save_preprocessor(request.param)
+
+
+@pytest.fixture(scope="session", params=cases.WHOLE, ids=lambda case: case.name)
+def whole_case(request: pytest.FixtureRequest, save_preprocessor: Save) -> cases.SavedPreprocessor:
+    """A tokenizer of each kind, exported with all that packing takes."""
+    return save_preprocessor(request.param)

@@ -10,12 +10,13 @@ at odd lengths. Prints a line a tokenizer, then the total; exits with 1 if anyth
 """
 
 import argparse
+import functools
 import json
 import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import transformers
@@ -92,11 +93,11 @@ def compare(
     comparison = Comparison(source)
     draw = random.Random(seed)
     drawn = [*texts.fuzz(source, fuzz, seed)]
-    parts: list[list[str | bytes]] = [
+    parts: list[Sequence[str | bytes]] = [
         [*samples.codepoints()][::every],
         [*samples.AWKWARD],
-        *([*lines] for lines in corpora.values()),
-        [*drawn],
+        *corpora.values(),
+        drawn,
         [*texts.broken(drawn[: max(fuzz // 10, 100)], draw)],
     ]
     with progress.bar(name, sum(map(len, parts))) as advance:
@@ -117,7 +118,7 @@ def compare(
 def published(assets: Path | None) -> Mapping[str, Callable[[], Tokenizer]]:
     """Name -> tokenizer, of the folder's published ones."""
     folders = sorted((assets / "tokenizers").iterdir()) if assets else []
-    return {each.name: lambda each=each: _read(each) for each in folders}
+    return {each.name: functools.partial(_read, each) for each in folders}
 
 
 def _read(folder: Path) -> Tokenizer:

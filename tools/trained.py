@@ -73,7 +73,10 @@ def recipes(corpora: Mapping[str, Sequence[str]]) -> Mapping[str, Make]:
 
 def _wordpiece(lines: Sequence[str]) -> Mapping[str, Make]:
     def make(prefix: str = "##", most: int = 100, **parts: Any) -> Tokenizer:
-        options = {"continuing_subword_prefix": prefix, "max_input_chars_per_word": most}
+        options: dict[str, Any] = {
+            "continuing_subword_prefix": prefix,
+            "max_input_chars_per_word": most,
+        }
         whole = Tokenizer(models.WordPiece(unk_token="[UNK]", **options))
         trainer = trainers.WordPieceTrainer(
             vocab_size=_WORDS, special_tokens=_SPECIAL, continuing_subword_prefix=prefix
@@ -123,7 +126,7 @@ def _unigram(lines: Sequence[str]) -> Mapping[str, Make]:
         )
         before = parts.pop("pre", [])
         whole.pre_tokenizer = pre_tokenizers.Sequence([*before, space]) if before else space
-        decoder = decoders.Metaspace(prepend_scheme=scheme, split=split)
+        decoder: Any = decoders.Metaspace(prepend_scheme=scheme, split=split)
         if fallback:
             decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
         after = _byte_pieces if fallback else None
@@ -330,7 +333,8 @@ def _bert(whole: Tokenizer) -> processors.PostProcessor:
 
 def _roberta(**options: bool) -> Callable[[Tokenizer], processors.PostProcessor]:
     def frame(whole: Tokenizer) -> processors.PostProcessor:
-        sep, cls = ((token, whole.token_to_id(token)) for token in ("[SEP]", "[CLS]"))
+        ids = whole.get_vocab()
+        sep, cls = ((token, ids[token]) for token in ("[SEP]", "[CLS]"))
         return processors.RobertaProcessing(sep, cls, **options)
 
     return frame

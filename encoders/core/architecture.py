@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from encoders.core.config import Config, Dimensions
 from encoders.core.encoder import Encoder
@@ -36,19 +37,23 @@ class Architecture:
         """
         return self.encoder(self.config.read(config)).dimensions
 
-    def build(self, config: Mapping[str, Any], tensors: Tensors) -> tuple[Encoder, Filled]:
+    def build(
+        self, config: Mapping[str, Any], tensors: Tensors, dtype: tf.DType = tf.float32
+    ) -> tuple[Encoder, Filled]:
         """Builds the encoder of a checkpoint.
 
         Args:
             config: the checkpoint's configuration, as in `config.json`.
-            tensors: its tensors by name, of any float type; the variables are float32.
+            tensors: its tensors by name, of any float type.
+            dtype: what kernels, their biases and tables are stored as, and matrix products with
+                kernels computed in. All else, and every output, is float32.
 
         Raises:
             ConfigError: an option is unknown or not supported.
             WeightsError: the tensors do not fill the encoder exactly.
         """
         encoder = self.encoder(self.config.read(config))
-        return encoder, self.table.fill(encoder, tensors)
+        return encoder, self.table.fill(encoder, tensors, dtype)
 
     def initial(self, config: Mapping[str, Any]) -> Mapping[str, Callable[[], np.ndarray]]:
         """Tensors to train from scratch: name -> draws the values, the same ones at every call.

@@ -5,7 +5,7 @@ import abc
 import tensorflow as tf
 
 from encoders.core.layers import Dropout, Linear
-from encoders.core.layout import Padded
+from encoders.core.layout import Layout
 
 Projected = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
@@ -21,20 +21,19 @@ class Attention(tf.Module, abc.ABC):
         self.output = Linear(width, width, bias)
         self.dropout = Dropout(dropout)
 
-    def __call__(self, x: tf.Tensor, layout: Padded, training: bool) -> tf.Tensor:
+    def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """float32 [N, D] -> float32 [N, D]."""
-        query, key, value = (_to_rows(each, layout) for each in self.project(x, layout))
+        query, key, value = (layout.to_heads(each) for each in self.project(x, layout))
         scores = self.scores(query * self.scale, key, layout, training)
         weights = self.dropout(tf.nn.softmax(scores), training)
-        mixed = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])  # [B, S, H, K]
-        tokens = layout.to_tokens(mixed)
-        return self.output(tf.reshape(tokens, [-1, self.heads * self.head_width]))
+        mixed = layout.from_heads(tf.matmul(weights, value))
+        return self.output(tf.reshape(mixed, [-1, self.heads * self.head_width]))
 
     @abc.abstractmethod
-    def project(self, x: tf.Tensor, layout: Padded) -> Projected:
+    def project(self, x: tf.Tensor, layout: Layout) -> Projected:
         """[N, D] -> query, key and value, each [N, H, K]."""
 
-    def scores(self, query: tf.Tensor, key: tf.Tensor, layout: Padded, training: bool) -> tf.Tensor:
+    def scores(self, query: tf.Tensor, key: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """Scaled query and key, both [B, H, S, K] -> the logits of the weights, [B, H, S, S]."""
         del training
         return tf.matmul(query, key, transpose_b=True) + layout.bias
@@ -53,12 +52,7 @@ class SelfAttention(Attention):
         self.key = Linear(width, width)
         self.value = Linear(width, width)
 
-    def project(self, x: tf.Tensor, layout: Padded) -> Projected:
+    def project(self, x: tf.Tensor, layout: Layout) -> Projected:
         """[N, D] -> query, key and value, each [N, H, K]."""
         del layout
         return self.split(self.query(x)), self.split(self.key(x)), self.split(self.value(x))
-
-
-def _to_rows(x: tf.Tensor, layout: Padded) -> tf.Tensor:
-    """[N, H, K] -> [B, H, S, K]."""
-    return tf.transpose(layout.to_batch(x), [0, 2, 1, 3])

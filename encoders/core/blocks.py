@@ -7,7 +7,7 @@ import tensorflow as tf
 from encoders.core.activations import Activation
 from encoders.core.attention import Attention, SelfAttention
 from encoders.core.layers import Dropout, LayerNorm, Linear
-from encoders.core.layout import Padded
+from encoders.core.layout import Layout
 
 
 class FeedForward(tf.Module):
@@ -20,7 +20,7 @@ class FeedForward(tf.Module):
         self.output = Linear(inner, width)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        return self.output(self.activation(self.inner(x)))
+        return self.output(self.activation(self.inner.narrow(x)))
 
 
 class PostNormBlock(tf.Module):
@@ -43,7 +43,7 @@ class PostNormBlock(tf.Module):
         self.feed_forward_dropout = feed_forward_dropout
         self.feed_forward_norm = feed_forward_norm
 
-    def __call__(self, x: tf.Tensor, layout: Padded, training: bool) -> tf.Tensor:
+    def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """float32 [N, D] -> float32 [N, D]."""
         attended = self.attention_dropout(self.attention(x, layout, training), training)
         x = self.attention_norm(x + attended)

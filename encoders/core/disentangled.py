@@ -15,7 +15,7 @@ import tensorflow as tf
 from encoders.core.attention import Attention
 from encoders.core.embeddings import Embeddings
 from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
-from encoders.core.layout import Padded
+from encoders.core.layout import Layout
 
 
 class Near(NamedTuple):
@@ -50,12 +50,12 @@ class Distances(tf.Module):
         self.table = table
         self.norm = norm
 
-    def __call__(self, layout: Padded) -> Near:
+    def __call__(self, layout: Layout) -> Near:
         """Takes only the rows that this length needs, few if it is far below P."""
         near = tf.range(-layout.length, layout.length + 1) + len(self.rows) // 2
         places = tf.gather(self.rows, near)
         first, last = places[0], places[-1]
-        vectors = self.table.table[first : last + 1]
+        vectors = self.table[first : last + 1]
         return Near(
             vectors if self.norm is None else self.norm(vectors),
             falling=tf.reverse(places[:-1] - first, [0]),
@@ -94,7 +94,7 @@ class DisentangledAttention(Attention):
     def distance_projections(self) -> tuple[Linear | None, Linear | None]:
         """What makes keys for c2p and queries for p2c of distances; None leaves the term out."""
 
-    def scores(self, query: tf.Tensor, key: tf.Tensor, layout: Padded, training: bool) -> tf.Tensor:
+    def scores(self, query: tf.Tensor, key: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """Scaled query and key, both [B, H, S, K] -> the logits of the weights, [B, H, S, S]."""
         scores = tf.matmul(query, key, transpose_b=True)
         if self.distances is not None:
@@ -130,7 +130,7 @@ def _shift(x: tf.Tensor, length: tf.Tensor | int) -> tf.Tensor:
     return tf.reshape(line, [-1, heads, length, 2 * length - 1])[..., :length]
 
 
-def _attends(layout: Padded) -> tf.Tensor:
+def _attends(layout: Layout) -> tf.Tensor:
     """Which query attends to which key, bool [B, 1, S, S]: padding to nothing, as in the source."""
     real = tf.equal(layout.bias, 0.0)
     return tf.logical_and(real, tf.transpose(real, [0, 1, 3, 2]))
@@ -140,7 +140,7 @@ class MaskedEmbeddings(Embeddings):
     """Embeddings that are projected before they are normalised, and are zero for padding."""
 
     def __call__(
-        self, word_ids: tf.Tensor, type_ids: tf.Tensor | None, layout: Padded, training: bool
+        self, word_ids: tf.Tensor, type_ids: tf.Tensor | None, layout: Layout, training: bool
     ) -> tf.Tensor:
         """int32 [B, S] twice (`type_ids` may be None, for zeros) -> float32 [N, D]."""
         x = self.sum(word_ids, type_ids, layout, training)

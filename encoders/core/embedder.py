@@ -1,12 +1,13 @@
 """A text embedder: an encoder, its pooling, and what follows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from encoders.core.encoder import Encoder
 from encoders.core.heads import Head
+from encoders.core.layout import Layout, Padded
 from encoders.core.pooling import Pooling
 
 
@@ -49,9 +50,11 @@ class Embedder(tf.Module):
         mask: tf.Tensor,
         type_ids: tf.Tensor | None = None,
         training: bool = False,
+        arrange: Callable[[tf.Tensor], Layout] = Padded,
     ) -> Embedded:
         """Embeds a batch; arguments and errors are those of the encoder."""
-        encoded = self.encoder(word_ids, mask, type_ids, training)
+        encoded = self.encoder(word_ids, mask, type_ids, training, arrange)
+        mask = mask[:, : tf.shape(encoded.sequence)[1]]
         x = encoded.pooled if self.pooling is None else self.pooling(encoded.sequence, mask)
         for head in self.heads:
             x = head(x, training)

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
-from encoders.core.layout import Padded
+from encoders.core.layout import Layout
 
-Places = Callable[[tf.Tensor, Padded], tf.Tensor]
+Places = Callable[[tf.Tensor, Layout], tf.Tensor]
 
 
-def in_row(word_ids: tf.Tensor, layout: Padded) -> tf.Tensor:
+def in_row(word_ids: tf.Tensor, layout: Layout) -> tf.Tensor:
     """The row of the position table for each token: its place in its row, int32 [N]."""
     del word_ids
     return layout.positions
@@ -25,7 +25,7 @@ def after_padding(padding: int) -> Places:
     a row keeps its place).
     """
 
-    def places(word_ids: tf.Tensor, layout: Padded) -> tf.Tensor:
+    def places(word_ids: tf.Tensor, layout: Layout) -> tf.Tensor:
         """int32 [B, S] -> int32 [N]."""
         real = tf.cast(tf.not_equal(word_ids, padding), tf.int32)
         return layout.to_tokens(tf.cumsum(real, axis=1) * real + padding)
@@ -60,7 +60,7 @@ class Embeddings(tf.Module):
         self.projection = projection
 
     def __call__(
-        self, word_ids: tf.Tensor, type_ids: tf.Tensor | None, layout: Padded, training: bool
+        self, word_ids: tf.Tensor, type_ids: tf.Tensor | None, layout: Layout, training: bool
     ) -> tf.Tensor:
         """int32 [B, S] twice (`type_ids` may be None, for zeros) -> float32 [N, D]."""
         x = self.norm(self.sum(word_ids, type_ids, layout, training))
@@ -68,14 +68,14 @@ class Embeddings(tf.Module):
         return x if self.projection is None else self.projection(x)
 
     def sum(
-        self, word_ids: tf.Tensor, type_ids: tf.Tensor | None, layout: Padded, training: bool
+        self, word_ids: tf.Tensor, type_ids: tf.Tensor | None, layout: Layout, training: bool
     ) -> tf.Tensor:
         """The same, before norm and dropout."""
         x = self.word(layout.to_tokens(word_ids), training)
         if self.position is not None:
             x += self.position(self.places(word_ids, layout), training)
         if self.type is not None and (type_ids is None or self.type.rows == 1):
-            x += self.type.table[0]
+            x += self.type[0]
         elif self.type is not None:
             x += self.type(layout.to_tokens(type_ids))
         return x

@@ -8,9 +8,9 @@ import tensorflow as tf
 from encoders.core.config import Dimensions
 from encoders.core.embeddings import Embeddings
 from encoders.core.layers import LayerNorm, Linear
-from encoders.core.layout import Padded
+from encoders.core.layout import Layout, Padded
 
-Block = Callable[[tf.Tensor, Padded, bool], tf.Tensor]
+Block = Callable[[tf.Tensor, Layout, bool], tf.Tensor]
 Blocks = Iterable[Block]
 ScoreBias = Callable[[tf.Tensor | int], tf.Tensor]
 
@@ -85,6 +85,7 @@ class Encoder(tf.Module):
         mask: tf.Tensor,
         type_ids: tf.Tensor | None = None,
         training: bool = False,
+        arrange: Callable[[tf.Tensor], Layout] = Padded,
     ) -> Encoded:
         """Encodes a batch.
 
@@ -94,12 +95,14 @@ class Encoder(tf.Module):
             type_ids: int32 [B, S]; None stands for zeros. Without effect in an encoder that has
                 no type embedding, or only one type.
             training: whether dropout is active.
+            arrange: makes the layout from the mask. With `RealTokens`, nothing is computed for
+                padding; S of the outputs is then the end of the longest row, and padding is zero.
 
         Raises:
             tf.errors.InvalidArgumentError: S exceeds `dimensions.positions`.
         """
         word_ids, mask = self._fitting(word_ids, mask)
-        layout = Padded(mask)
+        layout = arrange(mask)
         if self.score_bias is not None:
             layout = layout.biased(self.score_bias(layout.length))
         x = self.embeddings(word_ids, type_ids, layout, training)
@@ -108,8 +111,9 @@ class Encoder(tf.Module):
             x = block(x, layout, training)
             layers.append(layout.to_batch(x))
         if self.norm is not None:
-            layers[-1] = layout.to_batch(self.norm(x))
-        first = layers[-1][:, 0]
+            x = self.norm(x)
+            layers[-1] = layout.to_batch(x)
+        first = layout.first(x)
         pooled = self.pooler(first) if self.pooler is not None else first
         return Encoded(pooled, layers[-1], layers)
 
@@ -119,7 +123,12 @@ class Encoder(tf.Module):
         All else is computed from what this returns, so that no look-up beyond a table is made.
         """
         positions, length = self.dimensions.positions, tf.shape(word_ids)[1]
-        message = ["the sequence length", length, "exceeds the number of positions", positions]
+        message = [
+            "word_ids: the sequence length",
+            length,
+            "exceeds the number of positions",
+            positions,
+        ]
         with tf.control_dependencies([tf.debugging.Assert(length <= positions, message)]):
             # XLA drops assertions, but it refuses a slice beyond the end.
             zeros = tf.slice(tf.zeros([positions], tf.int32), [0], [length])

@@ -6,18 +6,22 @@ from encoders.core.weights import declare
 
 
 class Linear(tf.Module):
-    """A dense layer, [N, in] -> [N, out]."""
+    """A dense layer, float [N, in] -> float32 [N, out], computed in the kernel's dtype."""
 
     kernel: tf.Variable
     bias: tf.Variable | None
 
     def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
         super().__init__()
-        self.kernel = declare(inputs, outputs)
-        self.bias = declare(outputs) if bias else None
+        self.kernel = declare(inputs, outputs, narrow=True)
+        self.bias = declare(outputs, narrow=True) if bias else None
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        product = tf.matmul(x, self.kernel)
+        return tf.cast(self.narrow(x), tf.float32)
+
+    def narrow(self, x: tf.Tensor) -> tf.Tensor:
+        """The same in the kernel's dtype, for what goes on to the next layer at once."""
+        product = tf.matmul(tf.cast(x, self.kernel.dtype), self.kernel)
         return product if self.bias is None else tf.nn.bias_add(product, self.bias)
 
 
@@ -41,7 +45,7 @@ class LayerNorm(tf.Module):
 
 
 class Embedding(tf.Module):
-    """A table of vectors, ids [N] -> [N, D].
+    """A table of vectors, ids [N] -> float32 [N, D].
 
     In training, the row of `padding` gets no gradient, as with torch's `padding_idx`.
     """
@@ -54,14 +58,18 @@ class Embedding(tf.Module):
         super().__init__()
         self.rows = rows
         self.padding = padding
-        self.table = declare(rows, width, trainable=trainable)
+        self.table = declare(rows, width, trainable=trainable, narrow=True)
 
     def __call__(self, ids: tf.Tensor, training: bool = False) -> tf.Tensor:
-        x = tf.gather(self.table, ids)
+        x = tf.cast(tf.gather(self.table, ids), tf.float32)
         if self.padding is None or not training:
             return x
         fixed = tf.equal(ids, self.padding)[..., tf.newaxis]
         return tf.where(fixed, tf.stop_gradient(x), x)
+
+    def __getitem__(self, rows: int | slice) -> tf.Tensor:
+        """Some rows by their numbers, float32 [D] or [rows, D]."""
+        return tf.cast(self.table[rows], tf.float32)
 
 
 class Dropout(tf.Module):

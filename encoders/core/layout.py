@@ -4,6 +4,7 @@ Embeddings, dense layers and norms see a flat [N, D]; only attention needs to kn
 belong together. A layout answers that, so that the parts of an encoder need not.
 """
 
+import abc
 import copy
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -13,10 +14,8 @@ import tensorflow as tf
 T = TypeVar("T")
 
 
-class Padded:
-    """Every position of the batch is a token, padding included: N = B * S.
-
-    Nothing depends on the values of the mask, so that XLA can compile it.
+class Layout(abc.ABC):
+    """Which of the N tokens stands where in the batch.
 
     Attributes:
         length: S, a Python int where it is known statically.
@@ -26,7 +25,57 @@ class Padded:
             padding, else 0 or what `biased` put there.
     """
 
+    length: tf.Tensor | int
+    positions: tf.Tensor
+    real: tf.Tensor
+    bias: tf.Tensor
+
+    def __init__(self) -> None:
+        self._shared: dict[Callable[..., Any], Any] = {}
+
+    def biased(self, scores: tf.Tensor) -> "Layout":
+        """The same layout with float32 [H, S, S] added to the attention scores of every block."""
+        layout = copy.copy(self)
+        layout.bias = self.bias + scores
+        return layout
+
+    @abc.abstractmethod
+    def to_tokens(self, x: tf.Tensor) -> tf.Tensor:
+        """[B, S, ...] -> [N, ...]."""
+
+    @abc.abstractmethod
+    def to_batch(self, x: tf.Tensor) -> tf.Tensor:
+        """[N, ...] -> [B, S, ...]."""
+
+    @abc.abstractmethod
+    def to_heads(self, x: tf.Tensor) -> tf.Tensor:
+        """[N, H, K] -> [B, H, S, K]."""
+
+    @abc.abstractmethod
+    def from_heads(self, x: tf.Tensor) -> tf.Tensor:
+        """[B, H, S, K] -> [N, H, K]."""
+
+    @abc.abstractmethod
+    def first(self, x: tf.Tensor) -> tf.Tensor:
+        """[N, D] -> [B, D], the first position of each row."""
+
+    def once(self, part: Callable[["Layout"], T]) -> T:
+        """What `part` makes of this layout: computed at the first call, for all blocks."""
+        if part not in self._shared:
+            self._shared[part] = part(self)
+        shared: T = self._shared[part]
+        return shared
+
+
+class Padded(Layout):
+    """Every position of the batch is a token, padding included: N = B * S.
+
+    Nothing depends on the values of the mask, so that XLA can compile it.
+    """
+
     def __init__(self, mask: tf.Tensor) -> None:
+        """Takes the mask, int32 [B, S]."""
+        super().__init__()
         static, dynamic = mask.shape, tf.shape(mask)
         self._batch, self.length = (
             dynamic[axis] if static[axis] is None else static[axis] for axis in (0, 1)
@@ -35,13 +84,6 @@ class Padded:
         padding = tf.equal(mask, 0)
         self.real = tf.where(tf.reshape(padding, [-1, 1]), 0.0, 1.0)
         self.bias = tf.where(padding[:, tf.newaxis, tf.newaxis, :], tf.float32.min, 0.0)
-        self._shared: dict[Callable[..., Any], Any] = {}
-
-    def biased(self, scores: tf.Tensor) -> "Padded":
-        """The same layout with float32 [H, S, S] added to the attention scores of every block."""
-        layout = copy.copy(self)
-        layout.bias = self.bias + scores
-        return layout
 
     def to_tokens(self, x: tf.Tensor) -> tf.Tensor:
         """[B, S, ...] -> [N, ...]."""
@@ -51,9 +93,14 @@ class Padded:
         """[N, ...] -> [B, S, ...]."""
         return tf.reshape(x, [self._batch, self.length, *x.shape[1:]])
 
-    def once(self, part: Callable[["Padded"], T]) -> T:
-        """What `part` makes of this layout: computed at the first call, for all blocks."""
-        if part not in self._shared:
-            self._shared[part] = part(self)
-        shared: T = self._shared[part]
-        return shared
+    def to_heads(self, x: tf.Tensor) -> tf.Tensor:
+        """[N, H, K] -> [B, H, S, K]."""
+        return tf.transpose(self.to_batch(x), [0, 2, 1, 3])
+
+    def from_heads(self, x: tf.Tensor) -> tf.Tensor:
+        """[B, H, S, K] -> [N, H, K]."""
+        return self.to_tokens(tf.transpose(x, [0, 2, 1, 3]))
+
+    def first(self, x: tf.Tensor) -> tf.Tensor:
+        """[N, D] -> [B, D], the first position of each row."""
+        return self.to_batch(x)[:, 0]

@@ -14,7 +14,7 @@ from encoders.core.attention import Attention, Projected
 from encoders.core.config import check_heads
 from encoders.core.errors import ConfigError
 from encoders.core.layers import Linear
-from encoders.core.layout import Padded
+from encoders.core.layout import Layout
 
 
 def check_rotary(width: int, heads: int) -> None:
@@ -63,7 +63,7 @@ class Rotary:
         wavelengths = np.power(float(theta), steps.astype(np.float64)).astype(np.float32)
         self._frequencies = np.float32(1) / wavelengths
 
-    def __call__(self, layout: Padded) -> Rotation:
+    def __call__(self, layout: Layout) -> Rotation:
         """Computes them at the layout's positions."""
         positions = tf.cast(layout.positions, tf.float32)
         angles = positions[:, tf.newaxis, tf.newaxis] * self._frequencies
@@ -80,7 +80,7 @@ class RotaryAttention(Attention):
         self.input = Linear(width, 3 * width, bias)
         self.rotary = rotary
 
-    def project(self, x: tf.Tensor, layout: Padded) -> Projected:
+    def project(self, x: tf.Tensor, layout: Layout) -> Projected:
         """[N, D] -> query, key and value, each [N, H, K]."""
         joined = tf.reshape(self.input(x), [-1, 3, self.heads, self.head_width])
         query, key, value = tf.unstack(joined, axis=1)

@@ -21,15 +21,22 @@ Tensors = Mapping[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Declared:
-    """A variable to be: its shape is known, its values come from `fill`."""
+    """A variable to be: its shape is known, its values come from `fill`.
+
+    Attributes:
+        shape: its shape.
+        trainable: whether training changes it.
+        narrow: whether its dtype is that of matrix products; otherwise it is float32.
+    """
 
     shape: tuple[int, ...]
     trainable: bool
+    narrow: bool
 
 
-def declare(*shape: int, trainable: bool = True) -> Any:
-    """Stands in a part's attribute until `fill` replaces it by a float32 `tf.Variable`."""
-    return Declared(shape, trainable)
+def declare(*shape: int, trainable: bool = True, narrow: bool = False) -> Any:
+    """Stands in a part's attribute until `fill` replaces it by a `tf.Variable`."""
+    return Declared(shape, trainable, narrow)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,12 +105,13 @@ class Table:
     prefix: str
     buffers: Mapping[str, str]
 
-    def fill(self, encoder: tf.Module, tensors: Tensors) -> Filled:
+    def fill(self, encoder: tf.Module, tensors: Tensors, dtype: tf.DType = tf.float32) -> Filled:
         """Replaces every `declare`d attribute of `encoder` by a variable.
 
         Args:
             encoder: the encoder, its variables declared.
             tensors: the checkpoint's tensors by name; each is read at most once.
+            dtype: of what takes part in matrix products.
 
         Raises:
             WeightsError: lists every missing, left-over or wrongly shaped tensor.
@@ -120,7 +128,7 @@ class Table:
             source = next((names.pop(name) for name in row.sources if name in names), None)
             if source is None:
                 missing.append(f"{row.sources[0]} (for {row.target})")
-            elif problem := _assign(encoder, row, tensors[source]):
+            elif problem := _assign(encoder, row, tensors[source], dtype):
                 problems.append(f"{source}: {problem}")
         unused |= self._buffers(names)
         left = sorted(set(names.values()) - unused.keys())
@@ -180,7 +188,7 @@ def _absent(rows: Iterable[Row], names: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(part for part, has in found.items() if not has)
 
 
-def _assign(encoder: tf.Module, row: Row, values: np.ndarray) -> str:
+def _assign(encoder: tf.Module, row: Row, values: np.ndarray, dtype: tf.DType) -> str:
     """Fills one variable; returns what is wrong with the tensor, or nothing."""
     *parts, attribute = row.target.split(".")
     owner: Any = encoder
@@ -195,8 +203,9 @@ def _assign(encoder: tf.Module, row: Row, values: np.ndarray) -> str:
     if values.dtype.name not in ("float32", "float16", "bfloat16", "float64"):
         return f"expected floating-point values, found {values.dtype.name}"
     values = values.T if row.transpose else values
+    kept = dtype if declared.narrow else tf.float32
     variable = tf.Variable(
-        np.ascontiguousarray(values, np.float32),
+        np.ascontiguousarray(values, kept.as_numpy_dtype),
         trainable=declared.trainable,
         name=row.target.replace(".", "/"),
     )

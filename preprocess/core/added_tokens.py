@@ -17,6 +17,7 @@ from preprocess.core.characters import before
 from preprocess.core.codepoints import character_class, literal, whitespace, word_characters
 from preprocess.core.components import Component
 from preprocess.core.errors import UnsupportedTokenizerError
+from preprocess.core.neighbours import from_left, from_right
 from preprocess.core.rows import owners
 from preprocess.core.steps import Aligned
 
@@ -174,12 +175,12 @@ class Finder(tf.Module):
         leading = trailing = tf.zeros_like(lengths)
         if self._of["rstrip"].any():
             strips = is_token & tf.gather(self._of["rstrip"], at)
-            texts, taken, count = _strip(texts, _from_left(strips), f"^{_spaces()}")
-            begins, ends, trailing = begins + taken, ends + _from_right(taken), _from_right(count)
+            texts, taken, count = _strip(texts, from_left(strips), f"^{_spaces()}")
+            begins, ends, trailing = begins + taken, ends + from_right(taken), from_right(count)
         if self._of["lstrip"].any():
             strips = is_token & tf.gather(self._of["lstrip"], at)
-            texts, taken, count = _strip(texts, _from_right(strips), f"{_spaces()}$")
-            begins, ends, leading = begins - _from_left(taken), ends - taken, _from_left(count)
+            texts, taken, count = _strip(texts, from_right(strips), f"{_spaces()}$")
+            begins, ends, leading = begins - from_left(taken), ends - taken, from_left(count)
         return Sections(texts, tokens, sections.row_splits, begins, ends, leading, trailing)
 
     def _confirmed(self, marked: tf.Tensor) -> tf.Tensor:
@@ -192,9 +193,9 @@ class Finder(tf.Module):
         begins = tf.strings.regex_full_match(values, f"(?s){word}.*") & ~first
         # Where no text is between two tokens, they stand beside each other.
         empty = tf.equal(values, "")
-        ends |= empty & _from_left(ends)
-        begins |= empty & _from_right(begins)
-        within = tf.gather(self._of["single_word"], at) & (_from_left(ends) | _from_right(begins))
+        ends |= empty & from_left(ends)
+        begins |= empty & from_right(begins)
+        within = tf.gather(self._of["single_word"], at) & (from_left(ends) | from_right(begins))
         holds = _odd(sections) & ~within & ~tf.gather(self._of["plain"], at)
         values = tf.where(holds, tf.strings.join([_MARK, values, _MARK]), values)
         rows = owners(sections.row_splits)
@@ -228,16 +229,6 @@ def _borders(sections: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor]:
         tf.scatter_nd(at[:, tf.newaxis], tf.ones_like(at, tf.bool), [count])
         for at in (starts, limits)
     )
-
-
-def _from_left(x: tf.Tensor) -> tf.Tensor:
-    """What the section to the left has, [m]; nothing for the first."""
-    return tf.concat([tf.zeros_like(x[:1]), x[:-1]], axis=0)
-
-
-def _from_right(x: tf.Tensor) -> tf.Tensor:
-    """What the section to the right has, [m]; nothing for the last."""
-    return tf.concat([x[1:], tf.zeros_like(x[:1])], axis=0)
 
 
 def _strip(

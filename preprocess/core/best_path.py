@@ -11,36 +11,25 @@ starts from the source's score repeats the source's additions one by one, choose
 does, and ends with the source's score. Two rounds are the rule: a guess is off by rounding errors
 only, which matter only where two paths are as good as equal.
 
+Where pieces go across everything for long, as in 20,000 times `a`, see `blocks`.
+
 Shapes: w words; N nodes, one before each word and one after each character; K characters that no
 piece is longer than; P pieces of all best paths.
 """
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import tensorflow as tf
 
-from preprocess.core.lanes import count, marks, positions
+from preprocess.core.blocks import solve_blocks
+from preprocess.core.borders import Words, borders, uncut
+from preprocess.core.lanes import marks, positions
 from preprocess.core.lattice import Path, solve, taken
 
 _LONG = 64
 _ROUNDS = 10
 _HUGE = 2.0**200
-
-
-class Words(NamedTuple):
-    """Where the words of a flat text are.
-
-    Attributes:
-        firsts: int32 [w], the node before each word.
-        lasts: int32 [w], the last node of each word.
-        owners: int32 [N], the word of each node.
-    """
-
-    firsts: tf.Tensor
-    lasts: tf.Tensor
-    owners: tf.Tensor
 
 
 class BestPath(tf.Module):
@@ -66,8 +55,8 @@ class BestPath(tf.Module):
         path = self._solve_whole(pieces, words, ~long)
 
         def with_long() -> tuple[tf.Tensor, tf.Tensor]:
-            other = self._solve_cut(pieces, words, long)
-            return path.ends | other.ends, path.lengths + other.lengths
+            ends, lengths = self._solve_long(pieces, words, long)
+            return path.ends | ends, path.lengths + lengths
 
         ends, lengths = tf.cond(tf.reduce_any(long), with_long, lambda: (path.ends, path.lengths))
         return taken(pieces, ends, lengths)
@@ -79,9 +68,28 @@ class BestPath(tf.Module):
         zeros = tf.zeros_like(words.owners, tf.float64)
         return solve(pieces, self._scores, firsts, lasts, zeros)
 
-    def _solve_cut(self, pieces: tf.Tensor, words: Words, chosen: tf.Tensor) -> Path:
-        """The paths of the chosen words, bool [w], solved by parts."""
-        inner = _borders(pieces, words, chosen)
+    def _solve_long(
+        self, pieces: tf.Tensor, words: Words, chosen: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The ends and lengths of the paths of the chosen words, bool [w]."""
+        inner = borders(pieces, words, chosen)
+        far = chosen & uncut(words, inner)
+
+        def by_blocks() -> tuple[tf.Tensor, ...]:
+            bounds = (tf.boolean_mask(each, far) for each in (words.firsts, words.lasts))
+            ends, lengths, settled = solve_blocks(pieces, self._scores, *bounds)
+            return ends, lengths, far & settled
+
+        nothing = tf.zeros_like(inner), tf.zeros_like(words.owners), tf.zeros_like(far)
+        ends, lengths, solved = tf.cond(tf.reduce_any(far), by_blocks, lambda: nothing)
+        inner &= ~tf.gather(solved, words.owners)
+        path = self._solve_cut(pieces, words, chosen & ~solved, inner)
+        return path.ends | ends, path.lengths + lengths
+
+    def _solve_cut(
+        self, pieces: tf.Tensor, words: Words, chosen: tf.Tensor, inner: tf.Tensor
+    ) -> Path:
+        """The paths of the chosen words, bool [w], cut at `inner`, bool [N], solved by parts."""
         firsts = marks(tf.boolean_mask(words.firsts, chosen), tf.size(inner))
         lasts = marks(tf.boolean_mask(words.lasts, chosen), tf.size(inner))
         parts = positions(inner | firsts), positions(inner | lasts)
@@ -103,12 +111,12 @@ class BestPath(tf.Module):
         unsettled = tf.gather(words.owners, positions(wrong))
         unsettled = marks(unsettled, tf.size(words.firsts))
 
-        def uncut() -> Path:
-            whole = self._solve_whole(pieces, words, unsettled)
+        def whole() -> Path:
+            other = self._solve_whole(pieces, words, unsettled)
             take = tf.gather(unsettled, words.owners)
-            return Path(*(tf.where(take, *each) for each in zip(whole, path, strict=True)))
+            return Path(*(tf.where(take, *each) for each in zip(other, path, strict=True)))
 
-        return tf.cond(tf.reduce_any(unsettled), uncut, lambda: path)
+        return tf.cond(tf.reduce_any(unsettled), whole, lambda: path)
 
     def _sums(self, pieces: tf.Tensor, words: Words, path: Path) -> tf.Tensor:
         """Running sums of the scores along paths, from 0 before each word, float64 [N]."""
@@ -120,16 +128,3 @@ class BestPath(tf.Module):
         huge = tf.where(first, tf.constant(_HUGE, tf.float64), 0)
         sums = tf.cumsum(tf.reshape(tf.stack([huge, gains - huge], 1), [-1]))
         return tf.reshape(sums, [-1, 2])[:, 1]
-
-
-def _borders(pieces: tf.Tensor, words: Words, chosen: tf.Tensor) -> tf.Tensor:
-    """Whether a node is inside one of the chosen words and no piece goes across it, bool [N]."""
-    size = tf.size(words.owners)
-    chosen = tf.gather(chosen, words.owners)
-    nodes = positions(chosen)
-    lengths = tf.where(tf.gather(pieces, nodes) > 0, tf.range(tf.shape(pieces)[1], 0, -1), 1)
-    # A piece goes across all nodes but the one that it starts from and the one that it ends at.
-    begins = nodes - tf.reduce_max(lengths, axis=1) + 1
-    across = tf.cumsum(count(begins, size) - count(nodes, size))
-    outer = marks(tf.concat([words.firsts, words.lasts], 0), size)
-    return chosen & ~outer & tf.equal(across, 0)

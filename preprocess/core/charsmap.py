@@ -16,6 +16,7 @@ from preprocess.core.characters import Characters
 from preprocess.core.codepoint_step import CodepointStep
 from preprocess.core.codepoints import CodepointMap, blocks
 from preprocess.core.errors import UnsupportedTokenizerError
+from preprocess.core.neighbours import from_left, from_right
 from preprocess.core.pairs import PairTable
 from preprocess.core.rows import only, owners
 from preprocess.core.steps import Aligned, Rare, Step, lookup, spread
@@ -85,15 +86,15 @@ class Graphemes(Rare):
             for each in (_EXTENDS, _PREPENDS, _ALONE, _KEY)
         )
         follows = tf.concat([tf.zeros_like(rows[:1], tf.bool), rows[1:] == rows[:-1]], axis=0)
-        line_end = tf.equal(values, ord("\n")) & _shifted(tf.equal(values, ord("\r")))
-        joined = (extends | _shifted(prepends)) & ~alone & ~_shifted(alone)
+        line_end = tf.equal(values, ord("\n")) & from_left(tf.equal(values, ord("\r")))
+        joined = (extends | from_left(prepends)) & ~alone & ~from_left(alone)
         head = ~(follows & (joined | line_end))
         cluster = tf.cumsum(tf.cast(head, tf.int32)) - 1
         short = (
             tf.gather(tf.math.segment_sum(byte_lengths(values), cluster), cluster) <= _MOST_BYTES
         )
-        composed = self._composed(values, tf.roll(values, -1, axis=0))
-        composes = short & head & ~key & ~tf.roll(head, -1, axis=0) & (composed > 0)
+        composed = self._composed(values, from_right(values))
+        composes = short & head & ~key & ~from_right(head, True) & (composed > 0)
         replaced = tf.boolean_mask(composes | (short & key), head)
         kept = head | ~tf.gather(replaced, cluster)
         return points.with_values(tf.where(composes, composed, values)), points.with_values(kept)
@@ -160,11 +161,6 @@ def _changes(
     )
     lost = tf.math.unsorted_segment_sum(lost, tf.maximum(last, 0), tf.size(rows))
     return changes - lost[:-1]
-
-
-def _shifted(x: tf.Tensor) -> tf.Tensor:
-    """What the one before has, bool [m]; False for the first."""
-    return tf.concat([tf.zeros_like(x[:1]), x[:-1]], axis=0)
 
 
 def _entries(charsmap: bytes) -> Iterator[tuple[str, str]]:

@@ -29,6 +29,7 @@ import numpy as np
 import tensorflow as tf
 
 from preprocess.core.merge_rules import NEVER, compile_merges
+from preprocess.core.neighbours import from_left, from_right
 from preprocess.core.tables import static_table
 
 _WALL, _NO_RULE = 0, 1
@@ -82,9 +83,8 @@ class MergeLoop(tf.Module):
         Returns:
             int32 [m], the id of the piece that begins at each symbol; negative where none does.
         """
-        next_word = tf.concat([words[1:], tf.fill(tf.shape(words[:1]), -1)], 0)
-        pairs = self._lookup(symbols, tf.roll(symbols, -1, 0))
-        pairs = tf.where(tf.equal(words, next_word), pairs, _WALL)
+        pairs = self._lookup(symbols, from_right(symbols))
+        pairs = tf.where(tf.equal(words, from_right(words, -1)), pairs, _WALL)
         none = tf.zeros([0], tf.int32)
         state = _State(symbols, tf.range(tf.size(symbols)), pairs, none, none)
         state = tf.while_loop(
@@ -110,11 +110,11 @@ class MergeLoop(tf.Module):
         settled = tf.concat([settled, tf.gather(symbols, ready)], 0)
         settled_places = tf.concat([settled_places, tf.gather(places, ready)], 0)
 
-        kept = _indices((lowest < NEVER) & ~tf.roll(chosen, 1, 0))
+        kept = _indices((lowest < NEVER) & ~from_left(chosen))
         symbols = tf.gather(tf.where(chosen, product, symbols), kept)
-        pairs = tf.gather(tf.where(chosen, tf.roll(pairs, -1, 0), pairs), kept)
+        pairs = tf.gather(tf.where(chosen, from_right(pairs), pairs), kept)
         places, chosen = tf.gather(places, kept), tf.gather(chosen, kept)
-        pairs = self._renew(symbols, pairs, chosen | tf.roll(chosen, -1, 0))
+        pairs = self._renew(symbols, pairs, chosen | from_right(chosen))
         return _State(symbols, places, pairs, settled, settled_places)
 
     def _renew(self, symbols: tf.Tensor, pairs: tf.Tensor, changed: tf.Tensor) -> tf.Tensor:
@@ -145,18 +145,18 @@ def _certain(
     Returns:
         bool [m].
     """
-    before = tf.minimum(tf.roll(rank, 1, 0), tf.maximum(tf.roll(left_grown, 1, 0), lowest + 1))
-    after = tf.minimum(tf.roll(rank, -1, 0), tf.maximum(tf.roll(right_grown, -1, 0), lowest + 1))
+    before = from_left(tf.minimum(rank, tf.maximum(left_grown, lowest + 1)), NEVER)
+    after = from_right(tf.minimum(rank, tf.maximum(right_grown, lowest + 1)))
     free = (rank <= after) & (rank < NEVER)
     first = free & (rank < before)
-    repeated = free & tf.equal(rank, before) & tf.equal(rank, tf.roll(rank, 1, 0))
+    repeated = free & tf.equal(rank, before) & tf.equal(rank, from_left(rank))
     return tf.cond(tf.reduce_any(repeated), lambda: _every_other(first, repeated), lambda: first)
 
 
 def _every_other(first: tf.Tensor, repeated: tf.Tensor) -> tf.Tensor:
     """Chooses every other pair of each run that begins with a `first` one, bool [m] thrice."""
     places = tf.range(tf.size(first))
-    begins = ~(repeated & tf.roll(first | repeated, 1, 0))
+    begins = ~(repeated & from_left(first | repeated))
     run = tf.cumsum(tf.cast(begins, tf.int32)) - 1
     begin = tf.gather(_indices(begins), run)
     return (first | repeated) & tf.gather(first, begin) & tf.equal((places - begin) % 2, 0)

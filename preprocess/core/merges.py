@@ -12,6 +12,7 @@ from tokenizers import Tokenizer as Source
 
 from preprocess.core.byte_alphabet import BYTES
 from preprocess.core.errors import UnsupportedTokenizerError
+from preprocess.core.lanes import count
 from preprocess.core.merge_loop import MergeLoop
 from preprocess.core.model import Model
 from preprocess.core.symbols import SymbolTable
@@ -78,7 +79,7 @@ class Merges(Model):
         whole = self._whole.lookup(words)
         rest = tf.cast(tf.where((whole < 0) & (lengths > 0))[:, 0], tf.int32)
         pieces = self._encode(tf.gather(words, rest))
-        counts = tf.math.bincount(pieces.words, minlength=tf.size(rest), maxlength=tf.size(rest))
+        counts = count(pieces.words, tf.size(rest))
         ends = tf.cumsum(counts)
 
         # The values are first those of pieces, then one for each word, as if it were whole.

@@ -103,7 +103,9 @@ class Packer(tf.Module):
         pieces = self._template.pieces(len(segments))
         specials = [piece.id for piece in pieces if piece.id is not None]
         tf.debugging.assert_less_equal(
-            len(specials), seq_length, message="seq_length has no room for the special tokens"
+            len(specials),
+            seq_length,
+            message=f"seq_length has no room for the special tokens, which are {len(specials)}",
         )
         splits = [tf.cast(segment.row_splits, tf.int32) for segment in segments]
         lengths = [each[1:] - each[:-1] for each in splits]

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from preprocess.core.errors import UnsupportedTokenizerError, VocabularyError
+from preprocess.core.lanes import repeat_index
+from preprocess.core.neighbours import from_left
 from preprocess.core.units import FORMS, Bytes, Characters, Units, bytes_of
 
 
@@ -50,7 +52,7 @@ class SymbolTable(tf.Module):
         units, lengths = self._units.split(words)
         of_word, last = _words_of(lengths, tf.size(units))
         # The first unit of a word is the one after a last one, or after none.
-        forms = last + 2 * (1 - tf.roll(last, 1, 0)) if self._affixed else 0
+        forms = last + 2 * (1 - from_left(last, 1)) if self._affixed else 0
         return self._finish(self._units.ids(units, forms), of_word, units, words)
 
     def to_bytes(
@@ -75,7 +77,7 @@ class SymbolTable(tf.Module):
         first, begin = (
             tf.gather(tf.cumsum(each, exclusive=True), of_piece) for each in (lengths, spelled)
         )
-        unit = tf.repeat(tf.range(tf.size(units)), widths)
+        unit = repeat_index(widths)
         starts, last = (tf.gather(unit, begin + each) - first for each in (starts, limits - 1))
         return starts, last + 1
 
@@ -119,7 +121,7 @@ class SymbolTable(tf.Module):
         self, ids: tf.Tensor, of_word: tf.Tensor, units: tf.Tensor, words: tf.Tensor
     ) -> Symbols:
         widths = self._units.widths(units)
-        of_symbol = tf.repeat(tf.range(tf.size(ids)), tf.where(ids < 0, widths, 1))
+        of_symbol = repeat_index(tf.where(ids < 0, widths, 1))
         ids, of_word, widths = (tf.gather(each, of_symbol) for each in (ids, of_word, widths))
         starts = _starts(tf.where(ids < 0, 1, widths))
         pieces = tf.gather(self._byte_pieces, tf.gather(bytes_of(words), starts[:-1]))

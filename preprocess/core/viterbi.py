@@ -14,7 +14,8 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from preprocess.core.best_path import BestPath, Words
+from preprocess.core.best_path import BestPath
+from preprocess.core.borders import Words
 from preprocess.core.lanes import marks
 from preprocess.core.piece_matcher import PieceMatcher
 from preprocess.core.unigram_model import Found, UnigramModel

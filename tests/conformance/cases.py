@@ -10,6 +10,7 @@ import string
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import tensorflow as tf
 import torch
@@ -25,7 +26,7 @@ from tokenizers import (
 
 import encoders
 import hub_export
-from hub_export import sources
+from hub_export import contract, sources
 from hub_export.checkpoint import Checkpoint
 from hub_export.reference import Reference
 from tests import checkpoints
@@ -393,12 +394,18 @@ def save_encoder(case: EncoderCase, folder: Path) -> SavedEncoder:
 
 @dataclasses.dataclass(frozen=True)
 class TokenizerCase:
-    """A tokenizer to make."""
+    """A tokenizer to make.
+
+    Attributes:
+        segments: how many segments its packing is made for. Where it is as many as in an export,
+            all that does not depend on the tokenizer's settings is tested as well.
+    """
 
     name: str
     make: Callable[[], Tokenizer]
     types: int = 2
     special_tokens_in_text: bool = True
+    segments: int = 2
 
 
 FLAGS = [
@@ -584,18 +591,25 @@ TOKENIZERS = [
         ),
     ),
     TokenizerCase(
-        "three_types", lambda: checkpoints.wordpiece(_characters(), pair_type=2), types=4
+        "three_types",
+        lambda: checkpoints.wordpiece(_characters(), pair_type=2),
+        types=4,
+        segments=contract.MOST_SEGMENTS,
     ),
     TokenizerCase("wordpiece_east_asian", _wordpiece_east_asian),
-    TokenizerCase("unigram_albert", _unigram_albert),
+    TokenizerCase("unigram_albert", _unigram_albert, segments=contract.MOST_SEGMENTS),
     TokenizerCase("unigram_bytes", _unigram_bytes, special_tokens_in_text=False),
     TokenizerCase("unigram_words", _unigram_words, types=1),
-    TokenizerCase("bpe_roberta", _bpe_roberta),
+    TokenizerCase("bpe_roberta", _bpe_roberta, segments=contract.MOST_SEGMENTS),
     TokenizerCase("bpe_modernbert", _bpe_modernbert, special_tokens_in_text=False),
     TokenizerCase("bpe_clip", _bpe_clip),
     TokenizerCase("bpe_llama", _bpe_llama),
     TokenizerCase("bpe_characters", _bpe_characters),
 ]
+
+
+WHOLE = [case for case in TOKENIZERS if case.segments == contract.MOST_SEGMENTS]
+"""A tokenizer of each kind, at least."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -627,11 +641,12 @@ def save_preprocessor(case: TokenizerCase, folder: Path) -> SavedPreprocessor:
         "max_position_embeddings": 128,
     }
     checkpoints.save_model(checkpoint, "bert", **options)
-    done = hub_export.export(
-        checkpoint,
-        folder / "exported",
-        parts=["preprocessor"],
-        verify="none",
-        special_tokens_in_text=case.special_tokens_in_text,
-    )
+    with mock.patch.object(contract, "MOST_SEGMENTS", case.segments):
+        done = hub_export.export(
+            checkpoint,
+            folder / "exported",
+            parts=["preprocessor"],
+            verify="none",
+            special_tokens_in_text=case.special_tokens_in_text,
+        )
     return SavedPreprocessor(case, done.paths["preprocessor"])

@@ -11,5 +11,5 @@ def test_every_architecture_has_a_case() -> None:
 
 
 def test_every_tokenizer_kind_has_a_case() -> None:
-    models = {serialised(case.make())["model"]["type"] for case in cases.TOKENIZERS}
+    models = {serialised(case.make())["model"]["type"] for case in cases.WHOLE}
     assert models == set(preprocess.kinds())

@@ -12,17 +12,10 @@ import transformers
 from safetensors.numpy import load_file, save_file
 
 import hub_export
-from hub_export import card, samples, verify_tokens
+from hub_export import manifest, samples, text_ops, verify_tokens
 from tests import checkpoints
 from tests.conformance.cases import SavedPreprocessor, TokenizerCase
 from tests.conformance.test_tokenizers import assert_same_tokens
-
-# What tensorflow_text 2.12 has, which TF Serving links.
-CUSTOM_OPS = {
-    "FastBertNormalize",
-    "FastWordpieceTokenizeWithOffsets",
-    "TFText>WhitespaceTokenizeWithOffsetsV2",
-}
 
 
 def test_the_real_checkpoint(minilm: Path, tmp_path: Path) -> None:
@@ -50,8 +43,8 @@ def test_the_real_checkpoint(minilm: Path, tmp_path: Path) -> None:
         assert written["source"]["sha256"]["model.safetensors"].startswith("53aa51172d14")
         assert written["versions"]["tensorflow"] == tf.__version__
         assert {check["outcome"] for check in written["checks"]} == {"passed"}
-        assert set(card.custom_ops(path)) <= CUSTOM_OPS
-    assert card.custom_ops(done.paths["encoder"]) == []
+        assert set(manifest.custom_ops(path)) <= text_ops.OPS
+    assert manifest.custom_ops(done.paths["encoder"]) == []
     assert_sentences_equal_transformers(minilm, done)
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 import hub_export
-from hub_export import VerificationError, card, samples, verify_tokens
+from hub_export import VerificationError, manifest, samples, verify_tokens
 from preprocess.core import sentencepiece_op
 from tests import checkpoints
 
@@ -69,7 +69,7 @@ def test_texts_that_differ_are_counted(tmp_path: Path) -> None:
     note = report["notes"]["preprocessor"]["tokenizer_engine"]
     assert note.startswith(f"fast engine: {differ} of ")
     assert note in (path / "assets.extra" / "README.md").read_text()
-    assert "SentencepieceTokenizeWithOffsetsOp" in card.custom_ops(path)
+    assert "SentencepieceTokenizeWithOffsetsOp" in manifest.custom_ops(path)
 
 
 @pytest.mark.usefixtures("few_texts")

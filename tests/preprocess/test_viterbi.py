@@ -10,7 +10,7 @@ import tensorflow as tf
 from tokenizers import Tokenizer, models
 
 from preprocess import UnsupportedTokenizerError
-from preprocess.core import best_path
+from preprocess.core import best_path, blocks, borders
 from preprocess.core.viterbi import Viterbi
 
 Vocabulary = list[tuple[str, float]]
@@ -65,6 +65,8 @@ def test_random_vocabularies(seed: int, monkeypatch: pytest.MonkeyPatch) -> None
     vocabulary = random_vocabulary(draw, alphabet) + BYTES * (seed % 2)
     monkeypatch.setattr(best_path, "_LONG", draw.choice([2, 64]))
     monkeypatch.setattr(best_path, "_ROUNDS", draw.choice([1, 2, 10]))
+    monkeypatch.setattr(borders, "_UNCUT", draw.choice([3, 20]))
+    monkeypatch.setattr(blocks, "_LENGTH", draw.choice([2, 7, 64]))
     compare(vocabulary, draw.random() < 0.5, random_words(draw, alphabet))
 
 
@@ -85,6 +87,44 @@ def test_very_long_words() -> None:
     vocabulary = [("<unk>", 0.0), ("a", -1.1), ("aa", -2.1), ("ab", -2.3), ("b", -1.2), ("c", -3.0)]
     parts = ["a", "ab", "🦖", "abc", "xay"]
     compare(vocabulary, False, ["ab", *(part * 1000 for part in parts), "ba"])
+
+
+@pytest.mark.parametrize("scores", TIED)
+def test_long_words_that_nothing_cuts(scores: list[float]) -> None:
+    draw = random.Random(len(scores))
+    pieces = ["a", "aa", "aaa", "aaaaa", "ab", "ba", "bab", "abbaab", "b"]
+    vocabulary = [("<unk>", 0.0), *((piece, draw.choice(scores)) for piece in pieces)]
+    words = ["a" * 3000, "ab" * 1500, "aab" * 700, "".join(draw.choices("aab", k=4000)), "aba"]
+    compare(vocabulary, False, words)
+
+
+PUBLISHED = [
+    ("<unk>", 0.0),
+    *{"a": -5.54771, "aa": -13.2199, "aaa": -13.2303, "aaaa": -13.5014, "aaab": -12.7723}.items(),
+    *{"b": -6.21137, "bb": -10.9031, "ab": -8.13214, "ba": -9.38912, "baa": -11.7755}.items(),
+]
+"""Scores as XLM-R's vocabulary has them: not one of them is a multiple of a power of two."""
+
+
+@pytest.mark.parametrize("word", ["a" * 20_000, "ab" * 5000, "aabbaab" * 1000, "b" + "a" * 3000])
+def test_blocks_settle_what_nothing_cuts(word: str) -> None:
+    engine = Viterbi(PUBLISHED, 0, False)
+
+    @tf.function(autograph=False)
+    def solved(points: tf.Tensor) -> tf.Tensor:
+        pieces, scores = engine._matcher(points), engine._best_path._scores
+        return blocks.solve_blocks(pieces, scores, tf.constant([0]), tf.shape(points) - 1)[2]
+
+    assert solved(tf.constant([*map(ord, engine._matcher.stranger + word)]))
+    compare(PUBLISHED, False, [word])
+
+
+def test_blocks_that_do_not_settle_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    def careless(gains: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return gains * 1.5, tf.zeros_like(gains[:, :1, 0], tf.bool)
+
+    monkeypatch.setattr(blocks, "rounded", careless)
+    compare(PUBLISHED, False, ["a" * 3000, "aab" * 700, "ab"])
 
 
 def test_the_last_of_equal_pieces_counts() -> None:

@@ -1,0 +1,78 @@
+"""The command `hub_export_serving`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from hub_export import serving
+from hub_export.errors import ExportError
+
+
+def _label(text: str) -> tuple[str, int]:
+    label, _, version = text.rpartition(":")
+    if not label or not version.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f"{text}: expected a label and a version, such as canary:2"
+        )
+    return label, int(version)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments of the command."""
+    made = argparse.ArgumentParser(
+        description=serving.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = made.add_argument
+    add("models", nargs="+", help="folders of numbered versions")
+    add("--output_dir", default="serving", help="where models.config goes (%(default)s)")
+    add(
+        "--label",
+        action="append",
+        type=_label,
+        metavar="NAME:VERSION",
+        dest="labels",
+        help="serve a version under a label, such as canary:2; may be given again (stable: newest)",
+    )
+    add("--base_path", default="/models", help="where the server has the models (%(default)s)")
+    add(
+        "--lengths",
+        nargs="+",
+        type=int,
+        default=[16, 64, 128],
+        help="tokens of the warm-up requests (%(default)s)",
+    )
+    add("--max_batch_size", type=int, default=32, help="rows of a batch (%(default)s)")
+    add(
+        "--batch_timeout_micros",
+        type=int,
+        default=1000,
+        help="microseconds that a request waits for others (%(default)s)",
+    )
+    add("--num_batch_threads", type=int, default=2, help="the server's cores (%(default)s)")
+    add("--quiet", action="store_true", help="show nothing but errors")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Writes the files, and says how to start a server; returns the exit code."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    options = vars(parser().parse_args(arguments))
+    labels = options.pop("labels")
+    try:
+        config = serving.prepare(**options, labels=labels and dict(labels))
+    except ExportError as error:
+        print(f"hub_export_serving: {error}", file=sys.stderr)
+        return 1
+    if not options["quiet"]:
+        print(serving.COMMAND.format(config.parent, config.parent))
+    return 0
+
+
+def run() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()

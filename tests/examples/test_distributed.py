@@ -1,0 +1,68 @@
+"""Several devices, and several processes, learn as one device does on the same global batches."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hub_export
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "distributed.py"
+
+
+def start(exported: hub_export.Export, strategy: str, **variables: str) -> subprocess.Popen[str]:
+    flags = [f"--{part}={exported.paths[part]}" for part in ("encoder", "preprocessor")]
+    return subprocess.Popen(
+        [sys.executable, EXAMPLE, *flags, f"--strategy={strategy}"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **variables},
+    )
+
+
+def answer(process: subprocess.Popen[str]) -> dict[str, Any]:
+    printed, _ = process.communicate(timeout=600)
+    assert process.returncode == 0
+    return json.loads(printed.splitlines()[-1])
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@pytest.fixture(scope="module")
+def one(tiny_export: hub_export.Export) -> dict[str, Any]:
+    """One device."""
+    return answer(start(tiny_export, "one"))
+
+
+def assert_same(found: dict[str, Any], one: dict[str, Any], replicas: int) -> None:
+    assert (one["replicas"], found["replicas"]) == (1, replicas)
+    assert len(set(one["losses"])) == len(one["losses"])  # it learns
+    np.testing.assert_allclose(found["losses"], one["losses"], rtol=1e-4)
+
+
+def test_mirrored(tiny_export: hub_export.Export, one: dict[str, Any]) -> None:
+    """Two logical devices of one process."""
+    assert_same(answer(start(tiny_export, "mirrored")), one, 2)
+
+
+def test_multi_worker(tiny_export: hub_export.Export, one: dict[str, Any]) -> None:
+    """Two processes on loopback."""
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
+    tasks = [{"cluster": cluster, "task": {"type": "worker", "index": at}} for at in range(2)]
+    workers = [start(tiny_export, "multi_worker", TF_CONFIG=json.dumps(each)) for each in tasks]
+    for worker in workers:
+        assert_same(answer(worker), one, 2)

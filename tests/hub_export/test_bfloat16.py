@@ -1,0 +1,81 @@
+"""Exports whose weights are bfloat16."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import encoders
+import hub_export
+from hub_export.closeness import CLOSENESS, lowest_cosine
+from hub_export.part import Part
+
+PARTS = ["encoder", "text_embedding"]
+TEXTS = ["A man is playing a guitar.", "", "Shares fell 3% on Monday, " * 20]
+
+
+def test_the_real_checkpoint(minilm: Path, tmp_path: Path) -> None:
+    wide, narrow = (
+        hub_export.export(minilm, tmp_path / dtype, parts=PARTS, verify="full", compute_dtype=dtype)
+        for dtype in ("float32", "bfloat16")
+    )
+    for part in PARTS:
+        small, large = (
+            sum(file.stat().st_size for file in each.paths[part].glob("variables/*"))
+            for each in (narrow, wide)
+        )
+        assert small < 0.51 * large
+        assert "as bfloat16" in (narrow.paths[part] / "assets.extra" / "README.md").read_text()
+    for check in narrow.report.checks:
+        assert "lowest cosine 0.999" in check.found
+        assert 0 < check.figures["distance"] < 5e-4
+    found, expected = (
+        tf.saved_model.load(str(each.paths["text_embedding"]))(tf.constant(TEXTS))
+        for each in (narrow, wide)
+    )
+    assert found.dtype == tf.float32
+    assert 0.9995 < lowest_cosine(found.numpy(), expected.numpy()) < 1
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_wrong_weight_is_found(
+    part: str, minilm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = Part.build
+
+    def careless(self: Part) -> tuple[encoders.Encoder, encoders.Filled]:
+        encoder, filled = build(self)
+        kernel = encoder.blocks[3].feed_forward.output.kernel
+        kernel.assign(kernel * tf.constant(0.9, tf.bfloat16))
+        return encoder, filled
+
+    monkeypatch.setattr(Part, "build", careless)
+    with pytest.raises(hub_export.VerificationError, match=r"FAILED .*lowest cosine"):
+        hub_export.export(minilm, tmp_path, parts=[part], compute_dtype="bfloat16")
+    assert not any(tmp_path.glob("*/1"))
+
+
+def test_an_unknown_dtype_is_refused(minilm: Path, tmp_path: Path) -> None:
+    with pytest.raises(hub_export.ExportError, match="compute_dtype must be one of float32, bf"):
+        hub_export.export(minilm, tmp_path, compute_dtype="float16")
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "cosine"),
+    [
+        ([[3.0, 4.0]], [[4.0, 3.0]], 0.96),
+        ([[0.0, 0.0], [1.0, 0.0]], [[0.0, 0.0], [2.0, 0.0]], 1.0),
+        ([[0.0, 0.0]], [[1.0, 0.0]], 0.0),
+        ([[np.nan, 0.0]], [[1.0, 0.0]], np.nan),
+    ],
+)
+def test_lowest_cosine(found: list[float], wanted: list[float], cosine: float) -> None:
+    result = lowest_cosine(np.array(found), np.array(wanted))
+    np.testing.assert_allclose(result, cosine, rtol=1e-12)
+
+
+def test_not_a_number_is_a_failure() -> None:
+    for closeness in CLOSENESS.values():
+        distance = closeness.distance(np.array([[np.nan, 1]]), np.array([[1.0, 1]]))
+        assert not distance <= closeness.tolerance

@@ -1,0 +1,155 @@
+"""What is written for TF Serving, read as the server reads it."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_hub as hub
+import tensorflow_text
+from google.protobuf import text_format
+from tensorflow.python.tools import saved_model_cli
+from tensorflow_serving.apis import prediction_log_pb2
+from tensorflow_serving.config import model_server_config_pb2
+
+import hub_export
+from hub_export import ExportError, manifest, serving, serving_cli, serving_warmup, text_ops
+
+LENGTHS = (5, 9)
+WARM = {"encoder": {"serving_default", "encoder_outputs"}}
+WARM["preprocessor"] = {"serving_default", "serving_pair"}
+
+
+@pytest.fixture(scope="module")
+def models(
+    tiny_export: hub_export.Export, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """Part -> a copy of its folder, with two versions and warm-up requests."""
+    root, copies = tmp_path_factory.mktemp("models"), {}
+    for part, path in tiny_export.paths.items():
+        for version in ("1", "2"):
+            shutil.copytree(path, root / path.parent.name / version)
+        copies[part] = root / path.parent.name
+    return copies
+
+
+@pytest.fixture(scope="module")
+def config(models: dict[str, Path]) -> Path:
+    labels = {"stable": 1, "canary": 2}
+    folder = next(iter(models.values())).parent / "serving"
+    return serving.prepare(list(models.values()), folder, labels=labels, lengths=LENGTHS)
+
+
+def requests(model: Path) -> list[prediction_log_pb2.PredictLog]:
+    records = tf.data.TFRecordDataset(str(model / serving_warmup.FILE))
+    logs = [prediction_log_pb2.PredictionLog.FromString(each.numpy()) for each in records]
+    return [log.predict_log.request for log in logs]
+
+
+@pytest.mark.parametrize("part", WARM)
+def test_a_warm_up_request_for_each_signature_and_length(
+    models: dict[str, Path], config: Path, part: str
+) -> None:
+    signatures = tf.saved_model.load(str(models[part] / "2")).signatures
+    found = requests(models[part] / "2")
+    names = [each.model_spec.signature_name for each in found]
+    assert sorted(names) == sorted([*WARM[part]] * len(LENGTHS))
+    for each in found:
+        assert each.model_spec.name == models[part].name
+        inputs = {key: tf.constant(tf.make_ndarray(each.inputs[key])) for key in each.inputs}
+        outputs = signatures[each.model_spec.signature_name](**inputs)
+        assert {len(value) for value in outputs.values()} == {1}
+    assert {tokens(value) for each in found for value in each.inputs.values()} == set(LENGTHS)
+
+
+def tokens(tensor: Any) -> int:
+    """The length of a row of ids, or of a text of single letters."""
+    value = tf.make_ndarray(tensor)
+    return value.shape[1] if value.ndim == 2 else len(value[0].split())
+
+
+def test_models_config(models: dict[str, Path], config: Path) -> None:
+    read = model_server_config_pb2.ModelServerConfig()
+    text_format.Parse(config.read_text(), read)
+    entries = {each.name: each for each in read.model_config_list.config}
+    assert entries.keys() == {each.name for each in models.values()}
+    for name, entry in entries.items():
+        assert entry.base_path == f"/models/{name}"
+        assert dict(entry.version_labels) == {"stable": 1, "canary": 2}
+        assert list(entry.model_version_policy.specific.versions) == [1, 2]
+
+
+def test_the_newest_version_is_stable(models: dict[str, Path], tmp_path: Path) -> None:
+    config = serving.prepare([models["encoder"]], tmp_path, lengths=[4])
+    assert 'key: "stable"\n      value: 2' in config.read_text()
+    batching = (tmp_path / serving.BATCHING).read_text()
+    assert "max_batch_size { value: 32 }" in batching
+
+
+def test_the_command(
+    models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = [str(models["encoder"]), f"--output_dir={tmp_path}", "--lengths", "4"]
+    assert serving_cli.main([*flags, "--label=live:1"]) == 0
+    assert f"--model_config_file={tmp_path}/models.config" in capsys.readouterr().out
+    assert serving_cli.main([*flags, "--label=live:7"]) == 1
+    assert "has the versions [1, 2], none of which is labelled" in capsys.readouterr().err
+    assert serving_cli.main([str(tmp_path)]) == 1
+    assert "expected folders of versions" in capsys.readouterr().err
+
+
+def test_a_length_that_the_model_has_no_positions_for(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    before = (models["encoder"] / "2" / serving_warmup.FILE).read_bytes()
+    with pytest.raises(ExportError, match="cannot answer a request of 400 tokens"):
+        serving.prepare([models["encoder"]], tmp_path, lengths=[400])
+    assert (models["encoder"] / "2" / serving_warmup.FILE).read_bytes() == before
+    assert not (tmp_path / serving.MODELS).exists()
+
+
+@pytest.mark.parametrize("part", WARM)
+def test_requirements(tiny_export: hub_export.Export, part: str) -> None:
+    path = tiny_export.paths[part]
+    written = json.loads((path / "assets.extra" / manifest.FILE).read_text())
+    assert set(written["custom_ops"]) <= text_ops.OPS
+    assert (written["custom_ops"] == []) == (part == "encoder")
+    assert ("tensorflow_text" in written["oldest_versions"]) == (part == "preprocessor")
+
+
+def test_an_operation_that_tf_serving_lacks_is_refused(tmp_path: Path) -> None:
+    module = tf.Module()
+    trimmer = tensorflow_text.RoundRobinTrimmer(4)
+    segment = tf.RaggedTensorSpec([None, None], tf.int32)
+    module.trim = tf.function(lambda a: trimmer.trim([a, a]), input_signature=[segment])
+    tf.saved_model.save(module, str(tmp_path))
+    with pytest.raises(ExportError, match=r"RoundRobinTrim, which tensorflow_text 2\.12"):
+        manifest.requirements(tmp_path)
+
+
+def test_saved_model_cli(
+    tiny_export: hub_export.Export, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = str(tiny_export.paths["preprocessor"])
+    common = ["--dir", path, "--tag_set", "serve", "--signature_def", "serving_pair"]
+    run(["show", *common])
+    shown = capsys.readouterr().out
+    assert "inputs['text_pair'] tensor_info:\n      dtype: DT_STRING\n      shape: (-1)" in shown
+    exprs = "text=['a b', 'c'];text_pair=['d', '']"
+    run(["run", *common, "--input_exprs", exprs, "--outdir", str(tmp_path)])
+    wanted = hub.load(path).signatures["serving_pair"](
+        text=tf.constant(["a b", "c"]), text_pair=tf.constant(["d", ""])
+    )
+    for name, value in wanted.items():
+        np.testing.assert_array_equal(np.load(tmp_path / f"{name}.npy"), value)
+
+
+def run(arguments: list[str]) -> None:
+    """The command saved_model_cli, in this process."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr("sys.argv", ["saved_model_cli", *arguments])
+        saved_model_cli.main()
+    assert not ended.value.code
