@@ -173,6 +173,13 @@ def test_another_pooling(make: Make) -> None:
     assert notes(done)["pooling"] == "max"
 
 
+def test_special_tokens_in_a_text_may_be_text(make: Make) -> None:
+    done = export(make(Pooling(24, pooling_mode="mean")), special_tokens_in_text=False)
+    assert [check.subject for check in done.report.checks] == [
+        "vectors, against sentence-transformers"
+    ]
+
+
 def test_a_plain_encoder_gives_its_pooled_output(tiny_bert: Path, tmp_path: Path) -> None:
     done = hub_export.export(tiny_bert, tmp_path, name="x", seq_length=32, verify="none")
     assert set(done.paths) == {"encoder", "preprocessor", "text_embedding"}
