@@ -9,8 +9,9 @@ from tokenizers import Tokenizer
 from encoders import Dimensions
 from hub_export import reference
 from hub_export.checkpoint import Checkpoint
-from hub_export.embedding_plan import Plan, prompt_tokens
+from hub_export.embedding_plan import Plan
 from hub_export.text_heads import heads
+from hub_export.text_tokenizer import prompt_tokens
 
 Floats = npt.NDArray[np.float32]
 

@@ -13,6 +13,7 @@ from hub_export import reference, sentence_transformers, tokenizer_files
 from hub_export.checkpoint import Checkpoint
 from hub_export.errors import SourceError
 from hub_export.files import is_name, read_json, sums
+from hub_export.module_list import MODULES, module_files
 from hub_export.tensors import SafetensorsFiles
 
 CONFIG = "config.json"
@@ -42,7 +43,7 @@ def download(name: str, revision: str | None, weights: bool = True) -> Path:
         folder = Path(get(allow_patterns=[*TEXTS, *(DOWNLOADED if weights else ())]))
         if weights and not any(each for pattern in DOWNLOADED for each in folder.glob(pattern)):
             folder = Path(get(allow_patterns=[*TEXTS, "pytorch_model*.bin", WEIGHTS_BIN[1]]))
-        if modules := sentence_transformers.module_files(folder):
+        if modules := module_files(folder):
             get(allow_patterns=modules, revision=folder.name)  # of the same commit
         return folder
     except hub_errors.HFValidationError as error:
@@ -102,7 +103,7 @@ def with_own_files(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
             special_tokens=tokenizer_files.special_tokens(folder) or checkpoint.special_tokens,
             files={**checkpoint.files, **files},
         )
-    if (folder / sentence_transformers.MODULES).exists():
+    if (folder / MODULES).exists():
         checkpoint = dataclasses.replace(
             checkpoint,
             pipeline=functools.partial(sentence_transformers.read, folder, checkpoint.config),

@@ -29,10 +29,9 @@ def available() -> bool:
     return importlib.util.find_spec("torch") is not None
 
 
-def has_sentence_transformers(checkpoint: Checkpoint) -> bool:
-    """Whether sentence-transformers is installed, and can load the checkpoint from its folder."""
-    found = importlib.util.find_spec("sentence_transformers") is not None
-    return found and checkpoint.folder is not None and (checkpoint.folder / "modules.json").exists()
+def has_sentence_transformers() -> bool:
+    """Whether sentence-transformers is installed."""
+    return importlib.util.find_spec("sentence_transformers") is not None
 
 
 def load_bin(path: Path) -> Mapping[str, np.ndarray]:

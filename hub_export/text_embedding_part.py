@@ -5,7 +5,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from encoders import Embedder, Pooling
-from hub_export import contract, embedding_plan, reference, verify_embeddings
+from hub_export import contract, embedding_plan, reference, text_tokenizer, verify_embeddings
 from hub_export.checkpoint import Checkpoint
 from hub_export.errors import SourceError
 from hub_export.part import Part, Settings, naming, write
@@ -35,7 +35,7 @@ class TextEmbeddingPart(Part):
                 f"{error}; to leave the text embedding out, say --export=encoder,preprocessor"
             ) from error
         lower_case = checkpoint.pipeline().lower_case
-        embedding_plan.set_up(self._tokenizer, lower_case, self._plan.max_length)
+        text_tokenizer.set_up(self._tokenizer, lower_case, self._plan.max_length)
         self.notes = {contract.EMBEDDING: self._plan.words()}
 
     @property
@@ -50,7 +50,7 @@ class TextEmbeddingPart(Part):
         shortest = preprocessor.packer.special_tokens(1 + plan.pairs)
         if plan.max_length < shortest:
             raise SourceError(
-                f"{self.checkpoint.folder}: rows of {plan.max_length} tokens have no room for "
+                f"{self.checkpoint.config_file}: rows of {plan.max_length} tokens have no room for "
                 f"{shortest} special tokens"
             )
         write(TextEmbeddingModel(preprocessor, self._embedder(), plan.prompt, plan.pairs), path)
@@ -63,7 +63,7 @@ class TextEmbeddingPart(Part):
         behind = heads(plan.modules, plan.weights)
         if plan.pooling is None:
             return Embedder(encoder, None, behind)
-        skipped = embedding_plan.prompt_tokens(plan, self._tokenizer)
+        skipped = text_tokenizer.prompt_tokens(plan, self._tokenizer)
         return Embedder(encoder, Pooling(plan.pooling.modes, skipped), behind)
 
     def verify(self, path: Path, progress: Progress) -> list[Check]:

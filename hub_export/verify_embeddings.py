@@ -63,14 +63,7 @@ def expected(
         progress: told of every text.
     """
     texts = _texts(tokenizer, plan)
-    if plan.pooling is not None and reference.has_sentence_transformers(checkpoint):
-        model: Callable[..., Floats] = _sentence_transformers(
-            checkpoint, plan, not tokenizer.encode_special_tokens
-        )
-        name = "sentence-transformers"
-    else:
-        model = Composed(checkpoint, plan, size, tokenizer, pooler)
-        name = "torch, pooled in numpy"
+    name, model = _source(checkpoint, plan, size, tokenizer, pooler)
     found = []
     sets: list[list[tuple[str, ...]]] = [[(text,) for text in texts], [*itertools.pairwise(texts)]]
     for rows in sets[: 1 + plan.pairs]:
@@ -109,17 +102,21 @@ def verify(
     return checks
 
 
-def _sentence_transformers(
-    checkpoint: Checkpoint, plan: Plan, special_tokens: bool
-) -> Callable[..., Floats]:
-    cut = [module.width for module in plan.modules if isinstance(module, Truncate)]
-    return reference.SentenceReference(
+def _source(
+    checkpoint: Checkpoint, plan: Plan, size: Dimensions, tokenizer: Tokenizer, pooler: bool
+) -> tuple[str, Callable[..., Floats]]:
+    """Who says what is right, and a function that gives the vector of a text, or of a pair."""
+    modules = checkpoint.folder is not None and checkpoint.pipeline().pooling is not None
+    if not (modules and reference.has_sentence_transformers()):
+        return "torch, pooled in numpy", Composed(checkpoint, plan, size, tokenizer, pooler)
+    cut = next((each.width for each in plan.modules if isinstance(each, Truncate)), None)
+    return "sentence-transformers", reference.SentenceReference(
         checkpoint,
         prompt=plan.prompt,
         modes=plan.pooling.modes if plan.pooling else (),
-        dimensions=cut[0] if cut else None,
-        normalize=bool(cut) and isinstance(plan.modules[-1], Normalize),
-        special_tokens=special_tokens,
+        dimensions=cut,
+        normalize=cut is not None and isinstance(plan.modules[-1], Normalize),
+        special_tokens=not tokenizer.encode_special_tokens,
     )
 
 

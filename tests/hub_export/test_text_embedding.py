@@ -173,6 +173,13 @@ def test_another_pooling(make: Make) -> None:
     assert notes(done)["pooling"] == "max"
 
 
+def test_special_tokens_in_a_text_may_be_text(make: Make) -> None:
+    done = export(make(Pooling(24, pooling_mode="mean")), special_tokens_in_text=False)
+    assert [check.subject for check in done.report.checks] == [
+        "vectors, against sentence-transformers"
+    ]
+
+
 def test_a_plain_encoder_gives_its_pooled_output(tiny_bert: Path, tmp_path: Path) -> None:
     done = hub_export.export(tiny_bert, tmp_path, name="x", seq_length=32, verify="none")
     assert set(done.paths) == {"encoder", "preprocessor", "text_embedding"}
@@ -216,13 +223,17 @@ def save_modules(source: Path, **options: Any) -> None:
 
 
 def test_files_of_older_versions_and_lower_case(tmp_path: Path) -> None:
-    """The tokenizer is cased; sentence-transformers puts a step before all of its others."""
+    """The tokenizer is cased; sentence-transformers puts a step before all of its others.
+
+    It pads before a text, which counts as no position where there is one text only.
+    """
     source = tmp_path / "source"
     checkpoints.save_model(source, "bert")
     cased = normalizers.BertNormalizer(lowercase=False)
     checkpoints.save_tokenizer(source, checkpoints.wordpiece(checkpoints.PIECES, cased))
     config = json.loads((source / "tokenizer_config.json").read_text())
-    (source / "tokenizer_config.json").write_text(json.dumps({**config, "do_lower_case": False}))
+    options = {"do_lower_case": False, "padding_side": "left"}
+    (source / "tokenizer_config.json").write_text(json.dumps({**config, **options}))
     save_modules(source, do_lower_case=True)
     done = export(source)
     assert_same(done, source)

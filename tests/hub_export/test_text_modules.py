@@ -1,14 +1,16 @@
 """What the files of sentence-transformers say, and what of it is refused."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from hub_export import SourceError, sentence_transformers
+from hub_export import SourceError, huggingface, module_list, sentence_transformers
 from hub_export.text_module_files import read_weights
 from hub_export.text_modules import Dense, Dropout, LayerNorm, Normalize, Pipeline, Pooling
 
@@ -160,17 +162,50 @@ def test_files_that_are_damaged(tmp_path: Path) -> None:
         (tmp_path / "modules.json").write_text(content)
         with pytest.raises(SourceError, match=r"modules\.json: cannot be read as JSON"):
             sentence_transformers.read(tmp_path, {})
-        assert sentence_transformers.module_files(tmp_path) == []
+        assert module_list.module_files(tmp_path) == []
 
 
 def test_downloads_stay_within_the_folder(tmp_path: Path) -> None:
     paths = ["", "1_Pooling", "..", "../x", "/etc", "a/b", "*", "2_[D]ense", 3, None]
     write(tmp_path, modules=[{"path": path} for path in paths])
-    assert sentence_transformers.module_files(tmp_path) == [
+    assert module_list.module_files(tmp_path) == [
         "1_Pooling/config.json",
         "1_Pooling/model.safetensors",
         "1_Pooling/pytorch_model.bin",
     ]
+
+
+def test_downloads_bring_the_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = ["config.json", "modules.json", "model.safetensors", "2_Dense/config.json"]
+    files += ["2_Dense/model.safetensors", "onnx/model.onnx", "openvino/model.safetensors.bin"]
+    for file in files:
+        (tmp_path / "hub" / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "hub" / file).touch()
+    write(tmp_path / "hub", modules=[TRANSFORMER, DENSE])
+    commit = tmp_path / "cache" / "1f2e"
+    asked = []
+
+    def download(name: str, revision: str | None, allow_patterns: list[str]) -> str:
+        asked.append((name, revision))
+        for file in huggingface_hub.utils.filter_repo_objects(files, allow_patterns=allow_patterns):
+            (commit / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(tmp_path / "hub" / file, commit / file)
+        return str(commit)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    assert huggingface.download("user/model", "main") == commit
+    found = {str(each.relative_to(commit)) for each in commit.rglob("*") if each.is_file()}
+    assert found == set(files[:5])
+    assert asked == [("user/model", "main"), ("user/model", "1f2e")]
+
+
+def test_an_adapter_brings_its_own_modules(tiny_bert: Path, tmp_path: Path) -> None:
+    base = huggingface.read(tiny_bert, "tiny")
+    assert huggingface.with_own_files(base, tmp_path) == base
+    write(tmp_path, modules=[TRANSFORMER, POOLING], **{"1_Pooling": {"pooling_mode": "max"}})
+    adapted = huggingface.with_own_files(base, tmp_path)
+    assert adapted.pipeline().pooling == Pooling(("max",))
+    assert "1_Pooling/config.json" in adapted.files
 
 
 def refuse(folder: Path, *words: str, **files: Any) -> None:
