@@ -115,7 +115,7 @@ def torch_step(
         loss = torch.nn.functional.cross_entropy(dense(encoder(**inputs).pooler_output), wanted)
         loss.backward()
         optimizer.step()
-        return float(loss)
+        return loss.item()
 
     return step
 

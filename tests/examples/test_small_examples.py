@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import hub_export
@@ -20,8 +19,8 @@ def test_keras_2(flags: list[str], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("compiled", [[], ["--jit_compile"]])
 def test_plain_tensorflow(flags: list[str], compiled: list[str]) -> None:
-    losses = plain_tensorflow.main([*flags, *compiled, "--steps=40"])
-    assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:10])
+    losses = plain_tensorflow.main([*flags, *compiled, "--steps=40", "--learning_rate=0.1"])
+    assert min(losses) < 0.5 * losses[0]  # dropout makes the last one a matter of luck
 
 
 def test_tflite(tiny_export: hub_export.Export, tmp_path: Path) -> None:
