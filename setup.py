@@ -11,6 +11,8 @@ KERAS = ["keras-hub; python_version >= '3.11'"]
 SENTENCES = ["sentence-transformers>=6"]
 # Its messages: warm-up requests and the configuration of a server.
 SERVING = ["tensorflow-serving-api>=2.21,<2.22"]
+# Other ways to embed texts, to measure against.
+BENCHMARKS = ["onnx", "onnxruntime", "openvino", *REFERENCE, *SENTENCES]
 TEST = ["peft", "pytest", "pytest-xdist", *KERAS, *REFERENCE, *SENTENCES, *SERVING]
 
 setup(
@@ -43,6 +45,7 @@ setup(
         "transformers>=5",
     ],
     extras_require={
+        "benchmarks": BENCHMARKS,
         "keras": KERAS,
         "reference": [*REFERENCE, *SENTENCES],
         "serving": SERVING,

@@ -7,6 +7,7 @@ pairs or made-up ones, padded to --length), dropout and AdamW in both, in one pr
 """
 
 import argparse
+import functools
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -51,7 +52,7 @@ def main() -> None:
             step()  # traces, and makes the optimizer's slots
         with measure.Others() as others:
             taken = measure.in_turn(
-                {name: lambda step=step: measure.seconds(step) for name, step in steps.items()},
+                {name: functools.partial(measure.seconds, step) for name, step in steps.items()},
                 args.rounds,
             )
         rate = preprocessing_rate(data)
