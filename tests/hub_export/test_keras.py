@@ -42,7 +42,7 @@ def test_the_example(tiny_export: hub_export.Export, tmp_path: Path) -> None:
     flags = [f"--{part}={tiny_export.paths[part]}" for part in ("encoder", "preprocessor")]
     flags = [*flags, f"--output={tmp_path / 'same.keras'}"]
     losses = keras3.main([*flags, "--epochs=30", "--learning_rate=3e-3"])
-    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
 
 
 def test_weights_are_those_of_the_saved_model(encoder: str) -> None:
