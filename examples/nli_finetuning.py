@@ -37,7 +37,7 @@ PARSER.add_argument("--seq_length", type=int, default=128, help="tokens of a pai
 PARSER.add_argument("--batch_size", type=int, default=32, help="pairs in a batch (%(default)s)")
 PARSER.add_argument("--epochs", type=int, default=3, help="times through the data (%(default)s)")
 PARSER.add_argument("--learning_rate", type=float, default=5e-5, help="highest one (%(default)s)")
-PARSER.add_argument("--warmup", type=float, default=0.1, help="share of steps before (%(default)s)")
+PARSER.add_argument("--warmup", type=float, default=0.1, help="share of rising steps (%(default)s)")
 PARSER.add_argument("--dropout", type=float, default=0.1, help="before the logits (%(default)s)")
 PARSER.add_argument("--seed", type=int, default=1, help="of order and new weights (%(default)s)")
 

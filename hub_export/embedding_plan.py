@@ -99,8 +99,8 @@ def _cut(pipeline: Pipeline, settings: Settings, width: int) -> tuple[Any, ...]:
     """What leaves columns out. sentence-transformers itself does not normalise again."""
     if settings.dimensions is None:
         return (Truncate(min(pipeline.dimensions, width)),) if pipeline.dimensions else ()
-    if settings.dimensions > width:
-        raise ExportError(f"dimensions must be at most {width}, not {settings.dimensions}")
+    if not 1 <= settings.dimensions <= width:
+        raise ExportError(f"dimensions must be from 1 to {width}, not {settings.dimensions}")
     again = (Normalize(),) if pipeline.normalizes else ()
     return (Truncate(settings.dimensions), *again)
 

@@ -71,5 +71,20 @@ def _trace(encoder: Encoder, **options: Any) -> tf.types.experimental.ConcreteFu
     return tf.function(body, autograph=False).get_concrete_function(*specs)
 
 
-def _in_order(inputs: Tensors) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    return inputs[WORD_IDS], inputs[MASK], inputs[TYPE_IDS]
+def _in_order(inputs: Tensors) -> list[tf.Tensor]:
+    """The inputs of a signature, unless their shapes differ.
+
+    TensorFlow checks none of them, and rows that have no mask would be left out.
+    """
+    names = WORD_IDS, MASK, TYPE_IDS
+    found = [tf.ensure_shape(inputs[name], [None, None]) for name in names]
+    shapes = [tf.shape(each) for each in found]
+    checks = [
+        tf.debugging.Assert(
+            tf.reduce_all(tf.equal(shape, shapes[0])),
+            [f"{name}: the shape", shape, f"is not that of {WORD_IDS}", shapes[0]],
+        )
+        for name, shape in zip(names[1:], shapes[1:], strict=True)
+    ]
+    with tf.control_dependencies(checks):
+        return [tf.identity(each) for each in found]

@@ -51,7 +51,7 @@ def read_modules(folder: Path) -> list[TextModule]:
 def module_files(folder: Path) -> list[str]:
     """The files that `modules.json` leads to, relative to the folder, whether they exist or not.
 
-    None where there is no such file, or no sense in it; none out of the folder.
+    Empty where there is no such file, or no sense in it; none of them is outside of the folder.
     """
     try:
         entries = json.loads((folder / MODULES).read_text(encoding="utf-8"))

@@ -89,7 +89,8 @@ def prepare(
 
 def _served(folder: Path, labels: Mapping[str, int] | None) -> dict[str, int]:
     """Label -> version, of the versions that a model has."""
-    versions = [int(each.parent.name) for each in folder.glob("[0-9]*/saved_model.pb")]
+    names = (each.parent.name for each in folder.glob("*/saved_model.pb"))
+    versions = [int(name) for name in names if name.isdecimal()]
     if not versions:
         raise SourceError(f"{folder}: expected folders of versions, such as {folder}/1; found none")
     if labels is None:

@@ -32,7 +32,8 @@ def parser() -> argparse.ArgumentParser:
         type=_label,
         metavar="NAME:VERSION",
         dest="labels",
-        help="serve a version under a label, such as canary:2; may be given again (stable: newest)",
+        help="serve a version under a label, such as canary:2; may be given again (default: the "
+        "newest version as stable)",
     )
     add("--base_path", default="/models", help="where the server has the models (%(default)s)")
     add(

@@ -34,6 +34,8 @@ class TextEmbedder:
         try:
             self._model = tf.saved_model.load(str(folder))
             self._serve = self._model.signatures[contract.SERVING]
+            if contract.TEXT not in self._serve.structured_input_signature[1]:
+                raise KeyError(contract.TEXT)
             self.width: int = self._serve.structured_outputs[contract.DEFAULT].shape[1]
         except (OSError, KeyError, AttributeError) as error:
             raise SourceError(

@@ -8,6 +8,7 @@ import numpy as np
 from encoders import MODES
 from hub_export import reference
 from hub_export.errors import SourceError
+from hub_export.files import read_json
 from hub_export.options import Options
 from hub_export.tensors import SafetensorsFiles
 from hub_export.text_modules import (
@@ -61,7 +62,9 @@ def read_module(name: str, folder: Path) -> TextModule:
         raise SourceError(
             f"{folder}: the module {name} is not supported; supported: {', '.join(_READERS)}"
         )
-    return _READERS[name](Options.read(folder / CONFIG))
+    if name == Normalize.kind:  # it has no options, and often no file
+        return _normalize(Options.read(folder / CONFIG))
+    return _READERS[name](Options(folder / CONFIG, read_json(folder / CONFIG)))
 
 
 def read_weights(folder: Path) -> Mapping[str, np.ndarray]:
@@ -81,7 +84,8 @@ def _pooling(options: Options) -> Pooling:
     default = [mode for key, mode in _LEGACY.items() if legacy[key]] or ["mean"]
     modes = options.take("pooling_mode", str | list, default)
     modes = [modes] if isinstance(modes, str) else modes
-    if unknown := [mode for mode in modes if mode not in MODES]:
+    unknown = [mode for mode in modes if not (isinstance(mode, str) and mode in MODES)]
+    if unknown or not modes:
         raise SourceError(
             f"{options.file}: the pooling {unknown} is not supported; supported: {', '.join(MODES)}"
         )

@@ -27,7 +27,7 @@ def prompt_tokens(plan: Plan, tokenizer: Tokenizer) -> int:
         return 0
     special = {id for id, token in tokenizer.get_added_tokens_decoder().items() if token.special}
     ids = tokenizer.encode(plan.prompt).ids
-    return len(ids) - (ids[-1] in special)
+    return len(ids) - any(id in special for id in ids[-1:])
 
 
 def _steps(normalizer: Any) -> list[Any]:

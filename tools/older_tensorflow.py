@@ -68,7 +68,7 @@ def compare(model: Path, version: str, environments: Path, python: str, scratch:
         check=False,
     )
     agrees, line = (
-        (False, f"FAILED: {done.stderr.strip().splitlines()[-1]}")
+        (False, f"FAILED, exit code {done.returncode}: {''.join(done.stderr.splitlines()[-1:])}")
         if done.returncode
         else differences(read(folder / "here"), read(folder / "there"))
     )
@@ -120,7 +120,8 @@ def differences(
     """Whether the answers agree, and how far."""
     other = [name for name in here if name not in there or here[name].shape != there[name].shape]
     floats = [each for each in here if here[each].dtype.kind == "f" and each not in other]
-    apart = max((_apart(here[each], there[each]) for each in floats), default=0.0)
+    # np.max keeps a NaN, where max() may lose it.
+    apart = float(np.max([_apart(here[each], there[each]) for each in floats], initial=0.0))
     exact = [each for each in here if each not in floats and each not in other]
     unequal = sum(int((here[each] != there[each]).sum()) for each in exact)
     values = sum(here[each].size for each in exact)

@@ -36,6 +36,22 @@ ENCODER: dict[str, tuple[Call, str]] = {
     ),
     "too long": (lambda m: m(LONG), r"word_ids: the sequence length\W+41\W.*positions\W+40\W"),
     "too long, signature": (lambda m: serve(m)(**LONG), r"word_ids: the sequence length\W+41\W"),
+    "rank 1, signature": (
+        lambda m: serve(m)(**dict.fromkeys(INPUTS, IDS[0])),
+        r"input_.*\[4\].*expected shape \[\?,\?\]",
+    ),
+    "a mask of fewer rows, signature": (
+        lambda m: serve(m)(**{**INPUTS, "input_mask": IDS[:1]}),
+        r"input_mask: the shape\W+1 4\W.*not that of input_word_ids\W+2 4\W",
+    ),
+    "a shorter mask, layers": (
+        lambda m: m.signatures["encoder_outputs"](**{**INPUTS, "input_mask": IDS[:, :3]}),
+        r"input_mask: the shape\W+2 3\W.*not that of input_word_ids\W+2 4\W",
+    ),
+    "types of more rows, signature": (
+        lambda m: serve(m)(**{**INPUTS, "input_type_ids": tf.ones([3, 4], tf.int32)}),
+        r"input_type_ids: the shape\W+3 4\W.*not that of input_word_ids\W+2 4\W",
+    ),
     "too long, layers": (
         lambda m: m.signatures["encoder_outputs"](**LONG),
         r"word_ids: the sequence length\W+41\W.*positions\W+40\W",

@@ -215,6 +215,18 @@ def test_arguments_that_lead_nowhere(
     assert [each.name for each in tmp_path.iterdir()] == ["lines.txt"]
 
 
+@pytest.mark.parametrize("part", ["encoder", "preprocessor"])
+def test_other_parts_of_an_export_are_refused(
+    tiny_export: hub_export.Export,
+    source: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    part: str,
+) -> None:
+    assert run(tiny_export.paths, source, tmp_path / "x.npy", model=part) == 1
+    assert "not a text embedding" in capsys.readouterr().err
+
+
 def test_two_processes_do_not_write_one_file(
     models: dict[str, Path], source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

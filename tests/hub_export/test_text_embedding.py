@@ -154,8 +154,9 @@ def test_dimensions(make: Make) -> None:
     done = export(source, dimensions=8)
     assert_same(done, source, truncate_dim=8, normalize_embeddings=True)
     assert notes(done)["dimensions"] == 8
-    with pytest.raises(hub_export.ExportError, match="dimensions must be at most 24"):
-        export(source, dimensions=25)
+    for wrong in (0, 25):
+        with pytest.raises(hub_export.ExportError, match=f"dimensions.* 1 to 24, not {wrong}"):
+            export(source, dimensions=wrong)
 
 
 def test_dimensions_of_the_checkpoint(make: Make) -> None:

@@ -132,6 +132,8 @@ def test_modules_that_are_refused(tmp_path: Path, modules: Any, words: list[str]
     [
         ("1_Pooling", {"pooling_mode": "median"}, ["median", "weightedmean"]),
         ("1_Pooling", {"pooling_mode": 3}, ["pooling_mode"]),
+        ("1_Pooling", {"pooling_mode": []}, ["pooling [] is not supported"]),
+        ("1_Pooling", {"pooling_mode": [["cls"]]}, ["pooling [['cls']] is not supported"]),
         ("1_Pooling", {"pooling_mode_cls_token": 1}, ["pooling_mode_cls_token", "bool"]),
         ("1_Pooling", {"novelty": 1}, ["unknown options", "novelty"]),
         ("2_Dense", {"in_features": 4}, ["out_features", "int"]),
@@ -155,6 +157,11 @@ def test_options_that_are_refused(
 ) -> None:
     files = {"1_Pooling": {}, "2_Dense": SIZES, "modules": [TRANSFORMER, POOLING, DENSE]}
     refuse(tmp_path, *words, **{**files, name: content})
+
+
+def test_a_module_whose_options_are_missing(tmp_path: Path) -> None:
+    """Not downloaded, for instance: the default pooling would be a guess."""
+    refuse(tmp_path, "1_Pooling/config.json: no such file", modules=[TRANSFORMER, POOLING])
 
 
 def test_files_that_are_damaged(tmp_path: Path) -> None:

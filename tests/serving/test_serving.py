@@ -21,6 +21,7 @@ from hub_export import ExportError, manifest, serving, serving_cli, serving_warm
 LENGTHS = (5, 9)
 WARM = {"encoder": {"serving_default", "encoder_outputs"}}
 WARM["preprocessor"] = {"serving_default", "serving_pair"}
+WARM["text_embedding"] = {"serving_default", "tokens"}
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +98,8 @@ def test_the_command(
     assert f"--model_config_file={tmp_path}/models.config" in capsys.readouterr().out
     assert serving_cli.main([*flags, "--label=live:7"]) == 1
     assert "has the versions [1, 2], none of which is labelled" in capsys.readouterr().err
+    (tmp_path / "1.old").mkdir()
+    (tmp_path / "1.old" / "saved_model.pb").touch()
     assert serving_cli.main([str(tmp_path)]) == 1
     assert "expected folders of versions" in capsys.readouterr().err
 
@@ -117,7 +120,7 @@ def test_requirements(tiny_export: hub_export.Export, part: str) -> None:
     written = json.loads((path / "assets.extra" / manifest.FILE).read_text())
     assert set(written["custom_ops"]) <= text_ops.OPS
     assert (written["custom_ops"] == []) == (part == "encoder")
-    assert ("tensorflow_text" in written["oldest_versions"]) == (part == "preprocessor")
+    assert ("tensorflow_text" in written["oldest_versions"]) == (part != "encoder")
 
 
 def test_an_operation_that_tf_serving_lacks_is_refused(tmp_path: Path) -> None:
