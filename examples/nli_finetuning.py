@@ -129,6 +129,10 @@ def main(arguments: Sequence[str] | None = None) -> float:
     if held is None:
         learn, held = split(learn, args.seed)
     labels = args.labels or sorted({label for _, _, label in learn})
+    if unknown := sorted({label for _, _, label in (*learn, *held)} - set(labels)):
+        PARSER.error(f"{args.eval or args.train}: unexpected labels {unknown}, not in {labels}")
+    if not (learn and held):
+        PARSER.error(f"{args.eval or args.train}: no pairs to learn from, or none to evaluate on")
     majority = max(Counter(label for _, _, label in held).values()) / len(held)
     print(f"{len(learn)} pairs to learn from, {len(held)} to evaluate on; labels: {labels}")
 

@@ -25,16 +25,19 @@ class Closeness(NamedTuple):
     words: Callable[[float, float], str]
 
 
-def lowest_cosine(found: Floats, wanted: Floats) -> float:
-    """Of the vectors on the last axis; of two vectors of zeros 1, of one and another 0.
+def apart(found: Floats, wanted: Floats) -> float:
+    """How far vectors on the last axis are apart: for vectors of one length, one less the cosine.
 
-    >>> lowest_cosine(np.array([[3.0, 4.0], [0.0, 0.0]]), np.array([[4.0, 3.0], [0.0, 0.0]]))
-    0.96
+    It is |f - w|^2 / (2 |f| |w|), so that a length that is off counts, too.
+
+    >>> apart(np.array([[3.0, 4.0]]), np.array([[4.0, 3.0]]))
+    0.04
     """
     lengths = np.linalg.norm(found, axis=-1) * np.linalg.norm(wanted, axis=-1)
-    cosines = np.sum(found * wanted, axis=-1) / np.where(lengths == 0, 1, lengths)
-    equal = np.all(found == wanted, axis=-1)
-    return float(np.min(np.where(equal, 1, cosines), initial=1))
+    squares = np.sum(np.square(found - wanted), axis=-1)
+    one_is_zero = (lengths == 0) & (squares > 0)
+    each = np.where(one_is_zero, 1, squares / (2 * np.where(lengths == 0, 1, lengths)))
+    return float(np.max(each, initial=0))
 
 
 CLOSENESS = {
@@ -46,9 +49,14 @@ CLOSENESS = {
     ),
     "bfloat16": Closeness(
         2e-3,
-        lambda found, wanted: 1 - lowest_cosine(found, wanted),
+        apart,
         lambda wanted: 1.0,
         lambda distance, allowed: f"lowest cosine {1 - distance:.6f}, allowed {1 - allowed:.6f}",
     ),
 }
-"""By the dtype that matrix products are computed in."""
+"""By the dtype that matrix products are computed in.
+
+Bfloat16 has 8 significant bits. With all-MiniLM-L6-v2, random ids in rows with holes were off by up
+to 3.6e-4, real sentences by up to 3.4e-5; random encoders of all architectures lose as much as in
+torch's bfloat16 (the tests compare them).
+"""

@@ -16,8 +16,9 @@ D hidden width, L layers.
         `serve(inputs)`, `serve_training(inputs)` for consumers that pass one argument.
     signatures: `serving_default` -> `pooled_output`, `sequence_output`, `default`;
         `encoder_outputs` -> `encoder_outputs_0` ...
-        They compute nothing for padding: what is [B, S, D] has zeros there, and a row without any
-        real token attends to its first position.
+        They compute nothing for padding: what is [B, S, D] has zeros there. The pooled output of
+        a row without any real token, or in DeBERTa of one whose first position is masked, means
+        nothing, and differs from that of the call.
 
 **Preprocessor** `preprocessor(sentences)`: string [B] -> the encoder's three inputs, [B, 128]
     `tokenize(sentences)` -> int32 RaggedTensor [B, (words), (pieces)] where the tokenizer is

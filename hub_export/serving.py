@@ -71,7 +71,7 @@ def prepare(
     except ImportError as error:
         raise ExportError(f"{error}; {INSTALL}") from error
     progress, config = Progress(quiet), model_server_config_pb2.ModelServerConfig()
-    for folder in map(Path, models):
+    for folder in _folders(models):
         served = _served(folder, labels)
         entry = config.model_config_list.config.add(name=folder.name, model_platform="tensorflow")
         entry.base_path = Path(base_path, folder.name).as_posix()
@@ -85,6 +85,15 @@ def prepare(
     )
     _write(Path(output_dir, BATCHING), batching)
     return _write(Path(output_dir, MODELS), text_format.MessageToString(config))
+
+
+def _folders(models: Sequence[str | Path]) -> list[Path]:
+    """The folders, each with a name of its own: a server tells models apart by their names."""
+    folders = [Path(model).absolute() for model in models]
+    names = [folder.name for folder in folders]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise SourceError(f"{', '.join(twice)}: several models have this name; rename a folder")
+    return folders
 
 
 def _served(folder: Path, labels: Mapping[str, int] | None) -> dict[str, int]:

@@ -39,20 +39,26 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--lengths",
         nargs="+",
-        type=int,
+        type=_positive,
         default=[16, 64, 128],
         help="tokens of the warm-up requests (%(default)s)",
     )
-    add("--max_batch_size", type=int, default=32, help="rows of a batch (%(default)s)")
+    add("--max_batch_size", type=_positive, default=32, help="rows of a batch (%(default)s)")
     add(
         "--batch_timeout_micros",
         type=int,
         default=1000,
         help="microseconds that a request waits for others (%(default)s)",
     )
-    add("--num_batch_threads", type=int, default=2, help="the server's cores (%(default)s)")
+    add("--num_batch_threads", type=_positive, default=2, help="the server's cores (%(default)s)")
     add("--quiet", action="store_true", help="show nothing but errors")
     return made
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of 1 or more, found {text!r}")
+    return int(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -108,7 +108,9 @@ def _source(
     """Who says what is right, and a function that gives the vector of a text, or of a pair."""
     modules = checkpoint.folder is not None and checkpoint.pipeline().pooling is not None
     if not (modules and reference.has_sentence_transformers()):
-        return "torch, pooled in numpy", Composed(checkpoint, plan, size, tokenizer, pooler)
+        source = Composed(checkpoint, plan, size, tokenizer, pooler)
+        own = ", the modules behind by the export's own code" if plan.modules else ""
+        return f"torch, pooled in numpy{own}", source
     cut = next((each.width for each in plan.modules if isinstance(each, Truncate)), None)
     return "sentence-transformers", reference.SentenceReference(
         checkpoint,

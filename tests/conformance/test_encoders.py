@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 
 from encoders.core.weights import Row, expand
 from hub_export import verify_numbers
-from hub_export.closeness import CLOSENESS, lowest_cosine
+from hub_export.closeness import CLOSENESS, apart
 from hub_export.progress import Progress
 from hub_export.report import Outcome
 from tests.conformance.cases import SavedEncoder
@@ -342,7 +342,7 @@ def test_bfloat16_loses_as_much_as_in_torch(encoder_case: SavedEncoder) -> None:
     exact = case.model(inputs)["sequence_output"].numpy()
     real = inputs["input_mask"] == 1
     ours, theirs = (
-        np.mean([1 - lowest_cosine(*pair) for pair in zip(each[real], exact[real], strict=True)])
+        np.mean([apart(*pair) for pair in zip(each[real], exact[real], strict=True)])
         for each in (found.sequence.numpy(), theirs.float().numpy())
     )
     assert 0 < ours < 2 * theirs
