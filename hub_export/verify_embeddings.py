@@ -27,6 +27,7 @@ from hub_export.text_modules import Normalize, Truncate
 _BATCH = 8
 # Longer rows take minutes, and gigabytes for the attention of one text.
 _LONGEST = 1024
+_PARTS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +66,7 @@ def expected(
     texts = _texts(tokenizer, plan)
     name, model = _source(checkpoint, plan, size, tokenizer, pooler)
     found = []
-    sets: list[list[tuple[str, ...]]] = [[(text,) for text in texts], [*itertools.pairwise(texts)]]
+    sets: list[list[tuple[str, ...]]] = [[(text,) for text in texts], _pairs(tokenizer, texts)]
     for rows in sets[: 1 + plan.pairs]:
         with progress.bar(f"asking {name}", len(rows)) as advance:
             vectors = [_noted(model(*row), advance) for row in rows]
@@ -163,6 +164,16 @@ def _texts(tokenizer: Tokenizer, plan: Plan) -> list[str]:
         *samples.lengths(pieces, 24, 2 * plan.max_length),
     ]
     return [text for text in texts if len(tokenizer.encode(plan.prompt + text)) <= _LONGEST]
+
+
+def _pairs(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[str, ...]]:
+    """Pairs of the texts that are not much longer than a row.
+
+    For each two parts of a pair that are cut off, the `tokenizers` library makes a row of its own,
+    and rows of these again: gigabytes for long texts and short rows.
+    """
+    short = [text for text in texts if len(tokenizer.encode(text).overflowing) <= _PARTS]
+    return [*itertools.pairwise(short)]
 
 
 def _noted(vector: Floats, advance: Callable[[int], object]) -> Floats:

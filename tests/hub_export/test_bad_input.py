@@ -870,7 +870,11 @@ def test_a_good_export_prints_report_and_paths(result: Result) -> None:
     assert (run.code, NOISE.findall(run.stderr)) == (0, []), run.stderr
     for subject in ("numbers, pooled_output", "tokens, every codepoint", "offsets"):
         assert re.search(rf"^{subject} +passed +\S", run.stdout, re.MULTILINE), run.stdout
-    places = {"encoder": ENCODER_FOLDER, "preprocessor": "x_preprocess"}
+    places = {
+        "encoder": ENCODER_FOLDER,
+        "preprocessor": "x_preprocess",
+        "text_embedding": "x_text_embedding",
+    }
     assert entries(run.out) == sorted(places.values())
     for part, place in places.items():
         assert re.search(

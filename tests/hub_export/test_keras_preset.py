@@ -170,6 +170,7 @@ def test_a_task_preset_from_end_to_end(preset: Path, tmp_path: Path) -> None:
     assert {path.parent.name for path in done.paths.values()} == {
         "tiny_bert_en_L-2_H-24_A-3",
         "tiny_bert_en_preprocess",
+        "tiny_bert_en_text_embedding",
     }
     unused = done.report.notes["encoder"]["unused_tensors"]
     assert unused["task.weights.h5:layers/dense/vars/0"] == "belongs to a task head"

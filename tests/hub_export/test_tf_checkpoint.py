@@ -135,6 +135,7 @@ def test_from_end_to_end(original: Path, bert: Any, tmp_path: Path) -> None:
     assert [path.parent.name for path in done.paths.values()] == [
         "uncased_L_2_H_24_A_3_L-2_H-24_A-3",
         "uncased_L_2_H_24_A_3_preprocess",
+        "uncased_L_2_H_24_A_3_text_embedding",
     ]
     unused = done.report.notes["encoder"]["unused_tensors"]
     assert unused["cls/predictions/output_bias"] == "belongs to a task head"
