@@ -215,6 +215,7 @@ class Worker:
     def stop(self) -> None:
         """Ends the process."""
         self._process.terminate()
+        self._process.join()
 
 
 def _work(way: Callable[[Paths], Embed], paths: Paths, pipe: Any) -> None:

@@ -40,8 +40,8 @@ def main() -> None:
             for kind, (least, most) in WORDS.items():
                 found = [text for text in _english() if least <= len(text.split()) <= most]
                 _compare(kind, found, workers, options, paths)
-    for worker in workers.values():
-        worker.stop()
+            for worker in workers.values():
+                worker.stop()  # what they worked is known once they have ended
     print(f"other processes kept {others.cores:.1f} of {embedders.CORES} cores busy")
 
 
