@@ -14,6 +14,7 @@ from hub_export.report import Check, Outcome
 
 _CHUNK = 10_000
 _FUZZ, _PAIRS = 20_000, 2_000
+_FEW = 16
 _SHOWN = 3
 _TEXTS_A_TIE = 1_000
 """An engine that is not exact may differ from the source in one text of so many."""
@@ -187,6 +188,17 @@ def _lengths(source: Tokenizer) -> list[int]:
     return [shortest, shortest + 1, shortest + 4, 16, 33, contract.SEQ_LENGTH]
 
 
+def _rows(source: Tokenizer, texts: Sequence[Any]) -> Iterator[tuple[list[int], ...]]:
+    """Ids, mask and type ids of texts or pairs, a few at a time.
+
+    The `tokenizers` library also makes rows of what truncation cuts off, for a pair of every two
+    parts: all texts at once would take gigabytes.
+    """
+    for begin in range(0, len(texts), _FEW):
+        for each in source.encode_batch(texts[begin : begin + _FEW]):
+            yield each.ids, each.attention_mask, each.type_ids
+
+
 def _packing_differences(
     model: Any,
     source: Tokenizer,
@@ -205,14 +217,14 @@ def _packing_differences(
     columns = [model.tokenize(tf.constant(column)) for column in zip(*pairs, strict=True)]
     for segments, texts in ((columns[:1], [first for first, _ in pairs]), (columns, pairs)):
         packed = model.bert_pack_inputs(segments, seq_length=tf.constant(length))
-        expected = reference.encode_batch(texts)
+        ids, mask, type_ids = np.moveaxis(np.array([*_rows(reference, texts)]), 1, 0)
         wanted = {
-            contract.WORD_IDS: [each.ids for each in expected],
-            contract.MASK: [each.attention_mask for each in expected],
-            contract.TYPE_IDS: np.minimum([each.type_ids for each in expected], types - 1),
+            contract.WORD_IDS: ids,
+            contract.MASK: mask,
+            contract.TYPE_IDS: np.minimum(type_ids, types - 1),
         }
         for name, rows in wanted.items():
-            differs = (packed[name].numpy() != np.asarray(rows)).any(axis=1)
+            differs = (packed[name].numpy() != rows).any(axis=1)
             for row in np.flatnonzero(differs).tolist():
                 yield f"{name} of {texts[row]!a:.80}"
         advance(len(pairs))
