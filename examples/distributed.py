@@ -6,6 +6,8 @@ mirrored: the devices of this machine (--cpus logical ones where there is no acc
 multi_worker: one process a machine, each with its own TF_CONFIG:
     {"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]},
      "task": {"type": "worker", "index": 0}}
+parameter_server: the same with a "chief", which runs the program, "worker"s, which compute, and
+    "ps"s, which keep the variables; start it on all of them.
 """
 
 import argparse
@@ -23,7 +25,10 @@ PARSER = argparse.ArgumentParser(
 PARSER.add_argument("--encoder", required=True, help="SavedModel of the encoder")
 PARSER.add_argument("--preprocessor", required=True, help="SavedModel of the preprocessor")
 PARSER.add_argument(
-    "--strategy", choices=["one", "mirrored", "multi_worker"], default="one", help="(%(default)s)"
+    "--strategy",
+    choices=["one", "mirrored", "multi_worker", "parameter_server"],
+    default="one",
+    help="(%(default)s)",
 )
 PARSER.add_argument("--cpus", type=int, default=2, help="logical processors (%(default)s)")
 PARSER.add_argument("--steps", type=int, default=4, help="of training (%(default)s)")
@@ -47,6 +52,8 @@ def make_strategy(name: str, cpus: int) -> tf.distribute.Strategy:
         return tf.distribute.MultiWorkerMirroredStrategy()
     if name == "one":
         return tf.distribute.get_strategy()
+    if name == "parameter_server":
+        return tf.distribute.ParameterServerStrategy(cluster())
     kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     if kind == "CPU":
         logical = [tf.config.LogicalDeviceConfiguration()] * cpus
@@ -54,6 +61,15 @@ def make_strategy(name: str, cpus: int) -> tf.distribute.Strategy:
             tf.config.list_physical_devices("CPU")[0], logical
         )
     return tf.distribute.MirroredStrategy(tf.config.list_logical_devices(kind))
+
+
+def cluster() -> tf.distribute.cluster_resolver.ClusterResolver:
+    """What TF_CONFIG says; a worker or parameter server goes no further, but serves."""
+    found = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    if found.task_type in ("worker", "ps"):
+        spec, protocol = found.cluster_spec(), found.rpc_layer or "grpc"
+        tf.distribute.Server(spec, found.task_type, found.task_id, protocol=protocol).join()
+    return found
 
 
 def batches(preprocessor: str, batch_size: int) -> tf.data.Dataset:
@@ -83,7 +99,12 @@ def main(arguments: Sequence[str] | None = None) -> list[float]:
     with strategy.scope():
         model = build(args.encoder, data.element_spec[0]["input_mask"].shape[1])
         optimizer = tf_keras.optimizers.SGD(0.05)
-    distributed = iter(strategy.experimental_distribute_dataset(data))
+    coordinator = None
+    if args.strategy == "parameter_server":
+        coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
+    else:
+        data = strategy.experimental_distribute_dataset(data)
+    distributed = iter(data)
 
     def step(inputs: dict[str, tf.Tensor], targets: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
@@ -99,7 +120,13 @@ def main(arguments: Sequence[str] | None = None) -> list[float]:
         losses = strategy.run(step, (inputs, targets))
         return strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
 
-    losses = [float(global_step(*next(distributed))) for _ in range(args.steps)]
+    def trained(inputs: dict[str, tf.Tensor], targets: tf.Tensor) -> float:
+        if coordinator is None:
+            return float(global_step(inputs, targets))
+        # Waits for every step, to have the losses of one device. Leave `fetch` out to train.
+        return float(coordinator.schedule(global_step, args=(inputs, targets)).fetch())
+
+    losses = [trained(*next(distributed)) for _ in range(args.steps)]
     print(json.dumps({"replicas": strategy.num_replicas_in_sync, "losses": losses}))
     return losses
 

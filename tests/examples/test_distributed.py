@@ -54,6 +54,27 @@ def assert_same(found: dict[str, Any], one: dict[str, Any], replicas: int) -> No
     np.testing.assert_allclose(found["losses"], one["losses"], rtol=1e-4)
 
 
+def test_parameter_server(tiny_export: hub_export.Export, one: dict[str, Any]) -> None:
+    """A chief, two workers and a parameter server on loopback."""
+    tasks = [("chief", 0), ("worker", 0), ("worker", 1), ("ps", 0)]
+    ports = [f"127.0.0.1:{port}" for port in free_ports(len(tasks))]
+    members = {"chief": ports[:1], "worker": ports[1:3], "ps": ports[3:]}
+    chief, *servers = (
+        start(
+            tiny_export,
+            "parameter_server",
+            TF_CONFIG=json.dumps({"cluster": members, "task": {"type": kind, "index": index}}),
+        )
+        for kind, index in tasks
+    )
+    try:
+        assert_same(answer(chief), one, 1)
+    finally:
+        for server in servers:
+            server.kill()
+            server.communicate()
+
+
 def test_mirrored(tiny_export: hub_export.Export, one: dict[str, Any]) -> None:
     """Two logical devices of one process."""
     assert_same(answer(start(tiny_export, "mirrored")), one, 2)
