@@ -28,8 +28,9 @@ def test_the_real_checkpoint(minilm: Path, tmp_path: Path) -> None:
         assert small < 0.51 * large
         assert "as bfloat16" in (narrow.paths[part] / "assets.extra" / "README.md").read_text()
     for check in narrow.report.checks:
-        assert "lowest cosine 0.999" in check.found
-        assert 0 < check.figures["distance"] < 5e-4
+        assert "lowest cosine 0.99" in check.found
+        # The numbers are those of random ids, the vectors those of texts.
+        assert 0 < check.figures["distance"] < (5e-4 if "vectors" in check.subject else 2e-3)
     found, expected = (
         tf.saved_model.load(str(each.paths["text_embedding"]))(tf.constant(TEXTS))
         for each in (narrow, wide)
