@@ -54,6 +54,16 @@ def tiny_export(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> hu
     return hub_export.export(tiny_bert, tmp_path_factory.mktemp("exported"), verify="none")
 
 
+@pytest.fixture(scope="session")
+def calm_export(tmp_path_factory: pytest.TempPathFactory) -> hub_export.Export:
+    """The same without dropout, which no seed reaches: what it learns is not a matter of luck."""
+    folder = tmp_path_factory.mktemp("checkpoints") / "calm-bert"
+    none = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    checkpoints.save_model(folder, "bert", **none)
+    checkpoints.save_tokenizer(folder, checkpoints.wordpiece(checkpoints.PIECES))
+    return hub_export.export(folder, tmp_path_factory.mktemp("exported"), verify="none")
+
+
 @pytest.fixture(scope="session", params=cases.ENCODERS, ids=lambda case: case.name)
 def encoder_case(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory

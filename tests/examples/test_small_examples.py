@@ -9,8 +9,8 @@ from examples import keras2, plain_tensorflow, tflite
 
 
 @pytest.fixture(scope="module")
-def flags(tiny_export: hub_export.Export) -> list[str]:
-    return [f"--{part}={tiny_export.paths[part]}" for part in ("encoder", "preprocessor")]
+def flags(calm_export: hub_export.Export) -> list[str]:
+    return [f"--{part}={calm_export.paths[part]}" for part in ("encoder", "preprocessor")]
 
 
 def test_keras_2(flags: list[str], tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_keras_2(flags: list[str], tmp_path: Path) -> None:
 @pytest.mark.parametrize("compiled", [[], ["--jit_compile"]])
 def test_plain_tensorflow(flags: list[str], compiled: list[str]) -> None:
     losses = plain_tensorflow.main([*flags, *compiled, "--steps=40", "--learning_rate=0.1"])
-    assert min(losses) < 0.5 * losses[0]  # dropout makes the last one a matter of luck
+    assert losses[-1] < 0.1 * losses[0]
 
 
 def test_tflite(tiny_export: hub_export.Export, tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ INPUTS = {
 
 
 @pytest.fixture(scope="module")
-def encoder(tiny_export: hub_export.Export) -> str:
-    return str(tiny_export.paths["encoder"])
+def encoder(calm_export: hub_export.Export) -> str:
+    return str(calm_export.paths["encoder"])
 
 
 def pooled(layer: keras.layers.Layer) -> keras.Model:
@@ -37,12 +37,12 @@ def learn(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> list[flo
     return model.fit(INPUTS, target, batch_size=2, epochs=4, verbose=0).history["loss"]
 
 
-def test_the_example(tiny_export: hub_export.Export, tmp_path: Path) -> None:
+def test_the_example(calm_export: hub_export.Export, tmp_path: Path) -> None:
     """String inputs, Adam, saving and reloading."""
-    flags = [f"--{part}={tiny_export.paths[part]}" for part in ("encoder", "preprocessor")]
+    flags = [f"--{part}={calm_export.paths[part]}" for part in ("encoder", "preprocessor")]
     flags = [*flags, f"--output={tmp_path / 'same.keras'}"]
     losses = keras3.main([*flags, "--epochs=30", "--learning_rate=3e-3"])
-    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
+    assert losses[-1] < 0.1 * losses[0]
 
 
 def test_weights_are_those_of_the_saved_model(encoder: str) -> None:
@@ -72,7 +72,8 @@ def test_every_weight_learns_and_is_saved(encoder: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(layer._loaded(INPUTS)["pooled_output"], wanted, rtol=0, atol=1e-6)
 
 
-def test_training_is_passed_on(encoder: str) -> None:
+def test_training_is_passed_on(tiny_export: hub_export.Export) -> None:
+    encoder = str(tiny_export.paths["encoder"])
     layer, frozen = HubLayer(encoder, trainable=True), HubLayer(encoder)
     calm = layer(INPUTS)["pooled_output"]
     assert np.abs(calm - layer(INPUTS, training=True)["pooled_output"]).max() > 1e-3
