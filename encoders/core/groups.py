@@ -12,7 +12,7 @@ import tensorflow as tf
 TOKENS = 2048
 """A group is complete when it has as many: more would not make matrix products faster."""
 
-_ENDS = [32 * 2**power + 1 for power in range(16)]
+_ENDS = [64 * 2**power + 1 for power in range(16)]
 """The lengths at which a group begins in any case: attention grows with the length's square."""
 
 Compute = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], Sequence[tf.Tensor]]
@@ -77,8 +77,8 @@ def _ends(mask: tf.Tensor) -> tf.Tensor:
 def _splits(lengths: tf.Tensor, tokens: int) -> tf.Tensor:
     """Rising int32 [B] -> int32 [G + 1], where groups begin and end; at least one group.
 
-    >>> _splits(tf.constant([1, 2, 2, 3, 31, 33, 60, 70]), 8).numpy()
-    array([0, 4, 5, 6, 7, 8], dtype=int32)
+    >>> _splits(tf.constant([1, 2, 2, 3, 31, 33, 64, 65]), 64).numpy()
+    array([0, 6, 7, 8], dtype=int32)
     """
     complete = tf.cumsum(lengths, exclusive=True) // tokens
     wider = tf.raw_ops.Bucketize(input=lengths, boundaries=_ENDS)

@@ -66,7 +66,7 @@ def test_groups_change_nothing(rows: int, tokens: int) -> None:
 
 
 def test_rows_of_one_group_are_alike_in_length() -> None:
-    lengths = np.array([5, 60, 9, 300, 33, 7])
+    lengths = np.array([5, 120, 9, 300, 65, 7])
     mask = (np.arange(300) < lengths[:, np.newaxis]).astype(np.int32)
 
     def longest(ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> list[tf.Tensor]:
@@ -75,4 +75,4 @@ def test_rows_of_one_group_are_alike_in_length() -> None:
         return [tf.fill([tf.shape(mask)[0]], ends)]
 
     [found] = by_length(longest, mask, mask, mask)
-    assert found.numpy().tolist() == [9, 60, 9, 300, 60, 9]
+    assert found.numpy().tolist() == [9, 120, 9, 300, 120, 9]
