@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from encoders.core.architecture import Architecture
 from encoders.core.config import Dimensions
-from encoders.core.embedder import Embedded, Embedder
+from encoders.core.embedder import Embedder
 from encoders.core.encoder import Encoded, Encoder
 from encoders.core.errors import ConfigError, EncoderError, WeightsError
 from encoders.core.groups import by_length
@@ -30,7 +30,6 @@ __all__ = [
     "Dense",
     "Dimensions",
     "Dropped",
-    "Embedded",
     "Embedder",
     "Encoded",
     "Encoder",

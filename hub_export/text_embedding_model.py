@@ -1,7 +1,7 @@
 """The text embedding as the root of a SavedModel."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -36,13 +36,27 @@ class TextEmbeddingModel(tf.train.Checkpoint):
         self.trainable_variables = list(embedder.trainable_variables)
         self.regularization_losses: list[tf.Tensor] = []
         self._tokenizer = preprocessor.tokenizer  # whose functions use tables
-        trace = functools.partial(_trace, preprocessor, embedder, prompt)
-        bodies = {training: trace(training) for training in (False, True)}
-        self._body = bodies[False]
-        self._pair: Any = trace(False, texts=2) if pairs else None
+        embed, encode = (
+            functools.partial(each, arrange=RealTokens) for each in (embedder, embedder.encoder)
+        )
+
+        def vectors(training: bool, text: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
+            rows = _pack(preprocessor, prompt, text, *others)
+            if training:
+                return embedder(*rows, training=True)
+            [found] = by_length(lambda *some: [embed(*some)], *rows)
+            return found
+
+        def tokens(text: tf.Tensor) -> list[tf.Tensor]:
+            rows = _pack(preprocessor, prompt, text)
+            return [*by_length(lambda *some: [encode(*some).sequence], *rows), rows.mask]
+
+        bodies = {each: _traced(functools.partial(vectors, each)) for each in (False, True)}
+        self._vectors, self._tokens = bodies[False], _traced(tokens)
+        self._pair: Any = _traced(functools.partial(vectors, False), texts=2) if pairs else None
 
         def call(sentences: tf.Tensor, training: bool = False) -> tf.Tensor:
-            return bodies[training](sentences)[contract.DEFAULT]
+            return bodies[training](sentences)
 
         self.__call__ = tf.function(call, autograph=False)
         for training in bodies:
@@ -52,13 +66,14 @@ class TextEmbeddingModel(tf.train.Checkpoint):
         """The signatures."""
 
         def serve(text: tf.Tensor) -> Tensors:
-            return _some(self._body(text), contract.DEFAULT)
+            return {contract.DEFAULT: self._vectors(text)}
 
         def tokens(text: tf.Tensor) -> Tensors:
-            return _some(self._body(text), contract.SEQUENCE, contract.MASK)
+            sequence, mask = self._tokens(text)
+            return {contract.SEQUENCE: sequence, contract.MASK: mask}
 
         def pair(text: tf.Tensor, text_pair: tf.Tensor) -> Tensors:
-            return _some(self._pair(text, text_pair), contract.DEFAULT)
+            return {contract.DEFAULT: self._pair(text, text_pair)}
 
         text, text_pair = map(contract.text_spec, (contract.TEXT, contract.TEXT_PAIR))
         served: dict[str, tuple[Callable[..., Tensors], list[tf.TensorSpec]]] = {
@@ -70,34 +85,15 @@ class TextEmbeddingModel(tf.train.Checkpoint):
         return signatures.checked(served)
 
 
-def _some(outputs: Tensors, *names: str) -> Tensors:
-    return {name: outputs[name] for name in names}
-
-
-def _trace(
-    preprocessor: Preprocessor, embedder: Embedder, prompt: str, training: bool, texts: int = 1
-) -> tf.types.experimental.ConcreteFunction:
-    def embed(text: tf.Tensor, *others: tf.Tensor) -> Tensors:
-        """string [B] each -> the outputs for rows that hold them all."""
-        whole = (tf.strings.join([prompt, text]), *others)
-        packed = _pack(preprocessor, [preprocessor.tokenizer.tokenize(each) for each in whole])
-        if training:
-            vectors, sequence = embedder(*packed, training=True)
-        else:
-            vectors, sequence = by_length(functools.partial(embedder, arrange=RealTokens), *packed)
-        return {
-            contract.DEFAULT: vectors,
-            contract.SEQUENCE: sequence,
-            contract.MASK: packed.mask,
-        }
-
+def _traced(function: Callable[..., Any], texts: int = 1) -> tf.types.experimental.ConcreteFunction:
     specs = [tf.TensorSpec([None], tf.string)] * texts
-    return tf.function(embed, autograph=False).get_concrete_function(*specs)
+    return tf.function(function, autograph=False).get_concrete_function(*specs)
 
 
-def _pack(preprocessor: Preprocessor, rows: Sequence[tf.RaggedTensor]) -> Packed:
-    """Packs segments into rows as long as the longest one needs, up to the preprocessor's."""
-    segments = [flat_segment(each) for each in rows]
+def _pack(preprocessor: Preprocessor, prompt: str, text: tf.Tensor, *others: tf.Tensor) -> Packed:
+    """Texts, string [B] each, in rows as long as the longest needs, up to the preprocessor's."""
+    whole = (tf.strings.join([prompt, text]), *others)
+    segments = [flat_segment(preprocessor.tokenizer.tokenize(each)) for each in whole]
     lengths = sum(each.row_splits[1:] - each.row_splits[:-1] for each in segments)
     longest = tf.reduce_max(tf.concat([[0], tf.cast(lengths, tf.int32)], axis=0))
     needed = longest + preprocessor.packer.special_tokens(len(segments))

@@ -1,7 +1,6 @@
 """A text embedder: an encoder, its pooling, and what follows."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -9,18 +8,6 @@ from encoders.core.encoder import Encoder
 from encoders.core.heads import Head
 from encoders.core.layout import Layout, Padded
 from encoders.core.pooling import Pooling
-
-
-class Embedded(NamedTuple):
-    """What an embedder computes, all float32.
-
-    Attributes:
-        vectors: [B, D], one a row; D is what the last module gives.
-        sequence: [B, S, D], the encoder's output.
-    """
-
-    vectors: tf.Tensor
-    sequence: tf.Tensor
 
 
 class Embedder(tf.Module):
@@ -51,11 +38,15 @@ class Embedder(tf.Module):
         type_ids: tf.Tensor | None = None,
         training: bool = False,
         arrange: Callable[[tf.Tensor], Layout] = Padded,
-    ) -> Embedded:
-        """Embeds a batch; arguments and errors are those of the encoder."""
+    ) -> tf.Tensor:
+        """Embeds a batch; arguments and errors are those of the encoder.
+
+        Returns:
+            float32 [B, D], a vector a row; D is what the last module gives.
+        """
         encoded = self.encoder(word_ids, mask, type_ids, training, arrange)
         mask = mask[:, : tf.shape(encoded.sequence)[1]]
         x = encoded.pooled if self.pooling is None else self.pooling(encoded.sequence, mask)
         for head in self.heads:
             x = head(x, training)
-        return Embedded(x, encoded.sequence)
+        return x
