@@ -15,15 +15,24 @@ def read_json(path: Path) -> Mapping[str, Any]:
     Raises:
         SourceError: the file is missing, or no JSON, or holds anything else.
     """
+    content = read_any_json(path)
+    if not isinstance(content, dict):
+        raise SourceError(f"{path}: expected a JSON object, found {type(content).__name__}")
+    return content
+
+
+def read_any_json(path: Path) -> object:
+    """Reads JSON of any kind.
+
+    Raises:
+        SourceError: the file is missing, or no JSON.
+    """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise SourceError(f"{path}: no such file; a checkpoint needs one") from error
     except (OSError, ValueError, RecursionError) as error:
         raise SourceError(f"{path}: cannot be read as JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise SourceError(f"{path}: expected a JSON object, found {type(content).__name__}")
-    return content
 
 
 def is_name(entry: object) -> bool:

@@ -1,13 +1,12 @@
 """`modules.json`: which modules sentence-transformers puts in a row, and where their files are."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hub_export.errors import SourceError
-from hub_export.files import is_name
+from hub_export.files import is_name, read_any_json
 from hub_export.text_module_files import CONFIG, WEIGHTS, read_module
 from hub_export.text_modules import TextModule
 
@@ -26,11 +25,8 @@ def read_modules(folder: Path) -> list[TextModule]:
         SourceError: the file is damaged, or a module is not supported.
     """
     file = folder / MODULES
-    try:
-        entries = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise SourceError(f"{file}: cannot be read as JSON ({error})") from error
-    names = [_name(file, entry) for entry in _listed(file, entries)]
+    entries = _listed(file, read_any_json(file))
+    names = [_name(file, entry) for entry in entries]
     behind = names[1:]
     if names[:1] != ["Transformer"] or entries[0]["path"] != "":
         raise SourceError(
@@ -54,9 +50,9 @@ def module_files(folder: Path) -> list[str]:
     Empty where there is no such file, or no sense in it; none of them is outside of the folder.
     """
     try:
-        entries = json.loads((folder / MODULES).read_text(encoding="utf-8"))
+        entries: Any = read_any_json(folder / MODULES)
         paths = [entry["path"] for entry in entries]
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (SourceError, TypeError, KeyError):
         return []
     named = [path for path in paths if is_name(path) and re.fullmatch(r"[\w.-]+", path)]
     return [f"{path}/{file}" for path in named for file in (CONFIG, *WEIGHTS)]
