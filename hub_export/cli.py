@@ -1,14 +1,12 @@
 """The command `hub_export`."""
 
 import os
-import signal
 import sys
-from typing import Any
 
 from absl import app, flags, logging
 
+from hub_export import progress
 from hub_export.errors import ExportError
-from hub_export.progress import INTERRUPTED
 from hub_export.quiet import silenced
 
 FLAGS = flags.FLAGS
@@ -40,8 +38,8 @@ flags.DEFINE_integer("version", 1, "Version folder, as TF Serving numbers them."
 flags.DEFINE_integer(
     "seq_length",
     None,
-    "Default length of the preprocessor's outputs. By itself 128, or the encoder's number of "
-    "positions where that is less.",
+    "Length of the preprocessor's outputs where a call says none. Default: 128, or the encoder's "
+    "number of positions where that is less.",
     lower_bound=1,
 )
 flags.DEFINE_list(
@@ -113,8 +111,8 @@ flags.DEFINE_list(
     [],
     "How the text embedding makes one vector of a text, instead of what the checkpoint says (its "
     "modules.json; without one, the encoder's pooled output): cls, max, mean, "
-    "mean_sqrt_len_tokens, weightedmean, lasttoken, or several, whose vectors stand behind each "
-    "other.",
+    "mean_sqrt_len_tokens, weightedmean, lasttoken, or several, whose vectors are "
+    "concatenated.",
 )
 flags.DEFINE_string(
     "prompt",
@@ -139,8 +137,7 @@ def main(argv: list[str]) -> int:
         return _fail(f"unexpected arguments: {' '.join(argv[1:])}; see hub_export --help")
     if not FLAGS.model:
         return _fail("--model is missing: a folder, or a model id; see hub_export --help")
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, _interrupt)
+    progress.heed_signals()
     try:
         _run()
     except ExportError as error:
@@ -182,11 +179,6 @@ def _run() -> None:
         print(done.report.table())
         for part, path in done.paths.items():
             print(f"{part:<14}  {path}")
-
-
-def _interrupt(*_: Any) -> None:
-    INTERRUPTED.set()
-    raise KeyboardInterrupt
 
 
 def _fail(message: str) -> int:

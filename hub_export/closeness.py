@@ -13,7 +13,7 @@ class Closeness(NamedTuple):
     """A way to compare.
 
     Attributes:
-        tolerance: the distance that is allowed by itself, for values of unit scale.
+        tolerance: the distance that is allowed by default, for values of unit scale.
         distance: of what was found from what was wanted, [..., D] each.
         scale: of what was wanted; the distance may be as many times the tolerance.
         words: tells of a distance, and of what is allowed.

@@ -2,14 +2,13 @@
 
 import argparse
 import os
-import signal
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from hub_export.errors import ExportError, SourceError, TargetError
-from hub_export.progress import INTERRUPTED, Progress
+from hub_export.progress import Progress, heed_signals
 from hub_export.quiet import silenced
 
 USAGE = """Embeds a text, line by line, with a text embedding that hub_export wrote.
@@ -50,8 +49,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Embeds, and says what was written; returns the exit code."""
     arguments = parser().parse_args(argv)
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, _interrupt)
+    heed_signals()
     try:
         _run(arguments)
     except ExportError as error:
@@ -115,11 +113,6 @@ def _count(name: str) -> int | None:
         return None
     with Path(name).open("rb") as file:
         return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
-
-
-def _interrupt(*_: Any) -> None:
-    INTERRUPTED.set()
-    raise KeyboardInterrupt
 
 
 def _fail(message: str) -> int:

@@ -1,5 +1,6 @@
 """Telling a person at a terminal how far an export is."""
 
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -7,8 +8,16 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-INTERRUPTED = threading.Event()
-"""Set by a signal handler: the exception that it raises is lost if a destructor was running."""
+_interrupted = threading.Event()
+
+
+def heed_signals() -> None:
+    """Makes SIGINT and SIGTERM raise KeyboardInterrupt.
+
+    What a signal handler raises is lost if a destructor was running: `Progress` then raises it.
+    """
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, _interrupt)
 
 
 class Progress:
@@ -40,6 +49,11 @@ class Progress:
             yield advance
 
 
+def _interrupt(*_: object) -> None:
+    _interrupted.set()
+    raise KeyboardInterrupt
+
+
 def _check() -> None:
-    if INTERRUPTED.is_set():
+    if _interrupted.is_set():
         raise KeyboardInterrupt

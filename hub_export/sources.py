@@ -31,7 +31,7 @@ def read(model: str, base_model: str | None = None, weights: bool = True) -> Che
         model: a folder; a hub id such as `distilbert-base-cased`, `user/model` or
             `hf://user/model`, with `@revision` behind it if need be; the name of a preset of
             keras-hub; or `kaggle://user/model/keras/variation`.
-        base_model: what an adapter adapts, in the same words; by itself what the adapter says.
+        base_model: what an adapter adapts, in the same words; by default what the adapter says.
         weights: whether the weights are wanted, or only configuration and tokenizer.
 
     Raises:

@@ -78,7 +78,7 @@ MODES: Mapping[str, Callable[[Pooled], tf.Tensor]] = {
 
 
 class Pooling(tf.Module):
-    """Pools in one or more modes, whose vectors stand behind each other."""
+    """Pools in one or more modes, whose vectors are concatenated."""
 
     def __init__(self, modes: Sequence[str], prompt: int = 0) -> None:
         """Takes the modes.
