@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from encoders import Encoded, Encoder, RealTokens, by_length
-from hub_export import contract
+from hub_export import contract, signatures
 from hub_export.contract import DEFAULT, LAYERS, MASK, POOLED, SEQUENCE, TYPE_IDS, WORD_IDS, Tensors
 
 
@@ -38,28 +38,26 @@ class EncoderModel(tf.train.Checkpoint):
             self.serve.get_concrete_function(specs)
             self.serve_training.get_concrete_function(specs)
 
-    def serving(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
+    def serving(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
         """The signatures, with the flat names that TF Serving needs."""
         body = _trace(self.encoder, arrange=RealTokens)
 
-        def default(**inputs: tf.Tensor) -> Tensors:
+        def default(*inputs: tf.Tensor) -> Tensors:
             def compute(*rows: tf.Tensor) -> list[tf.Tensor]:
                 found = Encoded(*body(*rows))
                 return [found.pooled, found.sequence]
 
-            pooled, sequence = by_length(compute, *_in_order(inputs))
+            pooled, sequence = by_length(compute, *_alike(*inputs))
             return {POOLED: pooled, SEQUENCE: sequence, DEFAULT: pooled}
 
-        def layers(**inputs: tf.Tensor) -> Tensors:
+        def layers(*inputs: tf.Tensor) -> Tensors:
             def compute(*rows: tf.Tensor) -> list[tf.Tensor]:
                 return Encoded(*body(*rows)).layers
 
-            return contract.layer_outputs(by_length(compute, *_in_order(inputs)))
+            return contract.layer_outputs(by_length(compute, *_alike(*inputs)))
 
-        return {
-            name: tf.function(each, autograph=False).get_concrete_function(**contract.input_specs())
-            for name, each in ((contract.SERVING, default), (LAYERS, layers))
-        }
+        specs = [*contract.input_specs().values()]
+        return signatures.checked({contract.SERVING: (default, specs), LAYERS: (layers, specs)})
 
 
 def _trace(encoder: Encoder, **options: Any) -> tf.types.experimental.ConcreteFunction:
@@ -71,20 +69,15 @@ def _trace(encoder: Encoder, **options: Any) -> tf.types.experimental.ConcreteFu
     return tf.function(body, autograph=False).get_concrete_function(*specs)
 
 
-def _in_order(inputs: Tensors) -> list[tf.Tensor]:
-    """The inputs of a signature, unless their shapes differ.
-
-    TensorFlow checks none of them, and rows that have no mask would be left out.
-    """
-    names = WORD_IDS, MASK, TYPE_IDS
-    found = [tf.ensure_shape(inputs[name], [None, None]) for name in names]
-    shapes = [tf.shape(each) for each in found]
+def _alike(word_ids: tf.Tensor, *others: tf.Tensor) -> list[tf.Tensor]:
+    """The inputs of a signature, unless their shapes differ: rows without a mask would get lost."""
+    shape = tf.shape(word_ids)
     checks = [
         tf.debugging.Assert(
-            tf.reduce_all(tf.equal(shape, shapes[0])),
-            [f"{name}: the shape", shape, f"is not that of {WORD_IDS}", shapes[0]],
+            tf.reduce_all(tf.equal(tf.shape(each), shape)),
+            [f"{name}: the shape", tf.shape(each), f"is not that of {WORD_IDS}", shape],
         )
-        for name, shape in zip(names[1:], shapes[1:], strict=True)
+        for name, each in zip((MASK, TYPE_IDS), others, strict=True)
     ]
     with tf.control_dependencies(checks):
-        return [tf.identity(each) for each in found]
+        return [tf.identity(each) for each in (word_ids, *others)]
