@@ -1,6 +1,7 @@
 """A source of vectors put together from the source's tokenizer and model, and pooling in numpy."""
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,35 +17,40 @@ from hub_export.text_tokenizer import prompt_tokens
 Floats = npt.NDArray[np.float32]
 
 
+class Source(NamedTuple):
+    """What a text embedding is made of, before it is exported.
+
+    Attributes:
+        checkpoint: where everything comes from.
+        plan: what becomes of a text.
+        size: the encoder's sizes.
+        tokenizer: cuts and lower-cases as the plan says.
+        pooler: whether the encoder has a pooler.
+    """
+
+    checkpoint: Checkpoint
+    plan: Plan
+    size: Dimensions
+    tokenizer: Tokenizer
+    pooler: bool
+
+
 class Composed:
-    """Does what a plan says, a text, or a pair of texts, at a time."""
+    """Does what the plan says, a text, or a pair of texts, at a time."""
 
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        plan: Plan,
-        size: Dimensions,
-        tokenizer: Tokenizer,
-        pooler: bool,
-    ) -> None:
-        """Takes the parts.
-
-        Args:
-            checkpoint: the source.
-            plan: what becomes of a text.
-            size: the encoder's sizes.
-            tokenizer: the source's, which cuts and lower-cases as the plan says.
-            pooler: whether the encoder has a pooler.
+    def __init__(self, source: Source) -> None:
+        """Loads the model.
 
         Raises:
             SourceError: `transformers` refuses the checkpoint.
         """
-        self._model = reference.Reference(checkpoint, size, pooler)
+        plan = source.plan
+        self._model = reference.Reference(source.checkpoint, source.size, source.pooler)
         self._plan = plan
-        self._last_type = max(size.types, 1) - 1
-        self._tokenizer = tokenizer
+        self._last_type = max(source.size.types, 1) - 1
+        self._tokenizer = source.tokenizer
         self._heads = heads(plan.modules, plan.weights)
-        self._skipped = prompt_tokens(plan, tokenizer)
+        self._skipped = prompt_tokens(plan, source.tokenizer)
 
     def __call__(self, text: str, *others: str) -> Floats:
         row = self._tokenizer.encode(self._plan.prompt + text, next(iter(others), None))

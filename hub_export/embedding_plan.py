@@ -25,6 +25,7 @@ class Plan:
 
     Attributes:
         prompt: what is put before it.
+        lower_case: whether texts are lower-cased before anything else.
         max_length: the longest row of tokens; what is longer is cut.
         pooling: makes one vector of it; None takes the encoder's pooled output.
         modules: what follows.
@@ -34,6 +35,7 @@ class Plan:
     """
 
     prompt: str
+    lower_case: bool
     max_length: int
     pooling: Pooling | None
     modules: tuple[TextModule, ...]
@@ -68,6 +70,7 @@ def plan(checkpoint: Checkpoint, settings: Settings, size: Dimensions) -> Plan:
     cut = _cut(pipeline, settings, width)
     return Plan(
         prompt=_prompt(checkpoint, pipeline, settings.prompt),
+        lower_case=pipeline.lower_case,
         max_length=min(pipeline.max_length or size.positions, size.positions),
         pooling=pooling,
         modules=(*pipeline.modules, *cut),

@@ -8,9 +8,9 @@ import tensorflow as tf
 from encoders import Encoder
 from hub_export import contract, reference, verify_numbers
 from hub_export.encoder_model import EncoderModel
-from hub_export.part import Part, naming, write
+from hub_export.part import Part, naming, not_compared, write
 from hub_export.progress import Progress
-from hub_export.report import Check, Outcome
+from hub_export.report import Check
 
 
 class EncoderPart(Part):
@@ -32,8 +32,7 @@ class EncoderPart(Part):
 
     def verify(self, path: Path, progress: Progress) -> list[Check]:
         if not reference.available():
-            advice = f"needs torch ({reference.INSTALL})"
-            return [Check("numbers", Outcome.NOT_COMPARED, advice)]
+            return [not_compared("numbers")]
         # The source's model is let go before the export is loaded: never both in memory.
         source = reference.Reference(self.checkpoint, self.size, self._pooler)
         answers = verify_numbers.expected(source, self.size)

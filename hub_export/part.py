@@ -12,11 +12,12 @@ import tensorflow as tf
 import encoders
 import preprocess
 from encoders import Architecture, Dimensions, Encoder, Filled
+from hub_export import reference
 from hub_export.checkpoint import Checkpoint
 from hub_export.closeness import CLOSENESS
 from hub_export.errors import SourceError, TargetError
 from hub_export.progress import Progress
-from hub_export.report import Check
+from hub_export.report import Check, Outcome
 from hub_export.tensors import LazyTensors
 
 
@@ -120,6 +121,11 @@ def naming(path: Path) -> Iterator[None]:
         yield
     except (encoders.EncoderError, preprocess.PreprocessError) as error:
         raise SourceError(f"{path}: {error}") from error
+
+
+def not_compared(subject: str) -> Check:
+    """What stands in the report where torch is not installed."""
+    return Check(subject, Outcome.NOT_COMPARED, f"needs torch ({reference.INSTALL})")
 
 
 def write(model: Any, path: Path) -> None:

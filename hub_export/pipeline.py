@@ -3,7 +3,7 @@
 import dataclasses
 import gc
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import tensorflow_text  # noqa: F401 (loading a preprocessor needs its operations)
@@ -69,16 +69,16 @@ def export(
         output_dir: where to write; made if need be.
         name: what the exports are called; by default the last part of `model`.
         version: number of the folder inside, as TF Serving wants it.
-        seq_length: default length of the preprocessor's outputs; by itself 128, or the encoder's
-            number of positions where that is less.
+        seq_length: length of the preprocessor's outputs where a call says none; by default 128, or
+            the encoder's number of positions where that is less.
         parts: which of `encoder`, `preprocessor` and `text_embedding` to write.
         verify: `auto` compares tokens always, and numbers where torch is installed; `full` fails
             where it is not; `none` compares nothing.
         compute_dtype: `float32`, or `bfloat16`: weights are stored and multiplied as such, which
             takes half the room and, on processors that have instructions for it, less time. Layer
             norms, softmax and outputs stay float32.
-        tolerance: the largest difference of a number, for activations of unit scale, by itself
-            1e-5; with bfloat16, how much less than one a cosine may be, by itself 2e-3.
+        tolerance: the largest difference of a number, for activations of unit scale, by default
+            1e-5; with bfloat16, how much less than one a cosine may be, by default 2e-3.
         overwrite: whether to replace a version that exists.
         ignored_options: keys of the configuration to pass over, unknown ones for instance.
         padded_embedding: whether the word embedding may have more rows than the vocabulary.
@@ -86,13 +86,13 @@ def export(
             the source by default) rather than text like any other.
         tokenizer_engine: `exact`, or for Unigram tokenizers `fast`: SentencePiece's own operation,
             which may differ from the source where two ways to cut a word are as good as equal.
-        base_model: what an adapter adapts, in the words of `model`; by itself what it says.
+        base_model: what an adapter adapts, in the words of `model`; by default what it says.
         weights: `pretrained`, or `none` for random ones, to train from scratch.
         pooling: how the text embedding makes one vector of a text, instead of what the checkpoint
             says: some of `cls`, `max`, `mean`, `mean_sqrt_len_tokens`, `weightedmean`,
-            `lasttoken`, whose vectors stand behind each other.
+            `lasttoken`, whose vectors are concatenated.
         prompt: name of the checkpoint's prompt that the text embedding puts before every text; by
-            itself the checkpoint's default one, if it has one; empty for none.
+            default the checkpoint's default one, if it has one; empty for none.
         dimensions: how many columns of the text embedding's vectors to keep (Matryoshka);
             normalised again where the checkpoint normalises.
         quiet: whether to write nothing to the terminal.
@@ -128,28 +128,39 @@ def export(
     )
     if weights == "none":
         checkpoint = untrained(checkpoint, settings)
-    plan = {part: PARTS[part](checkpoint, settings) for part in parts}
+    chosen = {part: PARTS[part](checkpoint, settings) for part in parts}
     with Staging(Path(output_dir), overwrite) as staging:
-        places = {
-            each: staging.place(Path(part.folder, str(version))) for each, part in plan.items()
-        }
-        for each, part in plan.items():
-            progress.say(f"building and saving the {each}")
-            part.save(places[each])
-            gc.collect()  # functions and their graphs refer to each other
-        checks = [
-            check
-            for each, part in plan.items()
-            if verify != "none"
-            for check in _verified(part, places[each], progress)
-        ]
-        notes = {each: part.notes for each, part in plan.items()}
-        report = Report(source(checkpoint), dataclasses.asdict(settings), notes, checks)
-        report.raise_if_failed()
-        progress.say("describing and moving into place")
-        for each, place in places.items():
-            card.describe(each, place, report)
-        return Export(dict(zip(plan, staging.commit(), strict=True)), report)
+        report = _write(chosen, checkpoint, settings, staging, progress)
+        return Export(dict(zip(chosen, staging.commit(), strict=True)), report)
+
+
+def _write(
+    parts: Mapping[str, Part],
+    checkpoint: Checkpoint,
+    settings: Settings,
+    staging: Staging,
+    progress: Progress,
+) -> Report:
+    """Saves, verifies and describes every part, before any of them gets its final name."""
+    version = str(settings.version)
+    places = {name: staging.place(Path(part.folder, version)) for name, part in parts.items()}
+    for name, part in parts.items():
+        progress.say(f"building and saving the {name}")
+        part.save(places[name])
+        gc.collect()  # functions and their graphs refer to each other
+    checks = [
+        check
+        for name, part in parts.items()
+        if settings.verify != "none"
+        for check in _verified(part, places[name], progress)
+    ]
+    notes = {name: part.notes for name, part in parts.items()}
+    report = Report(source(checkpoint), dataclasses.asdict(settings), notes, checks)
+    report.raise_if_failed()
+    progress.say("describing and moving into place")
+    for name, place in places.items():
+        card.describe(name, place, report)
+    return report
 
 
 def _verified(part: Part, place: Path, progress: Progress) -> list[Check]:

@@ -7,10 +7,11 @@ import tensorflow as tf
 from encoders import Embedder, Pooling
 from hub_export import contract, embedding_plan, reference, text_tokenizer, verify_embeddings
 from hub_export.checkpoint import Checkpoint
+from hub_export.composed import Source
 from hub_export.errors import SourceError
-from hub_export.part import Part, Settings, naming, write
+from hub_export.part import Part, Settings, naming, not_compared, write
 from hub_export.progress import Progress
-from hub_export.report import Check, Outcome
+from hub_export.report import Check
 from hub_export.text_embedding_model import TextEmbeddingModel
 from hub_export.text_heads import heads
 from hub_export.tokenizing import compiled, source_tokenizer
@@ -34,8 +35,7 @@ class TextEmbeddingPart(Part):
             raise SourceError(
                 f"{error}; to leave the text embedding out, say --export=encoder,preprocessor"
             ) from error
-        lower_case = checkpoint.pipeline().lower_case
-        text_tokenizer.set_up(self._tokenizer, lower_case, self._plan.max_length)
+        text_tokenizer.set_up(self._tokenizer, self._plan)
         self.notes = {contract.EMBEDDING: self._plan.words()}
 
     @property
@@ -68,10 +68,8 @@ class TextEmbeddingPart(Part):
 
     def verify(self, path: Path, progress: Progress) -> list[Check]:
         if not reference.available():
-            advice = f"needs torch ({reference.INSTALL})"
-            return [Check("vectors", Outcome.NOT_COMPARED, advice)]
-        answers = verify_embeddings.expected(
-            self.checkpoint, self._plan, self.size, self._tokenizer, self._pooler, progress
-        )
+            return [not_compared("vectors")]
+        source = Source(self.checkpoint, self._plan, self.size, self._tokenizer, self._pooler)
+        answers = verify_embeddings.expected(source, progress)
         model = tf.saved_model.load(str(path))
         return verify_embeddings.verify(model, answers, self.closeness, progress)

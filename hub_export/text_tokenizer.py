@@ -8,16 +8,16 @@ from tokenizers.normalizers import Lowercase, Sequence
 from hub_export.embedding_plan import Plan
 
 
-def set_up(tokenizer: Tokenizer, lower_case: bool, max_length: int) -> None:
+def set_up(tokenizer: Tokenizer, plan: Plan) -> None:
     """Makes a tokenizer cut, pad and lower-case as sentence-transformers makes it do so.
 
     Padding is at the end always: its side changes no vector of a text by itself.
     """
     steps = _steps(tokenizer.normalizer)
-    if lower_case and not any(isinstance(step, Lowercase) for step in steps):
+    if plan.lower_case and not any(isinstance(step, Lowercase) for step in steps):
         tokenizer.normalizer = Sequence([Lowercase(), *steps])
     side = (tokenizer.truncation or {}).get("direction", "right")
-    tokenizer.enable_truncation(max_length, strategy="longest_first", direction=side)
+    tokenizer.enable_truncation(plan.max_length, strategy="longest_first", direction=side)
     tokenizer.no_padding()
 
 

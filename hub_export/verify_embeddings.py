@@ -14,12 +14,9 @@ import numpy as np
 import tensorflow as tf
 from tokenizers import Tokenizer
 
-from encoders import Dimensions
 from hub_export import contract, reference, samples
-from hub_export.checkpoint import Checkpoint
 from hub_export.closeness import Closeness
-from hub_export.composed import Composed, Floats
-from hub_export.embedding_plan import Plan
+from hub_export.composed import Composed, Floats, Source
 from hub_export.progress import Progress
 from hub_export.report import Check, Outcome
 from hub_export.text_modules import Normalize, Truncate
@@ -45,29 +42,15 @@ class Answers:
     vectors: Floats
 
 
-def expected(
-    checkpoint: Checkpoint,
-    plan: Plan,
-    size: Dimensions,
-    tokenizer: Tokenizer,
-    pooler: bool,
-    progress: Progress,
-) -> list[Answers]:
-    """Sample texts, and what the source makes of them; it is not needed any longer.
-
-    Args:
-        checkpoint: the source.
-        plan: what becomes of a text.
-        size: the encoder's sizes.
-        tokenizer: the source's, which cuts and lower-cases as the plan says.
-        pooler: whether the encoder has a pooler.
-        progress: told of every text.
-    """
-    texts = _texts(tokenizer, plan)
-    name, model = _source(checkpoint, plan, size, tokenizer, pooler)
+def expected(source: Source, progress: Progress) -> list[Answers]:
+    """Sample texts, and what the source makes of them, told to `progress` text by text."""
+    texts = _texts(source)
+    name, model = _asked(source)
     found = []
-    sets: list[list[tuple[str, ...]]] = [[(text,) for text in texts], _pairs(tokenizer, texts)]
-    for rows in sets[: 1 + plan.pairs]:
+    sets: list[list[tuple[str, ...]]] = [[(text,) for text in texts]]
+    if source.plan.pairs:
+        sets.append(_pairs(source.tokenizer, texts))
+    for rows in sets:
         with progress.bar(f"asking {name}", len(rows)) as advance:
             vectors = [_noted(model(*row), advance) for row in rows]
         found.append(Answers(name, rows, np.stack(vectors)))
@@ -103,15 +86,13 @@ def verify(
     return checks
 
 
-def _source(
-    checkpoint: Checkpoint, plan: Plan, size: Dimensions, tokenizer: Tokenizer, pooler: bool
-) -> tuple[str, Callable[..., Floats]]:
+def _asked(source: Source) -> tuple[str, Callable[..., Floats]]:
     """Who says what is right, and a function that gives the vector of a text, or of a pair."""
+    checkpoint, plan = source.checkpoint, source.plan
     modules = checkpoint.folder is not None and checkpoint.pipeline().pooling is not None
     if not (modules and reference.has_sentence_transformers()):
-        source = Composed(checkpoint, plan, size, tokenizer, pooler)
         own = ", the modules behind by the export's own code" if plan.modules else ""
-        return f"torch, pooled in numpy{own}", source
+        return f"torch, pooled in numpy{own}", Composed(source)
     cut = next((each.width for each in plan.modules if isinstance(each, Truncate)), None)
     return "sentence-transformers", reference.SentenceReference(
         checkpoint,
@@ -119,7 +100,7 @@ def _source(
         modes=plan.pooling.modes if plan.pooling else (),
         dimensions=cut,
         normalize=cut is not None and isinstance(plan.modules[-1], Normalize),
-        special_tokens=not tokenizer.encode_special_tokens,
+        special_tokens=not source.tokenizer.encode_special_tokens,
     )
 
 
@@ -151,11 +132,12 @@ def _check(subject: str, answers: Answers, distance: float, closeness: Closeness
     )
 
 
-def _texts(tokenizer: Tokenizer, plan: Plan) -> list[str]:
+def _texts(source: Source) -> list[str]:
     """Awkward texts, random ones, and real words in rows of all lengths up to beyond the longest.
 
     Texts of too many tokens are left out where rows may be very long.
     """
+    tokenizer, plan = source.tokenizer, source.plan
     special = [token.content for token in tokenizer.get_added_tokens_decoder().values()]
     pieces = sorted(tokenizer.get_vocab())
     texts = [
