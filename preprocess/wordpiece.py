@@ -18,6 +18,7 @@ _OPTIONS = {
     "WordPiece": ("unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab")
 }
 _LONGEST_PIECE = 256
+_INT32_MAX = 2**31 - 1
 
 
 class WordPiece(Model):
@@ -39,11 +40,11 @@ class WordPiece(Model):
         if long := [piece for piece in vocabulary if len(piece.encode()) > _LONGEST_PIECE]:
             raise UnsupportedTokenizerError(f"pieces of over {_LONGEST_PIECE} bytes: {long[:3]}")
         self._ids = np.array(list(vocabulary.values()), np.int32)
-        self._most_characters = model["max_input_chars_per_word"]
+        self._most_characters = min(model["max_input_chars_per_word"], _INT32_MAX)
         self._operation = tf_text.FastWordpieceTokenizer(
             vocab=list(vocabulary),
             suffix_indicator=model["continuing_subword_prefix"],
-            max_bytes_per_word=4 * self._most_characters,
+            max_bytes_per_word=min(4 * self._most_characters, _INT32_MAX),
             token_out_type=tf.int32,
             unknown_token=self._unknown,
             no_pretokenization=True,

@@ -161,7 +161,10 @@ def save_tokenizer(folder: Path, tokenizer: Tokenizer) -> None:
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     text = "".join(f"{piece}\n" for piece, _ in vocabulary)
     (folder / "vocab.txt").write_text(text, encoding="utf-8")
-    config = {"pad_token": "[PAD]", "mask_token": "[MASK]", "tokenizer_class": "BertTokenizer"}
+    added = [token.content for token in tokenizer.get_added_tokens_decoder().values()]
+    roles = {"pad_token": ("[PAD]", "<pad>"), "mask_token": ("[MASK]", "<mask>")}
+    named = {role: next(each for each in names if each in added) for role, names in roles.items()}
+    config = {**named, "tokenizer_class": "BertTokenizer"}
     (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
 
 

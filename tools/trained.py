@@ -99,6 +99,7 @@ def _wordpiece(lines: Sequence[str]) -> Mapping[str, Make]:
             as_text=True,
             sides="left",
         ),
+        "wordpiece MPNet": lambda: make(normal=bert(), added=_FLAGS, frame=_roberta()),
         "wordpiece NFKC, Whitespace": lambda: make(
             normal=normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()]),
             pre=pre_tokenizers.Whitespace(),

@@ -18,13 +18,13 @@ Ragged: TypeAlias = tf.RaggedTensor
 
 
 class Trim(tf.Module):
-    """Takes the spaces that pieces begin and end with out of their offsets.
+    """Takes the spaces that pieces and added tokens begin and end with out of their offsets.
 
     As in the source, as many *characters* of the original text go as the piece has spaces; where a
     space is put before the text, pieces at its start that have one keep it.
 
     Attributes:
-        acts: whether there are such pieces.
+        acts: whether there are any.
     """
 
     def __init__(self, source: Source, keeps_first: bool) -> None:
@@ -38,7 +38,12 @@ class Trim(tf.Module):
             self._leading[id] = len(piece) - len(piece.lstrip(spaces))
             self._trailing[id] = len(piece) - len(piece.rstrip(spaces))
         self._keeps_first = keeps_first
-        self.acts = bool(self._leading.any() or self._trailing.any())
+        added = source.get_added_tokens_decoder().values()
+        self.acts = bool(
+            self._leading.any()
+            or self._trailing.any()
+            or any(token.lstrip or token.rstrip for token in added)
+        )
 
     def __call__(
         self,

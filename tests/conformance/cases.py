@@ -502,6 +502,17 @@ def _unigram_words() -> Tokenizer:
     )
 
 
+def _wordpiece_mpnet() -> Tokenizer:
+    special = ["<pad>", "[UNK]", "<s>", "</s>", "<mask>"]
+    tokenizer = checkpoints.wordpiece(
+        [*special, *_characters()],
+        added=[AddedToken("<mask>", lstrip=True, special=True), *FLAGS[1:]],
+        special=special,
+    )
+    frame = processors.RobertaProcessing(("</s>", 3), ("<s>", 2), add_prefix_space=False)
+    return _altered(tokenizer, post_processor=frame)
+
+
 def _trimmed(tokenizer: Tokenizer, prefix: bool) -> processors.PostProcessor:
     trim = processors.ByteLevel(trim_offsets=True, add_prefix_space=prefix)
     return processors.Sequence([trim, tokenizer.post_processor])
@@ -597,6 +608,7 @@ TOKENIZERS = [
         segments=contract.MOST_SEGMENTS,
     ),
     TokenizerCase("wordpiece_east_asian", _wordpiece_east_asian),
+    TokenizerCase("wordpiece_mpnet", _wordpiece_mpnet, types=1),
     TokenizerCase("unigram_albert", _unigram_albert, segments=contract.MOST_SEGMENTS),
     TokenizerCase("unigram_bytes", _unigram_bytes, special_tokens_in_text=False),
     TokenizerCase("unigram_words", _unigram_words, types=1),
