@@ -5,7 +5,7 @@ from pathlib import Path
 import tensorflow as tf
 
 import preprocess
-from hub_export import contract, verify_tokens
+from hub_export import contract, reading, verify_tokens
 from hub_export.checkpoint import Checkpoint
 from hub_export.errors import ExportError
 from hub_export.part import Part, Settings, write
@@ -53,7 +53,7 @@ class PreprocessorPart(Part):
         )
         if self._ties:
             self._note_engine(verify_tokens.summary(checks))
-        return checks
+        return [*checks, *reading.compare(self.checkpoint, self._tokenizer)]
 
     def _note_engine(self, compared: str) -> None:
         self.notes[contract.ENGINE] = f"{self.settings.tokenizer_engine} engine: {compared}"

@@ -29,6 +29,8 @@ class Outcome(str, enum.Enum):
 
     PASSED = "passed"
     FAILED = "FAILED"
+    DIFFERS = "differs"
+    """Not from the source: from another reading of it."""
     NOT_COMPARED = "not compared"
 
 

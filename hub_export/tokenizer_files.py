@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer
 
 from hub_export.errors import SourceError
 from hub_export.files import read_json
@@ -33,8 +33,8 @@ def read(path: Path) -> Tokenizer:
     """The tokenizer of a file that `find` found.
 
     Its truncation and padding have the strategy, the sides and the padding token of the
-    checkpoint; where a configuration contradicts tokenizer.json in these, `transformers` follows
-    the configuration, and so does this.
+    checkpoint; where a configuration contradicts tokenizer.json in these, or has added tokens
+    beyond those of tokenizer.json, `transformers` follows the configuration, and so does this.
 
     Args:
         path: tokenizer.json, or a vocabulary that `transformers` builds a tokenizer from.
@@ -55,6 +55,7 @@ def read(path: Path) -> Tokenizer:
     config = path.with_name(CONFIGS[1])
     options = _json(config)
     _check_normalizer(config, options, tokenizer)
+    _add_tokens(config, options, tokenizer)
     _set_sides(config, options, tokenizer)
     return tokenizer
 
@@ -88,6 +89,37 @@ def _check_normalizer(config: Path, options: Mapping[str, Any], tokenizer: Token
                 f"{config}: {key} is {options[key]}, but the tokenizer's normalizer has "
                 f"{attribute} {found}; make the two agree"
             )
+
+
+def _add_tokens(config: Path, options: Mapping[str, Any], tokenizer: Tokenizer) -> None:
+    """Adds what only the configuration has: its added tokens, then its special ones."""
+    try:
+        added = {
+            int(id): AddedToken(**token)
+            for id, token in (options.get("added_tokens_decoder") or {}).items()
+        }
+        more = [_content(token) for token in options.get("additional_special_tokens") or ()]
+    except (AttributeError, TypeError, ValueError) as error:
+        raise SourceError(f"{config}: damaged list of tokens ({error})") from error
+    known = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
+    for id, token in sorted(added.items()):
+        if token.content not in known:
+            tokenizer.add_tokens([token])
+        if (found := tokenizer.token_to_id(token.content)) != id:
+            raise SourceError(
+                f"{config}: added_tokens_decoder gives {token.content!r} the id {id}, but the "
+                f"tokenizer gives it {found}; make the two agree"
+            )
+    special = [*special_tokens(config.parent).values(), *more]
+    tokenizer.add_special_tokens([each for each in special if each not in known])
+
+
+def _content(token: object) -> str:
+    """A token is written as a string, or as an object with its flags."""
+    content = token.get("content") if isinstance(token, dict) else token
+    if not isinstance(content, str):
+        raise TypeError(f"expected a token, found {token!r}")
+    return content
 
 
 def _set_sides(config: Path, options: Mapping[str, Any], tokenizer: Tokenizer) -> None:
