@@ -93,9 +93,10 @@ def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> C
 
 def with_own_files(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
     """The checkpoint with the tokenizer and the modules of another folder, where it has them."""
-    tokenizer = folder / tokenizer_files.TOKENIZER
+    tokenizer = tokenizer_files.find(folder)
     if tokenizer.exists():
-        files = sums([tokenizer, *(folder / file for file in tokenizer_files.CONFIGS)])
+        others = (*tokenizer_files.CONFIGS, *tokenizer_files.COMPANIONS)
+        files = sums([tokenizer, *(folder / file for file in others)])
         checkpoint = dataclasses.replace(
             checkpoint,
             tokenizer_file=tokenizer,

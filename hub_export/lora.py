@@ -34,7 +34,8 @@ _OLD_NORMS = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNor
 # PEFT itself passes over `fan_in_fan_out` where a layer is `torch.nn.Linear`, as all are here.
 _IGNORED = frozenset(
     """
-    alpha_pattern auto_mapping base_model_name_or_path bias ensure_weight_tying exclude_modules
+    alpha_pattern auto_mapping base_model_name_or_path bias ensure_weight_tying eva_config
+    exclude_modules
     fan_in_fan_out inference_mode layers_pattern layers_to_transform lora_alpha lora_dropout
     megatron_core modules_to_save peft_version qalora_group_size r rank_pattern revision
     target_modules task_type use_rslora
@@ -55,12 +56,14 @@ class Adapter:
     Attributes:
         file: its configuration.
         base_model: what it was trained on, by its own account; or nothing.
+        base_revision: the commit, branch or tag of that; or nothing.
         config: its options.
         tensors: its tensors, without PEFT's prefix.
     """
 
     file: Path
     base_model: str
+    base_revision: str
     config: Mapping[str, Any]
     tensors: Mapping[str, np.ndarray]
 
@@ -89,7 +92,8 @@ class Adapter:
         weights = folder / WEIGHTS
         if not weights.exists():
             raise SourceError(f"{weights}: no such file; save the adapter as safetensors")
-        return cls(file, config.get("base_model_name_or_path") or "", config, _named(weights))
+        base, revision = (config.get(key) or "" for key in ("base_model_name_or_path", "revision"))
+        return cls(file, base, revision, config, _named(weights))
 
     @property
     def _weights(self) -> Path:
@@ -179,6 +183,10 @@ class Adapter:
         patterns = self.config.get("alpha_pattern") or {}
         found = (each for pattern, each in patterns.items() if _matches(pattern, module))
         alpha = next(found, self.config.get("lora_alpha", _DEFAULT_ALPHA))
+        if not isinstance(alpha, int | float):
+            raise SourceError(
+                f"{self.file}: lora_alpha of {module}: expected a number, not {alpha!r}"
+            )
         return float(alpha / (math.sqrt(rank) if self.config.get("use_rslora") else rank))
 
 

@@ -7,8 +7,8 @@
 | a checkpoint of TensorFlow 1 | `bert_config.json` or `albert_config.json` | `tf_checkpoint` |
 | a checkpoint in Hugging Face layout | anything else | `huggingface` |
 
-The first three may lie in a folder or in a repository of the Hugging Face hub; `kaggle://` and the
-names of keras-hub's own presets are downloaded by keras-hub.
+All may lie in a folder, the first two and the last also in a repository of the Hugging Face hub;
+`kaggle://` and the names of keras-hub's own presets are downloaded by keras-hub.
 """
 
 import os
@@ -47,6 +47,11 @@ def read(model: str, base_model: str | None = None, weights: bool = True) -> Che
         raise ExportError(
             f"base_model is for adapters, and {folder} has no {lora.CONFIG}; leave base_model out"
         )
+    return _whole(folder, name, revision, weights)
+
+
+def _whole(folder: Path, name: str, revision: str, weights: bool) -> Checkpoint:
+    """Reads what is no adapter."""
     for each in (keras_preset, tf_checkpoint):
         if each.recognises(folder):
             return each.read(folder, name, revision, weights)
@@ -80,10 +85,20 @@ def _adapted(
     adapter = lora.Adapter.read(folder)
     if not (base_model or adapter.base_model):
         raise SourceError(f"{adapter.file}: names no base model; say which with --base_model")
+    named = base_model or _named(adapter)
     try:
-        base = read(base_model or adapter.base_model)
+        beside = Path(named).is_dir() and folder.samefile(named)
+        base = _whole(folder, name, revision, weights) if beside else read(named)
     except SourceError as error:
         raise SourceError(
             f"the base model of {folder} cannot be read; say another with --base_model: {error}"
         ) from error
     return adapter.merged(base, name, revision)
+
+
+def _named(adapter: lora.Adapter) -> str:
+    """The base model that an adapter names, at the revision that it names."""
+    name, revision = adapter.base_model, adapter.base_revision
+    if not revision or "@" in name or name.startswith("kaggle://") or Path(name).is_dir():
+        return name
+    return f"{name}@{revision}"

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 import encoders
 import hub_export
-from hub_export import lora, samples, sources
+from hub_export import huggingface, lora, samples, sources
 from hub_export.errors import ExportError, SourceError
 from tests import checkpoints
 
@@ -246,6 +246,12 @@ SECOND = f"base_model.model.{QUERY}.lora_B.weight"
         ),
         pytest.param(options(novelty=3, lora_bias=True), CONFIG, ["novelty", "lora_bias"], id="2"),
         pytest.param(
+            options(alpha_pattern={"query": "x"}),
+            CONFIG,
+            ["expected a number, not 'x'"],
+            id="alpha",
+        ),
+        pytest.param(
             options(base_model_name_or_path=None), CONFIG, ["--base_model"], id="no base model"
         ),
         pytest.param(
@@ -291,6 +297,32 @@ def test_bad_adapters(
 ) -> None:
     damage(mine)
     refuse(mine, tmp_path / "out", SourceError, str(mine / file), *words)
+
+
+def test_the_revision_of_the_base_model(
+    mine: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def download(name: str, revision: str | None, weights: bool = True) -> Path:
+        asked.append((name, revision))
+        return tiny_bert
+
+    monkeypatch.setattr(huggingface, "download", download)
+    options(base_model_name_or_path="user/base", revision="1f2e")(mine)
+    sources.read(str(mine))
+    sources.read(str(mine), base_model="user/other")
+    assert asked == [("user/base", "1f2e"), ("user/other", None)]
+
+
+def test_in_the_folder_of_its_base_model(tiny_bert: Path, mine: Path, tmp_path: Path) -> None:
+    both = Path(shutil.copytree(tiny_bert, tmp_path / "both"))
+    for file in (CONFIG, WEIGHTS):
+        shutil.copy(mine / file, both)
+    options(base_model_name_or_path=str(both))(both)
+    name = f"{QUERY}.weight"
+    found, wanted = (sources.read(str(each)).tensors()[name] for each in (both, mine))
+    np.testing.assert_array_equal(found, wanted)
 
 
 def test_arguments(mine: Path, tiny_bert: Path, tmp_path: Path) -> None:
