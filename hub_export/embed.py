@@ -41,7 +41,11 @@ def parser() -> argparse.ArgumentParser:
     add("--metadata", type=Path, help="Write the lines themselves, too: to this file.")
     add("--batch_size", type=int, default=32, help="Lines that are embedded together. Default: 32.")
     add("--overwrite", action="store_true", help="Replace an output that exists.")
-    add("--restart", action="store_true", help="Begin anew where an earlier run was stopped.")
+    add(
+        "--restart",
+        action="store_true",
+        help="Discard what a stopped run left: begin at the first line.",
+    )
     add("--quiet", action="store_true", help="Show nothing but errors.")
     return made
 
@@ -57,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         return _fail(f"{error.filename or arguments.output}: {error.strerror}")
     except KeyboardInterrupt:
-        return _fail("interrupted; to go on, run it again with the same arguments")
+        return _fail("interrupted; to go on, run it again with the same arguments (no --restart)")
     return 0
 
 
@@ -92,11 +96,16 @@ def _check(arguments: argparse.Namespace) -> None:
         raise SourceError(f"{arguments.input}: no such file")
     if output.suffix not in (".npy", ".tsv"):
         raise TargetError(f"{output}: expected a name that ends in .npy or .tsv")
-    if metadata == output:
+    files = [Path(each).resolve() for each in (arguments.input, output, metadata or "-")]
+    if metadata and files[1] == files[2]:
         raise TargetError(f"{output}: the metadata needs a file of its own")
+    if arguments.input != "-" and files[0] in files[1:]:
+        raise TargetError(f"{arguments.input}: is the input; choose another name for the output")
     if arguments.batch_size < 1:
         raise TargetError(f"batch_size must be 1 or more, not {arguments.batch_size}")
     for path in filter(None, (output, metadata)):
+        if not path.resolve().parent.is_dir():
+            raise TargetError(f"{path.parent}: no such folder; make it first")
         if path.exists() and not arguments.overwrite:
             raise TargetError(
                 f"{path}: exists; choose another name, or replace it with --overwrite"

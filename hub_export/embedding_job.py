@@ -52,9 +52,13 @@ class State:
             TargetError: it is damaged.
         """
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
+            state = cls(**json.loads(path.read_text(encoding="utf-8")))
+            numbers = [state.offset, state.rows, *state.sizes]
         except (OSError, ValueError, TypeError) as error:
             raise TargetError(f"{path}: damaged ({error}); {_ANEW}") from error
+        if not all(isinstance(each, int) for each in numbers):
+            raise TargetError(f"{path}: damaged (expected numbers, found {numbers}); {_ANEW}")
+        return state
 
 
 class EmbeddingJob:
@@ -80,7 +84,7 @@ class EmbeddingJob:
         """How far an earlier run came, if it left anything.
 
         Raises:
-            TargetError: it was run with another model, or for other outputs.
+            TargetError: it was run with another model, or for other outputs, or one is gone.
         """
         if not (self._state_file.exists() and self._files[0].part.exists()):
             return None
@@ -89,6 +93,9 @@ class EmbeddingJob:
             raise TargetError(f"{self._state_file}: begun with another model; {_ANEW}")
         if len(state.sizes) != len(self._files):
             raise TargetError(f"{self._state_file}: begun with other outputs; {_ANEW}")
+        for file in self._files:
+            if not file.part.exists():
+                raise TargetError(f"{file.part}: is gone; {_ANEW}")
         return state
 
     def run(self, lines: TextLines, state: State | None, advance: Callable[[int], object]) -> int:
@@ -109,7 +116,9 @@ class EmbeddingJob:
         rows = 0
         for at, file in enumerate(self._files):
             file.open(None if state is None else state.sizes[at])
-        if state is not None:
+        if state is None:
+            self._state_file.unlink(missing_ok=True)  # of what the files held before
+        else:
             lines.skip(state.offset, state.digest)
             rows = state.rows
             advance(rows)

@@ -7,6 +7,7 @@ from typing import Any
 from encoders import MODES, Dimensions
 from hub_export.checkpoint import Checkpoint
 from hub_export.errors import ExportError, SourceError
+from hub_export.module_list import MODULES
 from hub_export.part import Settings
 from hub_export.text_modules import (
     Dense,
@@ -115,13 +116,14 @@ def _width(
     width: int,
 ) -> int:
     """The width of the vectors, if every module fits the one before it."""
+    file = checkpoint.config_file.with_name(MODULES)
     width *= 1 if pooling is None else len(pooling.modes)
     for module in modules:
         takes = getattr(module, "inputs", getattr(module, "width", width))
         if isinstance(module, (Dense, LayerNorm)) and takes != width:
             raise SourceError(
-                f"{checkpoint.config_file}: the module {module.words()} takes vectors of {takes}, "
-                f"but gets those of {width}"
+                f"{file}: the module {module.words()} takes vectors of {takes}, but gets those of "
+                f"{width}; is the pooling another one than it was trained behind?"
             )
         width = module.outputs if isinstance(module, Dense) else width
     return width

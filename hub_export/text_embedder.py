@@ -37,7 +37,7 @@ class TextEmbedder:
             if contract.TEXT not in self._serve.structured_input_signature[1]:
                 raise KeyError(contract.TEXT)
             self.width: int = self._serve.structured_outputs[contract.DEFAULT].shape[1]
-        except (OSError, KeyError, AttributeError) as error:
+        except (OSError, KeyError, AttributeError, IndexError, tf.errors.OpError) as error:
             raise SourceError(
                 f"{folder}: not a text embedding that hub_export wrote ({error}); expected "
                 "<output_dir>/<name>_text_embedding/<version>"

@@ -167,24 +167,62 @@ def test_a_run_is_not_taken_up_with_another_model_or_input(
     assert run(models, source, output, "--overwrite", "--restart", model="max") == 0
 
 
+def test_what_a_stopped_run_left_may_be_damaged(
+    models: dict[str, Path], source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output, metadata = tmp_path / "x.npy", tmp_path / "metadata.tsv"
+    again = functools.partial(run, models, source, output, f"--metadata={metadata}")
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(1, patch)
+        assert again() == 1
+    state = tmp_path / "x.npy.state"
+    written = json.loads(state.read_text())
+    for change in ({"offset": "1"}, {"sizes": 3}, {"more": 1}):
+        state.write_text(json.dumps({**written, **change}))
+        assert again() == 1
+        assert "x.npy.state: damaged" in capsys.readouterr().err
+    state.write_text(json.dumps(written))
+    metadata.with_name(f"{metadata.name}.part").unlink()
+    assert again() == 1
+    assert "metadata.tsv.part: is gone; begin anew with --restart" in capsys.readouterr().err
+    assert again("--restart") == 0
+    assert len(np.load(output)) == len(LINES)
+
+
+def test_a_model_does_not_go_on_where_another_one_began_anew(
+    models: dict[str, Path], source: Path, tmp_path: Path
+) -> None:
+    output, whole = tmp_path / "x.npy", tmp_path / "whole.npy"
+    for windows, model, flags in ((1, "mean", []), (0, "max", ["--restart"])):
+        with pytest.MonkeyPatch.context() as patch:
+            stop_after(windows, patch)
+            assert run(models, source, output, *flags, model=model) == 1
+    assert run(models, source, output) == run(models, source, whole) == 0
+    np.testing.assert_array_equal(np.load(output), np.load(whole))
+
+
 def test_a_killed_process_is_taken_up(models: dict[str, Path], tmp_path: Path) -> None:
     source, output = tmp_path / "lines.txt", tmp_path / "x.npy"
-    source.write_bytes(b"".join(b"a b c %d\n" % at for at in range(60000)))
+    source.write_bytes(b"".join(b"a b c %d\n" % at for at in range(20000)))
     command = [sys.executable, "-m", "hub_export.embed", f"--model={models['mean']}"]
-    command += [f"--input={source}", f"--output={output}", "--quiet"]
-    process = subprocess.Popen(command)
-    state = tmp_path / "x.npy.state"
-    while not state.exists() and process.poll() is None:
+    command += [f"--output={output}", "--quiet"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(source.read_bytes()[:200_000])  # then it waits for more
+    process.stdin.flush()
+    state, deadline = tmp_path / "x.npy.state", time.monotonic() + 240
+    while not state.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
     assert not output.exists()
-    assert 0 < json.loads(state.read_text())["rows"] < 60000
-    subprocess.run(command, check=True)
+    assert 0 < json.loads(state.read_text())["rows"] < 20000
+    subprocess.run([*command, f"--input={source}"], check=True)
     found = np.load(output)
-    assert found.shape == (60000, 24)
+    assert found.shape == (20000, 24)
     loaded = tf.saved_model.load(str(models["mean"]))
-    for at in (0, 8191, 8192, 30000, 59999):
+    for at in (0, 8191, 8192, 19999):
         vector = loaded(tf.constant([b"a b c %d" % at]))[0]
         np.testing.assert_allclose(found[at], vector, atol=1e-5)
 
@@ -197,6 +235,9 @@ def test_a_killed_process_is_taken_up(models: dict[str, Path], tmp_path: Path) -
         ({"model": "nothing"}, "not a text embedding"),
         ({"batch_size": "0"}, "batch_size must be 1 or more"),
         ({"metadata": "x.npy"}, "a file of its own"),
+        ({"metadata": "none/../x.npy"}, "a file of its own"),
+        ({"metadata": "lines.txt"}, "is the input"),
+        ({"output": "none/x.npy"}, "no such folder"),
     ],
 )
 def test_arguments_that_lead_nowhere(
