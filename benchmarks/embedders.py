@@ -27,12 +27,14 @@ class Paths(NamedTuple):
         checkpoint: the folder of the checkpoint.
         exports: part -> SavedModel.
         narrow: the text embedding in bfloat16.
+        keras: the encoder in Keras layers.
         onnx: the checkpoint with mean pooling and normalisation in ONNX.
     """
 
     checkpoint: Path
     exports: Mapping[str, Path]
     narrow: Path
+    keras: Path
     onnx: Path
 
 
@@ -56,11 +58,20 @@ def _served(path: Path) -> Embed:
 
 
 def classic(paths: Paths) -> Embed:
-    """The pipeline of TF Hub's guides: TF-Text's BertTokenizer, padding to 128, a dense encoder."""
+    """The pipeline of TF Hub's guides: TF-Text's BertTokenizer, padding to 128, a Keras encoder."""
+    return _padded(paths, paths.keras)
+
+
+def padded(paths: Paths) -> Embed:
+    """The same around our own encoder."""
+    return _padded(paths, paths.exports["encoder"])
+
+
+def _padded(paths: Paths, path: Path) -> Embed:
     import tensorflow as tf  # noqa: PLC0415
     import tensorflow_text as tf_text  # noqa: PLC0415
 
-    encoder = tf.saved_model.load(str(paths.exports["encoder"]))
+    encoder = tf.saved_model.load(str(path))
     vocabulary = str(paths.checkpoint / "vocab.txt")
     tokenizer = tf_text.BertTokenizer(vocabulary, lower_case=True, token_out_type=tf.int32)
     entries = Path(vocabulary).read_text(encoding="utf-8").splitlines()
@@ -153,6 +164,7 @@ WAYS: tuple[Callable[[Paths], Embed], ...] = (
     ours,
     bfloat16,
     classic,
+    padded,
     transformers,
     sentence_transformers,
     onnxruntime,

@@ -1,4 +1,4 @@
-"""How fast texts become vectors: the exported text embedding and six other ways.
+"""How fast texts become vectors: the exported text embedding and seven other ways.
 
     python -m benchmarks.embedding [--rounds 7] [--batch 32] [--ways ours onnxruntime]
 
@@ -18,7 +18,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 import hub_export
-from benchmarks import embedders, measure, texts
+from benchmarks import embedders, keras_encoder, measure, texts
 from benchmarks.embedders import Paths, Worker
 from hub_export.files import read_json
 
@@ -136,12 +136,13 @@ def _prepare(folder: Path) -> Paths:
         hub_export.export(checkpoint, folder / dtype, verify="none", compute_dtype=dtype).paths
         for dtype in ("float32", "bfloat16")
     )
-    onnx = folder / "model.onnx"
+    keras, onnx = folder / "keras", folder / "model.onnx"
+    keras_encoder.save(checkpoint, keras)
     try:
         embedders.to_onnx(checkpoint, onnx)
     except ImportError as error:
         print(f"no ONNX: {error}")
-    return Paths(checkpoint, wide, narrow["text_embedding"], onnx)
+    return Paths(checkpoint, wide, narrow["text_embedding"], keras, onnx)
 
 
 def _workers(names: Sequence[str], paths: Paths) -> dict[str, Worker]:

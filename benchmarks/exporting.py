@@ -5,8 +5,8 @@
 
 With `--base`, a checkpoint of the base size with random weights is made and exported; with
 `--verify=full`, it is compared with the source as well. Every figure comes from a fresh process and
-leaves out the import of TensorFlow (and of torch). The peer of the load is an encoder of the same
-shape, made of Keras 2 layers and saved by Keras.
+leaves out the import of TensorFlow (and of torch). The peer of the load is the same encoder, made
+of Keras 2 layers and saved by Keras.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import base, measure
+from benchmarks import base, keras_encoder, measure
 
 ENCODER, PREPROCESSOR = "encoder", "preprocessor"
 MODULE = "benchmarks.exporting"
@@ -45,7 +45,7 @@ def main() -> None:
             checkpoint = base.save(Path(folder, "source"), arguments.base, arguments.dtype)
         print(_exports(checkpoint, folder, arguments.verify, arguments.rounds), end="\n\n")
         if not arguments.base:
-            print(_loads(folder, arguments.rounds), end="\n\n")
+            print(_loads(checkpoint, folder, arguments.rounds), end="\n\n")
     print(f"Other processes took {others.cores:.1f} cores meanwhile.")
 
 
@@ -73,28 +73,9 @@ def export(parts: str, checkpoint: str, folder: str, verify: str) -> dict[str, f
     return {"seconds": took, "bytes": _peak() - before}
 
 
-def save_keras(folder: str) -> None:
-    """Saves the peer: all-MiniLM-L6-v2's shape (6 layers, width 384, 12 heads) in Keras layers."""
-    import tensorflow as tf  # noqa: PLC0415
-    import tf_keras  # noqa: PLC0415
-
-    keras, width, positions = tf_keras.layers, 384, 512
-    names = ("input_word_ids", "input_mask", "input_type_ids")
-    inputs = {name: keras.Input([None], dtype=tf.int32, name=name) for name in names}
-    word_ids, mask, type_ids = inputs.values()
-    place = tf.range(tf.shape(word_ids)[1])[tf.newaxis]
-    x = keras.Embedding(30522, width)(word_ids) + keras.Embedding(2, width)(type_ids)
-    x = keras.LayerNormalization()(x + keras.Embedding(positions, width)(place))
-    seen, layers = mask[:, tf.newaxis, :], []
-    for _ in range(6):
-        attended = keras.MultiHeadAttention(12, width // 12)(x, x, attention_mask=seen)
-        x = keras.LayerNormalization()(x + keras.Dropout(0.1)(attended))
-        fed = keras.Dense(width)(keras.Dense(1536, activation="gelu")(x))
-        x = keras.LayerNormalization()(x + keras.Dropout(0.1)(fed))
-        layers.append(x)
-    pooled = keras.Dense(width, activation="tanh")(x[:, 0])
-    outputs = {"pooled_output": pooled, "sequence_output": x, "encoder_outputs": layers}
-    tf_keras.Model(inputs, outputs).save(folder, save_format="tf")
+def save_keras(checkpoint: str, folder: str) -> None:
+    """Saves the peer of the load."""
+    keras_encoder.save(Path(checkpoint), Path(folder))
 
 
 def load(path: str) -> float:
@@ -132,9 +113,9 @@ def _exports(checkpoint: Path, folder: str, verify: str, rounds: int) -> str:
     return measure.table(["export of", "seconds", "peak, MB", "peak / checkpoint"], rows)
 
 
-def _loads(folder: str, rounds: int) -> str:
+def _loads(checkpoint: Path, folder: str, rounds: int) -> str:
     ours, keras = next(Path(folder).glob("demo_L-*/1")), Path(folder, "keras")
-    _job("save_keras", str(keras))()
+    _job("save_keras", str(checkpoint), str(keras))()
     jobs = {
         OURS: _job("load", str(ours)),
         f"Keras, {AS_OBJECT}": _job("load", str(keras)),
