@@ -38,7 +38,7 @@ _USAGE = {
         f"Takes a dict of int32 [batch, length] `{contract.WORD_IDS}`, `{contract.MASK}` and, if "
         f"wanted, `{contract.TYPE_IDS}`. Gives `{contract.POOLED}` [batch, width], "
         f"`{contract.SEQUENCE}` [batch, length, width] and `{contract.LAYERS}`, a list of the "
-        "outputs of each block. Trainable, with `hub.KerasLayer(path, trainable=True)`."
+        "outputs of each block."
     ),
     "preprocessor": (
         "Takes a batch of strings and gives the encoder's inputs. For several texts a row, call "
@@ -46,8 +46,8 @@ _USAGE = {
         "loading it."
     ),
     "text_embedding": (
-        "Takes a batch of strings and gives a vector of each, float32 [batch, width]. Trainable, "
-        "with `hub.KerasLayer(path, trainable=True)`. Signatures for TF Serving: "
+        "Takes a batch of strings and gives a vector of each, float32 [batch, width]. Signatures "
+        "for TF Serving: "
         f"`{contract.SERVING}` (`{contract.TEXT}` -> `{contract.DEFAULT}`) and "
         f"`{contract.TOKENS}` (`{contract.TEXT}` -> `{contract.SEQUENCE}`, `{contract.MASK}`). "
         "Import tensorflow_text before loading it."
@@ -55,10 +55,19 @@ _USAGE = {
 }
 
 
+_WEIGHTS = {
+    "float32": "Trainable, with `hub.KerasLayer(path, trainable=True)`.",
+    "bfloat16": (
+        "Weights are stored and multiplied as bfloat16, for inference: the small steps of an "
+        "optimizer are lost in them. To fine-tune, take the float32 export."
+    ),
+}
+
+
 def _notes(part: str, report: Report) -> Iterator[str]:
     notes = report.notes[part]
-    if part != "preprocessor" and report.settings["compute_dtype"] != "float32":
-        yield from (f"Weights are stored and multiplied as {report.settings['compute_dtype']}.", "")
+    if part != "preprocessor":
+        yield from (_WEIGHTS[report.settings["compute_dtype"]], "")
     if contract.POOLED in notes:
         yield from (f"`{contract.POOLED}` is {notes[contract.POOLED]}.", "")
     if contract.ENGINE in notes:

@@ -60,7 +60,8 @@ flags.DEFINE_enum(
     ["float32", "bfloat16"],
     "What weights are stored and multiplied as. bfloat16 takes half the room, and less time where "
     "the processor has instructions for it (avx512_bf16, amx_bf16). Layer norms, softmax and "
-    "outputs stay float32. The report states the loss, as a cosine.",
+    "outputs stay float32. The report states the loss, as a cosine. For inference: to fine-tune, "
+    "take float32.",
 )
 flags.DEFINE_float(
     "tolerance",

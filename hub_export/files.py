@@ -41,7 +41,11 @@ def is_name(entry: object) -> bool:
 
 
 def sums(paths: Iterable[Path], folder: Path | None = None) -> dict[str, str]:
-    """Name (with a folder: place in it) -> sha256, of those that exist."""
+    """Name (with a folder: place in it) -> sha256, of those that exist.
+
+    Raises:
+        SourceError: a file cannot be read.
+    """
     return {
         str(path.relative_to(folder or path.parent)): _sha256(path)
         for path in paths
@@ -51,7 +55,10 @@ def sums(paths: Iterable[Path], folder: Path | None = None) -> dict[str, str]:
 
 def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
     return digest.hexdigest()

@@ -22,7 +22,7 @@ from hub_export.files import read_json, sums
 from hub_export.keras_backbones import BACKBONES, Backbone
 
 CONFIG = "config.json"
-INSTALL = "pip install hub_export[keras]"
+INSTALL = "pip install '.[keras]' in the folder of hub_export"
 _TASK = "task.weights.h5"
 _IGNORED = ("name", "trainable", "dtype")
 _HANDLE = re.compile(r"kaggle://[^/]+/[^/]+/keras/[^/]+(/[0-9]+)?", re.IGNORECASE)

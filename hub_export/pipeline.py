@@ -76,7 +76,8 @@ def export(
             where it is not; `none` compares nothing.
         compute_dtype: `float32`, or `bfloat16`: weights are stored and multiplied as such, which
             takes half the room and, on processors that have instructions for it, less time. Layer
-            norms, softmax and outputs stay float32.
+            norms, softmax and outputs stay float32. For inference: the small steps of an optimizer
+            are lost in bfloat16.
         tolerance: the largest difference of a number, for activations of unit scale, by default
             1e-5; with bfloat16, how much less than one a cosine may be, by default 2e-3.
         overwrite: whether to replace a version that exists.
@@ -106,12 +107,8 @@ def export(
             has been written then.
     """
     progress = Progress(quiet)
-    _check_arguments(version, seq_length, parts, verify, weights, compute_dtype)
-    progress.say(f"reading {model}")
-    base = None if base_model is None else str(base_model)
-    checkpoint = sources.read(str(model), base, weights == "pretrained")
     settings = Settings(
-        name=_identifier(name, checkpoint),
+        name=name or "",
         version=version,
         seq_length=seq_length,
         verify=verify,
@@ -126,6 +123,15 @@ def export(
         prompt=prompt,
         dimensions=dimensions,
     )
+    _check(settings, parts)
+    progress.say(f"reading {model}")
+    base = None if base_model is None else str(base_model)
+    checkpoint = sources.read(str(model), base, weights == "pretrained")
+    settings = dataclasses.replace(settings, name=_identifier(name, checkpoint))
+    if unknown := set(settings.ignored_options) - checkpoint.config.keys():
+        raise ExportError(
+            f"ignored_options: {checkpoint.config_file} has no {', '.join(sorted(unknown))}"
+        )
     if weights == "none":
         checkpoint = untrained(checkpoint, settings)
     chosen = {part: PARTS[part](checkpoint, settings) for part in parts}
@@ -168,36 +174,46 @@ def _verified(part: Part, place: Path, progress: Progress) -> list[Check]:
     return part.verify(place, progress)
 
 
-def _check_arguments(
-    version: int,
-    seq_length: int | None,
-    parts: Sequence[str],
-    verify: str,
-    weights: str,
-    compute_dtype: str,
-) -> None:
-    problems = {
-        f"version must be 0 or more, not {version}": version < 0,
-        f"seq_length must be 1 or more, not {seq_length}": seq_length is not None
-        and seq_length < 1,
-        f"parts must be some of {', '.join(PARTS)}, not {', '.join(parts) or 'none'}": not parts
-        or not set(parts) <= PARTS.keys(),
-        f"verify must be one of {', '.join(VERIFY)}, not {verify}": verify not in VERIFY,
-        f"weights must be one of {', '.join(WEIGHTS)}, not {weights}": weights not in WEIGHTS,
-        f"compute_dtype must be one of {', '.join(CLOSENESS)}, not {compute_dtype}": compute_dtype
-        not in CLOSENESS,
-        f"verify=full needs torch ({reference.INSTALL})": verify == "full"
-        and set(parts) - {"preprocessor"}
-        and not reference.available(),
+def _check(settings: Settings, parts: Sequence[str]) -> None:
+    """Raises ExportError for arguments that lead nowhere."""
+    choices = {
+        "verify": VERIFY,
+        "weights": WEIGHTS,
+        "compute_dtype": tuple(CLOSENESS),
     }
-    if found := [problem for problem, holds in problems.items() if holds]:
-        raise ExportError("; ".join(found))
+    given = dataclasses.asdict(settings)
+    least = {"version": 0, "seq_length": 1, "tolerance": 0}
+    problems = [
+        f"{key} must be {low} or more, not {given[key]}"
+        for key, low in least.items()
+        if given[key] is not None and not given[key] >= low
+    ]
+    problems += [
+        f"{key} must be one of {', '.join(values)}, not {given[key]}"
+        for key, values in choices.items()
+        if given[key] not in values
+    ]
+    if not parts or not set(parts) <= PARTS.keys():
+        problems.append(
+            f"parts must be some of {', '.join(PARTS)}, not {', '.join(parts) or 'none'}"
+        )
+    asked = [key for key in ("pooling", "prompt", "dimensions") if given[key] not in (None, ())]
+    if asked and "text_embedding" not in parts:
+        problems.append(f"{', '.join(asked)}: only for the text_embedding, which is not exported")
+    if settings.verify == "full" and set(parts) - {"preprocessor"} and not reference.available():
+        problems.append(f"verify=full needs torch ({reference.INSTALL})")
+    if problems:
+        raise ExportError("; ".join(problems))
 
 
 def _identifier(name: str | None, checkpoint: Checkpoint) -> str:
     """`distilbert-base-cased` -> `distilbert_base_cased`."""
-    last = checkpoint.name.rsplit("/", 1)[-1] if name is None else name
+    if name is not None:
+        if not re.fullmatch(r"[0-9A-Za-z_]+", name):
+            raise ExportError(f"name must be letters, digits and underscores, not {name!r}")
+        return name
+    last = checkpoint.name.rsplit("/", 1)[-1]
     identifier = re.sub(r"[^0-9A-Za-z]+", "_", last).strip("_")
-    if not identifier or (name is not None and identifier != name.strip("_")):
-        raise ExportError(f"name must be letters, digits and underscores, not {last!r}")
+    if not identifier:
+        raise ExportError(f"no name can be made of {last!r}; give one (name, --name)")
     return identifier

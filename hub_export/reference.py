@@ -21,7 +21,7 @@ Ids = npt.NDArray[np.int32]
 # How the source is run, whatever its configuration says of it.
 _CONFIG = {"return_dict": True, "chunk_size_feed_forward": 0}
 
-INSTALL = "pip install hub_export[reference]"
+INSTALL = "pip install '.[reference]' in the folder of hub_export"
 
 
 def available() -> bool:

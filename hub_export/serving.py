@@ -2,7 +2,8 @@
 
     hub_export_serving exported/bert_text_embedding exported/bert_preprocess --output_dir=serving
 
-Each model is a folder of numbered versions. Writes a version's warm-up requests beside it, and
+Each model is a folder of numbered versions. Writes warm-up requests into each version that is
+served (assets.extra/tf_serving_warmup_requests), and
 
     serving/models.config             the models, their versions and labels
     serving/batching_parameters.txt   how requests are put together
@@ -16,7 +17,7 @@ from google.protobuf import text_format
 from hub_export.errors import ExportError, SourceError, TargetError
 from hub_export.progress import Progress
 
-INSTALL = "pip install hub_export[serving]"
+INSTALL = "pip install '.[serving]' in the folder of hub_export"
 MODELS, BATCHING = "models.config", "batching_parameters.txt"
 COMMAND = """tensorflow_model_server --rest_api_port=8501 --model_config_file={}/models.config \\
   --allow_version_labels_for_unavailable_models \\

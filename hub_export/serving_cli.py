@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from hub_export import serving
 from hub_export.errors import ExportError
+from hub_export.progress import heed_signals
 
 
 def _label(text: str) -> tuple[str, int]:
@@ -38,27 +39,41 @@ def parser() -> argparse.ArgumentParser:
     add("--base_path", default="/models", help="where the server has the models (%(default)s)")
     add(
         "--lengths",
-        nargs="+",
-        type=_positive,
+        type=_lengths,
         default=[16, 64, 128],
-        help="tokens of the warm-up requests (%(default)s)",
+        metavar="N,N,...",
+        help="tokens of the warm-up requests (16,64,128)",
     )
     add("--max_batch_size", type=_positive, default=32, help="rows of a batch (%(default)s)")
     add(
         "--batch_timeout_micros",
-        type=int,
+        type=_whole,
         default=1000,
         help="microseconds that a request waits for others (%(default)s)",
     )
-    add("--num_batch_threads", type=_positive, default=2, help="the server's cores (%(default)s)")
+    add(
+        "--num_batch_threads",
+        type=_positive,
+        default=2,
+        help="batches that are computed at once; the server's number of cores is a good start "
+        "(%(default)s)",
+    )
     add("--quiet", action="store_true", help="show nothing but errors")
     return made
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number of 1 or more, found {text!r}")
+def _whole(text: str, least: int = 0) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"expected a number of {least} or more, found {text!r}")
     return int(text)
+
+
+def _positive(text: str) -> int:
+    return _whole(text, 1)
+
+
+def _lengths(text: str) -> list[int]:
+    return [_positive(each) for each in text.split(",")]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,10 +81,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     options = vars(parser().parse_args(arguments))
     labels = options.pop("labels")
+    heed_signals()
     try:
         config = serving.prepare(**options, labels=labels and dict(labels))
     except ExportError as error:
         print(f"hub_export_serving: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("hub_export_serving: interrupted; run it again", file=sys.stderr)
         return 1
     if not options["quiet"]:
         print(serving.COMMAND.format(config.parent, config.parent))

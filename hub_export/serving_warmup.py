@@ -12,7 +12,7 @@ import tensorflow_text  # noqa: F401 (loading a preprocessor needs its operation
 from tensorflow_serving.apis import prediction_log_pb2
 
 from hub_export.contract import IDS, ROW_SPLITS, TYPE_IDS, Tensors
-from hub_export.errors import ExportError, TargetError
+from hub_export.errors import ExportError, SourceError, TargetError
 
 FILE = Path("assets.extra", "tf_serving_warmup_requests")
 _WORD = "a "
@@ -33,14 +33,21 @@ def write(path: Path, name: str, lengths: Sequence[int]) -> list[str]:
         The signatures that have requests.
 
     Raises:
+        SourceError: the model cannot be loaded.
         ExportError: the model cannot answer a request.
         TargetError: the file cannot be written.
     """
-    signatures = tf.saved_model.load(str(path)).signatures
-    logs = {
-        signature: [_log(function, name, signature, length) for length in lengths]
-        for signature, function in signatures.items()
-    }
+    try:
+        signatures = tf.saved_model.load(str(path)).signatures
+    except (OSError, IndexError, tf.errors.OpError) as error:
+        raise SourceError(f"{path}: cannot be loaded as a SavedModel ({error})") from error
+    try:
+        logs = {
+            signature: [_log(function, name, signature, length) for length in lengths]
+            for signature, function in signatures.items()
+        }
+    except ExportError as error:
+        raise ExportError(f"{path}: {error}") from error
     written = path / FILE
     part = written.with_suffix(".part")
     try:

@@ -90,7 +90,7 @@ def _config(family: Family, file: Path) -> Config:
     found = read_json(file)
     if missing := [name for name in _REQUIRED if name not in found]:
         raise SourceError(f"{file}: options are missing: {', '.join(missing)}")
-    config = {name: value for name, value in found.items() if name not in family.ignored}
+    config = dict(found)
     if config.setdefault("hidden_act", "gelu") == "gelu":
         config["hidden_act"] = "gelu_pytorch_tanh"
     return {"model_type": family.model_type, "layer_norm_eps": 1e-12, **config}

@@ -20,7 +20,6 @@ class Family:
     Attributes:
         model_type: the architecture in `transformers`.
         config: the file of its configuration, which tells it.
-        ignored: options of it that its code does not read.
         rows: its tensors.
         fields: gives the values of the rows' fields, from its configuration.
         vocabulary: pattern of the file of its vocabulary.
@@ -33,7 +32,6 @@ class Family:
 
     model_type: str
     config: str
-    ignored: tuple[str, ...]
     rows: tuple[Renamed, ...]
     fields: Callable[[Config], Iterator[Fields]]
     vocabulary: str
@@ -92,7 +90,6 @@ _PARTS = ("query", "key", "value")
 _BERT = Family(
     "bert",
     "bert_config.json",
-    (),
     (
         *_EMBEDDINGS,
         *(
@@ -120,7 +117,6 @@ _BERT = Family(
 _ALBERT = Family(
     "albert",
     "albert_config.json",
-    ("down_scale_factor", "gap_size", "net_structure_type", "num_memory_blocks"),
     (
         *_EMBEDDINGS,
         *_linear("encoder.embedding_hidden_mapping_in", "bert/encoder/embedding_hidden_mapping_in"),

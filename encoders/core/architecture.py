@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from encoders.core.config import Config, Dimensions
 from encoders.core.encoder import Encoder
+from encoders.core.errors import ConfigError
 from encoders.core.initial import DEVIATION, initial
 from encoders.core.weights import Filled, Table, Tensors, expand
 
@@ -64,6 +65,9 @@ class Architecture:
         Raises:
             ConfigError: an option is unknown or not supported.
         """
+        deviation = config.get("initializer_range", DEVIATION)
+        if not isinstance(deviation, int | float) or not deviation > 0:
+            raise ConfigError(f"initializer_range must be more than 0, not {deviation!r}")
         encoder = self.encoder(self.config.read(config))
         rows = expand(self.table.rows, encoder)
-        return initial(rows, encoder, config.get("initializer_range", DEVIATION))
+        return initial(rows, encoder, deviation)

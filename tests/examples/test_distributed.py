@@ -27,7 +27,10 @@ def start(exported: hub_export.Export, strategy: str, **variables: str) -> subpr
 
 
 def answer(process: subprocess.Popen[str]) -> dict[str, Any]:
-    printed, _ = process.communicate(timeout=600)
+    try:
+        printed, _ = process.communicate(timeout=300)
+    finally:
+        process.kill()
     assert process.returncode == 0
     return json.loads(printed.splitlines()[-1])
 
@@ -85,5 +88,10 @@ def test_multi_worker(tiny_export: hub_export.Export, one: dict[str, Any]) -> No
     cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
     tasks = [{"cluster": cluster, "task": {"type": "worker", "index": at}} for at in range(2)]
     workers = [start(tiny_export, "multi_worker", TF_CONFIG=json.dumps(each)) for each in tasks]
-    for worker in workers:
-        assert_same(answer(worker), one, 2)
+    try:
+        for worker in workers:
+            assert_same(answer(worker), one, 2)
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()

@@ -670,6 +670,13 @@ def test_the_index_says_which_shard_has_a_tensor(folder: Path, out: Path) -> Non
         ({"name": "a b"}, ["name must be letters, digits and underscores", "'a b'"]),
         ({"name": "../a"}, ["name must be letters, digits and underscores", "'../a'"]),
         ({"name": ""}, ["name must be letters, digits and underscores", "''"]),
+        ({"tolerance": -1.0}, ["tolerance must be 0 or more, not -1.0"]),
+        (
+            {"parts": ENCODER, "dimensions": 9, "pooling": ("cls",)},
+            ["pooling, dimensions: only for the text_embedding"],
+        ),
+        ({"ignored_options": ("hiden_act",)}, ["config.json has no hiden_act"]),
+        ({"weights": "none", "ignored_options": ("x",)}, ["config.json has no x"]),
         ({"version": -1, "verify": "x"}, ["version must be", "verify must be"]),
     ],
     ids=str,

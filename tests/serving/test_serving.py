@@ -94,7 +94,7 @@ def test_the_newest_version_is_stable(models: dict[str, Path], tmp_path: Path) -
 def test_the_command(
     models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    flags = [str(models["encoder"]), f"--output_dir={tmp_path}", "--lengths", "4"]
+    flags = [str(models["encoder"]), f"--output_dir={tmp_path}", "--lengths=4"]
     assert serving_cli.main([*flags, "--label=live:1"]) == 0
     assert f"--model_config_file={tmp_path}/models.config" in capsys.readouterr().out
     assert serving_cli.main([*flags, "--label=live:7"]) == 1
