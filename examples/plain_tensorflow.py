@@ -3,8 +3,8 @@
     python examples/plain_tensorflow.py --encoder=exported/NAME_L-6_H-384_A-12/1 \\
         --preprocessor=exported/NAME_preprocess/1 --jit_compile
 
-The variables stay float32. What an encoder computes in is part of its SavedModel (float32); what
-stands around it may compute in bfloat16.
+What an encoder computes in is part of its SavedModel (float32, if it is to learn); what stands
+around it may compute in bfloat16.
 """
 
 import argparse

@@ -28,7 +28,8 @@ D hidden width, L layers.
     `bert_pack_inputs(segments, seq_length=128)` -> the encoder's inputs; `segments` is a list of
         int32 RaggedTensors [B, (words), (pieces)] or [B, (pieces)], or one of them by itself
         (a list that mixes the two forms takes an explicit `seq_length` as a tensor)
-    `detokenize(ids)`: int32 RaggedTensor as above, or dense [B, n] -> string [B]
+    `detokenize(ids)`: int32 RaggedTensor as above, or dense [B, n] -> string [B], without the
+        clean-up of spaces that some decoders do
     `tokenize.get_special_tokens_dict()` -> dict of int32 scalars
     signatures: `serving_default` (`text`), `serving_pair` (`text`, `text_pair`) -> the encoder's
         inputs; `tokenize` (`text`) -> `ids` [n], `row_splits` int64 [B + 1];

@@ -1,8 +1,8 @@
 """What a checkpoint of sentence-transformers does with a text before and behind its encoder.
 
 It is told by `modules.json` and the files that it names, `sentence_bert_config.json` and
-`config_sentence_transformers.json` (https://sbert.net). Whatever is not followed here is refused by
-name. Nothing is imported from the names in these files.
+`config_sentence_transformers.json` (https://sbert.net). A module, or an option of one, that is not
+followed is refused by name. Nothing is imported from the names in these files.
 """
 
 from collections.abc import Mapping

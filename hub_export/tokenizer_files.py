@@ -75,6 +75,8 @@ def _built(vocabulary: Path) -> Tokenizer:
     import transformers  # noqa: PLC0415 (slow, and rarely needed)
 
     automatic = transformers.AutoTokenizer.from_pretrained(vocabulary.parent, local_files_only=True)
+    if not automatic.is_fast:
+        raise ValueError(f"{type(automatic).__name__} runs in Python, and has no tokenizer.json")
     # A copy: `transformers` changes how its own one decodes.
     return Tokenizer.from_str(automatic.backend_tokenizer.to_str())
 
