@@ -5,6 +5,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import functools
 import importlib.util
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401 (its operations)
 
 import hub_export
+from hub_export import samples, verify_tokens
 from tests import checkpoints
 from tests.conformance import cases
 
@@ -62,6 +64,15 @@ def calm_export(tmp_path_factory: pytest.TempPathFactory) -> hub_export.Export:
     checkpoints.save_model(folder, "bert", **none)
     checkpoints.save_tokenizer(folder, checkpoints.wordpiece(checkpoints.PIECES))
     return hub_export.export(folder, tmp_path_factory.mktemp("exported"), verify="none")
+
+
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An export compares a part of its texts. `test_the_real_checkpoint` compares them all."""
+    every = samples.codepoints
+    monkeypatch.setattr(samples, "codepoints", lambda: itertools.islice(every(), 0, None, 50))
+    monkeypatch.setattr(verify_tokens, "_FUZZ", 1000)
+    monkeypatch.setattr(verify_tokens, "_PAIRS", 200)
 
 
 @pytest.fixture(scope="session", params=cases.ENCODERS, ids=lambda case: case.name)

@@ -15,6 +15,7 @@ PARTS = ["encoder", "text_embedding"]
 TEXTS = ["A man is playing a guitar.", "", "Shares fell 3% on Monday, " * 20]
 
 
+@pytest.mark.usefixtures("brief")
 def test_the_real_checkpoint(minilm: Path, tmp_path: Path) -> None:
     wide, narrow = (
         hub_export.export(minilm, tmp_path / dtype, parts=PARTS, verify="full", compute_dtype=dtype)

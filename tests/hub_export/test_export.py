@@ -12,7 +12,7 @@ import transformers
 from safetensors.numpy import load_file, save_file
 
 import hub_export
-from hub_export import manifest, samples, text_ops, verify_tokens
+from hub_export import manifest, text_ops
 from tests import checkpoints
 from tests.conformance.cases import SavedPreprocessor, TokenizerCase
 from tests.conformance.test_tokenizers import assert_same_tokens
@@ -64,6 +64,7 @@ def assert_sentences_equal_transformers(folder: Path, done: hub_export.Export) -
     np.testing.assert_allclose(outputs["sequence_output"], wanted, rtol=0, atol=1e-5)
 
 
+@pytest.mark.usefixtures("brief")
 def test_a_part_and_a_version(tiny_bert: Path, tmp_path: Path) -> None:
     parts = ["preprocessor"]
     for version in (1, 2):
@@ -96,6 +97,7 @@ def test_without_torch_numbers_are_not_compared(
         hub_export.export(tiny_bert, tmp_path / "full", verify="full")
 
 
+@pytest.mark.usefixtures("brief")
 def test_vocabulary_without_tokenizer_json(tiny_bert: Path, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
@@ -106,10 +108,9 @@ def test_vocabulary_without_tokenizer_json(tiny_bert: Path, tmp_path: Path) -> N
     assert done.report.passed
 
 
-def test_padding_that_is_not_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("brief")
+def test_padding_that_is_not_zero(tmp_path: Path) -> None:
     """MPNet, as `transformers` builds its tokenizer from a vocabulary."""
-    monkeypatch.setattr(samples, "codepoints", lambda: iter(["the whole takes half a minute"]))
-    monkeypatch.setattr(verify_tokens, "_FUZZ", 400)
     pieces = ["<s>", "<pad>", "</s>", "[UNK]", *checkpoints.PIECES[5:], "<mask>"]
     source = tmp_path / "source"
     checkpoints.save_model(source, "mpnet", vocab_size=len(pieces))

@@ -142,6 +142,7 @@ TOKENIZERS: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
+@pytest.mark.usefixtures("brief")
 def test_from_end_to_end(kind: str, tmp_path: Path) -> None:
     folder, tokenizer = tmp_path / "tiny", TOKENIZERS[kind]()
     made = backbone(kind, vocabulary_size=tokenizer.vocabulary_size())
@@ -165,6 +166,7 @@ def test_kinds_are_those_of_the_tokenizers(tmp_path: Path) -> None:
         assert keras_tokenizer.KINDS[type(tokenizer).__name__].model == built["model"]["type"]
 
 
+@pytest.mark.usefixtures("brief")
 def test_a_task_preset_from_end_to_end(preset: Path, tmp_path: Path) -> None:
     done = hub_export.export(preset, tmp_path, seq_length=20, verify="full")
     assert {path.parent.name for path in done.paths.values()} == {

@@ -114,6 +114,7 @@ def test_every_architecture(model_type: str, tmp_path: Path) -> None:
     assert_equal(done, merged)
 
 
+@pytest.mark.usefixtures("brief")
 def test_over_a_roberta_classifier_from_end_to_end(tmp_path: Path) -> None:
     base = tmp_path / "base"
     vocabulary = checkpoints.save_byte_pairs(base)

@@ -93,6 +93,7 @@ def test_a_class_that_is_built_anew(tmp_path: Path) -> None:
     assert check.outcome == Outcome.PASSED
 
 
+@pytest.mark.usefixtures("brief")
 def test_a_class_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
     configure(folder, tokenizer_class="BertJapaneseTokenizer")
     parts = ["preprocessor"]

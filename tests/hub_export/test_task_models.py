@@ -32,6 +32,7 @@ def test_heads(model_type: str, architecture: str, head: set[str], tmp_path: Pat
     assert_listed(done)
 
 
+@pytest.mark.usefixtures("brief")
 def test_a_roberta_classifier_from_end_to_end(tmp_path: Path) -> None:
     source = tmp_path / "source"
     sizes = {"vocab_size": checkpoints.save_byte_pairs(source), "type_vocab_size": 1}
@@ -58,6 +59,7 @@ def test_a_roberta_classifier_from_end_to_end(tmp_path: Path) -> None:
     assert not packed["input_type_ids"].numpy().any()
 
 
+@pytest.mark.usefixtures("brief")
 def test_an_electra_discriminator_from_end_to_end(tmp_path: Path) -> None:
     source = tmp_path / "source"
     checkpoints.save_model(source, "electra", "ElectraForPreTraining")

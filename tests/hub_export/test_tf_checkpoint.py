@@ -130,6 +130,7 @@ def folder(original: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(original, tmp_path / "checkpoint"))
 
 
+@pytest.mark.usefixtures("brief")
 def test_from_end_to_end(original: Path, bert: Any, tmp_path: Path) -> None:
     done = hub_export.export(original, tmp_path, seq_length=32, verify="full")
     assert [path.parent.name for path in done.paths.values()] == [
@@ -169,6 +170,7 @@ def assert_equal(done: hub_export.Export, model: Any) -> None:
         np.testing.assert_allclose(found[name], each.numpy(), rtol=0, atol=1e-5 * max(scale, 1))
 
 
+@pytest.mark.usefixtures("brief")
 def test_albert_from_end_to_end(tmp_path: Path) -> None:
     spiece = checkpoints.sentence_pieces()
     options = {

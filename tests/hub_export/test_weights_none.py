@@ -86,6 +86,7 @@ def test_distilbert(tmp_path: Path) -> None:
     assert done.report.notes["encoder"]["unused_tensors"] == {}
 
 
+@pytest.mark.usefixtures("brief")
 def test_an_architecture_without_pooler_from_end_to_end(tmp_path: Path) -> None:
     source = tmp_path / "source"
     checkpoints.config("electra").save_pretrained(source)
