@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from hub_export import samples
 from hub_export.checkpoint import Checkpoint
 from hub_export.report import Check, Outcome
-from hub_export.tokenizer_files import TOKENIZER
+from hub_export.tokenizer_files import TOKENIZER, restored
 
 SUBJECT = "tokens, against transformers' own reading"
 _FUZZ = 400
@@ -51,7 +51,7 @@ def _theirs(checkpoint: Checkpoint, source: Tokenizer) -> Tokenizer | Exception:
     folder = checkpoint.tokenizer_file.parent
     try:
         loaded = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        theirs = Tokenizer.from_str(loaded.backend_tokenizer.to_str())
+        theirs: Tokenizer = loaded.backend_tokenizer
     except Exception as error:  # of any kind: the library has no base class of its own
         return error
     theirs.encode_special_tokens = source.encode_special_tokens
@@ -59,10 +59,9 @@ def _theirs(checkpoint: Checkpoint, source: Tokenizer) -> Tokenizer | Exception:
 
 
 def _differing(theirs: Tokenizer, source: Tokenizer, texts: Sequence[str]) -> list[str]:
-    whole = Tokenizer.from_str(source.to_str())
-    whole.encode_special_tokens = source.encode_special_tokens
-    for each in (theirs, whole):
-        each.no_truncation()
-        each.no_padding()
-    rows = zip(texts, whole.encode_batch(texts), theirs.encode_batch(texts), strict=True)
-    return [text for text, ours, other in rows if ours.ids != other.ids]
+    with restored(source):
+        for each in (theirs, source):
+            each.no_truncation()
+            each.no_padding()
+        rows = zip(texts, source.encode_batch(texts), theirs.encode_batch(texts), strict=True)
+        return [text for text, ours, other in rows if ours.ids != other.ids]

@@ -1,6 +1,7 @@
 """The tokenizer of a checkpoint folder, as `transformers` would read it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,25 @@ def read(path: Path) -> Tokenizer:
     return tokenizer
 
 
+@contextmanager
+def restored(tokenizer: Tokenizer) -> Iterator[None]:
+    """Gives a tokenizer its truncation and padding back in the end.
+
+    A copy would not do: the `tokenizers` library reads some scores of its own JSON with another
+    last bit.
+    """
+    truncation, padding = tokenizer.truncation, tokenizer.padding
+    try:
+        yield
+    finally:
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        if truncation is not None:
+            tokenizer.enable_truncation(**truncation)
+        if padding is not None:
+            tokenizer.enable_padding(**padding)
+
+
 def special_tokens(folder: Path) -> Mapping[str, str]:
     """Role (`pad_token`, `mask_token`) -> token, where the configuration of a folder tells."""
     found: dict[str, str] = {}
@@ -77,8 +97,8 @@ def _built(vocabulary: Path) -> Tokenizer:
     automatic = transformers.AutoTokenizer.from_pretrained(vocabulary.parent, local_files_only=True)
     if not automatic.is_fast:
         raise ValueError(f"{type(automatic).__name__} runs in Python, and has no tokenizer.json")
-    # A copy: `transformers` changes how its own one decodes.
-    return Tokenizer.from_str(automatic.backend_tokenizer.to_str())
+    backend: Tokenizer = automatic.backend_tokenizer
+    return backend
 
 
 def _check_normalizer(config: Path, options: Mapping[str, Any], tokenizer: Tokenizer) -> None:

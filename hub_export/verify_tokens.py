@@ -11,7 +11,9 @@ from tokenizers import Encoding, Tokenizer
 from hub_export import contract, samples
 from hub_export.progress import Progress
 from hub_export.report import Check, Outcome
+from hub_export.tokenizer_files import restored
 
+_AWKWARD, _RANDOM = "tokens, awkward strings", "tokens, fuzz strings"
 _CHUNK = 10_000
 _FUZZ, _PAIRS = 20_000, 2_000
 _FEW = 16
@@ -40,49 +42,67 @@ def verify(
         progress: told of every text.
         ties: whether the preprocessor may differ where two ways to cut a word are as good as equal.
     """
-    plain = _copy(source)
-    plain.no_truncation()
-    plain.no_padding()
-    pieces = [
-        plain.decode([id], skip_special_tokens=False) for id in sorted(plain.get_vocab().values())
-    ]
-    special = [token.content for token in plain.get_added_tokens_decoder().values()]
-    texts = {
-        "tokens, every codepoint": list(samples.codepoints()),
-        "tokens, every vocabulary entry": list(samples.vocabulary(pieces)),
-        "tokens, awkward strings": samples.AWKWARD,
-        "tokens, fuzz strings": list(samples.fuzz(pieces, special, _FUZZ)),
-    }
+    texts, tie = _texts(source), _ties(source) if ties else _never
     total = sum(map(len, texts.values())) + 2 * _PAIRS * len(_lengths(source))
     with progress.bar("verifying tokens", total) as advance:
-        tie = _ties(plain) if ties else _never
-        differences = {
-            subject: dict(_token_differences(model, plain, each, tie, advance))
-            for subject, each in texts.items()
-        }
-        few = _TEXTS_A_TIE * sum(map(len, differences.values())) <= sum(map(len, texts.values()))
-        checks = []
-        ties_found: set[str] = set()
-        for subject, found_here in differences.items():
-            tied = few and all(each.tie for each in found_here.values())
-            words = [each.words for each in found_here.values()]
-            checks.append(_check(subject, texts[subject], words, tied))
-            ties_found.update(found_here if tied else ())
-        awkward, fuzz = (
-            [text for text in texts[subject] if text not in ties_found]
-            for subject in ("tokens, awkward strings", "tokens, fuzz strings")
-        )
-        drawn = fuzz[: 2 * _PAIRS]
-        sample = [*awkward, *drawn]
-        checks.append(_check("offsets", sample, _offset_differences(model, plain, sample)))
+        with restored(source):
+            source.no_truncation()
+            source.no_padding()
+            checks, tied = _tokens(model, source, texts, tie, advance)
+            awkward, fuzz = (
+                [text for text in each if text not in tied]
+                for each in (texts[_AWKWARD], texts[_RANDOM])
+            )
+            drawn = fuzz[: 2 * _PAIRS]
+            sample = [*awkward, *drawn]
+            checks.append(_check("offsets", sample, _offset_differences(model, source, sample)))
         pairs = list(zip(drawn[::2], drawn[1::2], strict=True))
-        found = [
-            f"seq_length {length}: {each}"
-            for length in _lengths(source)
-            for each in _packing_differences(model, source, pairs, length, types, advance)
-        ]
-        checks.append(_check("packed texts and pairs", pairs * 2 * len(_lengths(source)), found))
+        with restored(source):
+            checks.append(_packed(model, source, pairs, types, advance))
     return checks
+
+
+def _texts(source: Tokenizer) -> Mapping[str, Sequence[str]]:
+    """What is compared -> texts."""
+    ids = sorted(source.get_vocab().values())
+    pieces = [source.decode([id], skip_special_tokens=False) for id in ids]
+    special = [token.content for token in source.get_added_tokens_decoder().values()]
+    return {
+        "tokens, every codepoint": list(samples.codepoints()),
+        "tokens, every vocabulary entry": list(samples.vocabulary(pieces)),
+        _AWKWARD: samples.AWKWARD,
+        _RANDOM: list(samples.fuzz(pieces, special, _FUZZ)),
+    }
+
+
+def _tokens(
+    model: Any, source: Tokenizer, texts: Mapping[str, Sequence[str]], tie: Tie, advance: Any
+) -> tuple[list[Check], set[str]]:
+    """Compares tokens; gives the texts that differ in ties as well, where ties are few."""
+    differences = {
+        subject: dict(_token_differences(model, source, each, tie, advance))
+        for subject, each in texts.items()
+    }
+    few = _TEXTS_A_TIE * sum(map(len, differences.values())) <= sum(map(len, texts.values()))
+    checks, ties = [], set[str]()
+    for subject, found in differences.items():
+        tied = few and all(each.tie for each in found.values())
+        words = [each.words for each in found.values()]
+        checks.append(_check(subject, texts[subject], words, tied))
+        ties.update(found if tied else ())
+    return checks, ties
+
+
+def _packed(
+    model: Any, source: Tokenizer, pairs: Sequence[tuple[str, str]], types: int, advance: Any
+) -> Check:
+    lengths = _lengths(source)
+    found = [
+        f"seq_length {length}: {each}"
+        for length in lengths
+        for each in _packing_differences(model, source, pairs, length, types, advance)
+    ]
+    return _check("packed texts and pairs", [*pairs] * 2 * len(lengths), found)
 
 
 def summary(checks: Iterable[Check]) -> str:
@@ -154,12 +174,6 @@ def _offset_differences(model: Any, source: Tokenizer, texts: Sequence[str]) -> 
             yield f"{text[:60]!a}"
 
 
-def _copy(source: Tokenizer) -> Tokenizer:
-    copied = Tokenizer.from_str(source.to_str())
-    copied.encode_special_tokens = source.encode_special_tokens
-    return copied
-
-
 def _chosen(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: options[name] for name in names if name in options}
 
@@ -207,17 +221,16 @@ def _packing_differences(
     types: int,
     advance: Any,
 ) -> Iterator[str]:
-    reference = _copy(source)
-    truncation, padding = reference.truncation or {}, reference.padding or {}
-    reference.enable_truncation(length, **_chosen(truncation, "strategy", "direction"))
+    truncation, padding = source.truncation or {}, source.padding or {}
+    source.enable_truncation(length, **_chosen(truncation, "strategy", "direction"))
     padding_id = int(model.tokenize.get_special_tokens_dict()["padding_id"])
     sides = _chosen(padding, "pad_type_id", "direction")
-    reference.enable_padding(length=length, pad_id=padding_id, **sides)
-    pairs = [pair for pair in pairs if _packs(reference, pair)]
+    source.enable_padding(length=length, pad_id=padding_id, **sides)
+    pairs = [pair for pair in pairs if _packs(source, pair)]
     columns = [model.tokenize(tf.constant(column)) for column in zip(*pairs, strict=True)]
     for segments, texts in ((columns[:1], [first for first, _ in pairs]), (columns, pairs)):
         packed = model.bert_pack_inputs(segments, seq_length=tf.constant(length))
-        ids, mask, type_ids = np.moveaxis(np.array([*_rows(reference, texts)]), 1, 0)
+        ids, mask, type_ids = np.moveaxis(np.array([*_rows(source, texts)]), 1, 0)
         wanted = {
             contract.WORD_IDS: ids,
             contract.MASK: mask,

@@ -37,8 +37,9 @@ class Comparison:
         Raises:
             preprocess.PreprocessError: the source is not supported.
         """
-        self._source = without_clean_up(source)
-        self._plain = without_clean_up(source)
+        # Read once from JSON, as every checkpoint's is: that may change the last bit of a score.
+        source = without_clean_up(source)
+        self._source, self._plain = source, without_clean_up(source)
         self._plain.no_truncation()
         self._plain.no_padding()
         padding = (source.padding or {}).get("pad_token") or ""
