@@ -14,7 +14,7 @@ import tensorflow as tf
 from tokenizers import Tokenizer as Source
 
 from preprocess.core.characters import before
-from preprocess.core.codepoints import character_class, literal, whitespace, word_characters
+from preprocess.core.codepoints import character_class, longest_of, whitespace, word_characters
 from preprocess.core.components import Component
 from preprocess.core.errors import UnsupportedTokenizerError
 from preprocess.core.neighbours import from_left, from_right
@@ -139,10 +139,9 @@ class Finder(tf.Module):
         first: dict[str, AddedToken] = {}
         for token in tokens:
             first.setdefault(token.content, token)
-        found = sorted(first.values(), key=lambda token: len(token.content), reverse=True)
+        found = [*first.values()]
         self.characters = {token.content[0] for token in found}
-        # RE2 takes the first alternative that matches, so the longest comes first.
-        self._anywhere = "|".join(literal(token.content) for token in found)
+        self._anywhere = longest_of(token.content for token in found)
         keys = _keys(tf.constant([token.content for token in found], tf.string)).numpy()
         order = np.argsort(keys)
         self._keys = keys[order]

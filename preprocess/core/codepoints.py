@@ -1,6 +1,7 @@
 """What a source tokenizer does to each Unicode codepoint, found by asking it."""
 
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from tokenizers import pre_tokenizers
@@ -111,6 +112,32 @@ def literal(text: str) -> str:
     '\\x{5b}\\x{78}\\x{5d}'
     """
     return "".join(f"\\x{{{ord(character):x}}}" for character in text)
+
+
+def longest_of(texts: Iterable[str]) -> str:
+    r"""An RE2 pattern that matches the longest of some texts.
+
+    What texts begin with in common stands there once: the automaton of thousands of alternatives
+    would have too many states for RE2.
+
+    >>> longest_of(["!", "!?", "!?!?"])
+    '(?:\\x{21}(?:\\x{3f}(?:\\x{21}\\x{3f})?)?)'
+    """
+    distinct = sorted(set(texts))
+    ways = []
+    for _, group in itertools.groupby(filter(None, distinct), key=lambda text: text[0]):
+        several = list(group)
+        common = _common(several[0], several[-1])
+        ways.append(literal(common) + longest_of(text[len(common) :] for text in several))
+    if not ways:
+        return ""
+    return "(?:" + "|".join(ways) + (")?" if distinct[0] == "" else ")")
+
+
+def _common(first: str, second: str) -> str:
+    """What both begin with."""
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))
+    return "".join(character for character, _ in same)
 
 
 def _ranges(points: Iterable[int]) -> list[tuple[int, int]]:
