@@ -332,7 +332,7 @@ def test_what_kaggle_says(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_keras_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(SourceError, match=r"needs keras-hub \(pip install hub_export\[keras\]\)"):
+    with pytest.raises(SourceError, match=r"needs keras-hub \(pip install '\.\[keras\]'"):
         sources.read("kaggle://me/bert/keras/mine")
 
 
