@@ -126,7 +126,8 @@ def test_over_a_roberta_classifier_from_end_to_end(tmp_path: Path) -> None:
         target_modules=["query", "value"],
         task_type="SEQ_CLS",
     )
-    done = hub_export.export(tmp_path / "mine", tmp_path / "out", verify="full")
+    parts = ["encoder", "preprocessor"]
+    done = hub_export.export(tmp_path / "mine", tmp_path / "out", parts=parts, verify="full")
     assert_equal(done, merged)
     notes = done.report.notes["encoder"]
     assert notes["pooled_output"] == "the pooler's output"
