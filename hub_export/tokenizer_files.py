@@ -132,7 +132,7 @@ def _add_tokens(config: Path, options: Mapping[str, Any], tokenizer: Tokenizer) 
                 f"{config}: added_tokens_decoder gives {token.content!r} the id {id}, but the "
                 f"tokenizer gives it {found}; make the two agree"
             )
-    # A role of a token that the vocabulary lacks is no reason to give it an id beyond the encoder's.
+    # A role whose token the vocabulary lacks is no reason for an id beyond the encoder's.
     roles = special_tokens(config.parent).values()
     special = [*(each for each in roles if tokenizer.token_to_id(each) is not None), *more]
     tokenizer.add_special_tokens([each for each in special if each not in known])
