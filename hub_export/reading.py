@@ -48,6 +48,7 @@ def alike(checkpoint: Checkpoint, texts: Sequence[str]) -> list[str]:
 def _theirs(checkpoint: Checkpoint, source: Tokenizer) -> Tokenizer | Exception:
     import transformers  # noqa: PLC0415 (slow)
 
+    transformers.utils.logging.set_verbosity_error()
     folder = checkpoint.tokenizer_file.parent
     try:
         loaded = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
