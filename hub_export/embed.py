@@ -96,14 +96,15 @@ def _check(arguments: argparse.Namespace) -> None:
         raise SourceError(f"{arguments.input}: no such file")
     if output.suffix not in (".npy", ".tsv"):
         raise TargetError(f"{output}: expected a name that ends in .npy or .tsv")
-    files = [Path(each).resolve() for each in (arguments.input, output, metadata or "-")]
-    if metadata and files[1] == files[2]:
+    written = [path for path in (output, metadata) if path]
+    places = [path.resolve() for path in written]
+    if len(set(places)) < len(places):
         raise TargetError(f"{output}: the metadata needs a file of its own")
-    if arguments.input != "-" and files[0] in files[1:]:
+    if arguments.input != "-" and Path(arguments.input).resolve() in places:
         raise TargetError(f"{arguments.input}: is the input; choose another name for the output")
     if arguments.batch_size < 1:
         raise TargetError(f"batch_size must be 1 or more, not {arguments.batch_size}")
-    for path in filter(None, (output, metadata)):
+    for path in written:
         if not path.resolve().parent.is_dir():
             raise TargetError(f"{path.parent}: no such folder; make it first")
         if path.exists() and not arguments.overwrite:

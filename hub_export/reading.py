@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from hub_export import samples
 from hub_export.checkpoint import Checkpoint
 from hub_export.report import Check, Outcome
-from hub_export.tokenizer_files import TOKENIZER, restored
+from hub_export.tokenizer_files import TOKENIZER, unpacked
 
 SUBJECT = "tokens, against transformers' own reading"
 _FUZZ = 400
@@ -60,9 +60,6 @@ def _theirs(checkpoint: Checkpoint, source: Tokenizer) -> Tokenizer | Exception:
 
 
 def _differing(theirs: Tokenizer, source: Tokenizer, texts: Sequence[str]) -> list[str]:
-    with restored(source):
-        for each in (theirs, source):
-            each.no_truncation()
-            each.no_padding()
+    with unpacked(source), unpacked(theirs):
         rows = zip(texts, source.encode_batch(texts), theirs.encode_batch(texts), strict=True)
         return [text for text, ours, other in rows if ours.ids != other.ids]

@@ -80,12 +80,21 @@ def restored(tokenizer: Tokenizer) -> Iterator[None]:
             tokenizer.enable_padding(**padding)
 
 
+@contextmanager
+def unpacked(tokenizer: Tokenizer) -> Iterator[None]:
+    """Makes a tokenizer neither cut nor pad meanwhile."""
+    with restored(tokenizer):
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        yield
+
+
 def special_tokens(folder: Path) -> Mapping[str, str]:
     """Role (`pad_token`, `mask_token`) -> token, where the configuration of a folder tells."""
     found: dict[str, str] = {}
     for path in (folder / file for file in CONFIGS):
         for role, token in _json(path).items():
-            content = token.get("content") if isinstance(token, dict) else token
+            content = _content(token)
             if role.endswith("_token") and isinstance(content, str):
                 found[role] = content
     return found
@@ -120,7 +129,9 @@ def _add_tokens(config: Path, options: Mapping[str, Any], tokenizer: Tokenizer) 
             int(id): AddedToken(**token)
             for id, token in (options.get("added_tokens_decoder") or {}).items()
         }
-        more = [_content(token) for token in options.get("additional_special_tokens") or ()]
+        more = [*(options.get("additional_special_tokens") or ())]
+        if wrong := [token for token in more if not isinstance(_content(token), str)]:
+            raise TypeError(f"expected a token, found {wrong[0]!r}")
     except (AttributeError, TypeError, ValueError) as error:
         raise SourceError(f"{config}: damaged list of tokens ({error})") from error
     known = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
@@ -134,16 +145,14 @@ def _add_tokens(config: Path, options: Mapping[str, Any], tokenizer: Tokenizer) 
             )
     # A role whose token the vocabulary lacks is no reason for an id beyond the encoder's.
     roles = special_tokens(config.parent).values()
-    special = [*(each for each in roles if tokenizer.token_to_id(each) is not None), *more]
+    special = [each for each in roles if tokenizer.token_to_id(each) is not None]
+    special += map(_content, more)
     tokenizer.add_special_tokens([each for each in special if each not in known])
 
 
-def _content(token: object) -> str:
+def _content(token: Any) -> Any:
     """A token is written as a string, or as an object with its flags."""
-    content = token.get("content") if isinstance(token, dict) else token
-    if not isinstance(content, str):
-        raise TypeError(f"expected a token, found {token!r}")
-    return content
+    return token.get("content") if isinstance(token, dict) else token
 
 
 def _set_sides(config: Path, options: Mapping[str, Any], tokenizer: Tokenizer) -> None:

@@ -11,7 +11,7 @@ from tokenizers import Encoding, Tokenizer
 from hub_export import contract, samples
 from hub_export.progress import Progress
 from hub_export.report import Check, Outcome
-from hub_export.tokenizer_files import restored
+from hub_export.tokenizer_files import restored, unpacked
 
 _AWKWARD, _RANDOM = "tokens, awkward strings", "tokens, fuzz strings"
 _CHUNK = 10_000
@@ -45,9 +45,7 @@ def verify(
     texts, tie = _texts(source), _ties(source) if ties else _never
     total = sum(map(len, texts.values())) + 2 * _PAIRS * len(_lengths(source))
     with progress.bar("verifying tokens", total) as advance:
-        with restored(source):
-            source.no_truncation()
-            source.no_padding()
+        with unpacked(source):
             checks, tied = _tokens(model, source, texts, tie, advance)
             awkward, fuzz = (
                 [text for text in each if text not in tied]
