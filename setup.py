@@ -54,9 +54,9 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            "hub_embed = hub_export.embed:run",
+            "hub_embed = hub_export.use.embed_cli:run",
             "hub_export = hub_export.cli:run",
-            "hub_export_serving = hub_export.serving_cli:run",
+            "hub_export_serving = hub_export.use.serving_cli:run",
         ]
     },
 )

@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 import hub_export
 from benchmarks import embedders, keras_encoder, measure, texts
 from benchmarks.embedders import Paths, Worker
-from hub_export.files import read_json
+from hub_export.sources.formats.json_files import read_json
 
 WORDS = {"short": (6, 16), "long": (24, 48)}
 """How many words the texts of a kind have."""

@@ -54,13 +54,13 @@ def export(parts: str, checkpoint: str, folder: str, verify: str) -> dict[str, f
     import tensorflow  # noqa: F401, PLC0415
     import tensorflow_text  # noqa: F401, PLC0415
 
-    from hub_export import pipeline  # noqa: PLC0415
+    from hub_export import exporter  # noqa: PLC0415
 
     if verify == "full":
         import torch  # noqa: F401, PLC0415
         import transformers  # noqa: F401, PLC0415
     save = functools.partial(
-        pipeline.export,
+        exporter.export,
         checkpoint,
         folder,
         name="demo",

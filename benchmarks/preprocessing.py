@@ -35,7 +35,7 @@ from tokenizers import Tokenizer
 
 import hub_export
 from benchmarks import measure, texts
-from hub_export import tokenizer_files
+from hub_export.sources.tokenizer import files as tokenizer_files
 
 SEQ_LENGTH = 128
 TEXTS_A_TURN = {20_000: 20_000, 1_024: 8_192, 32: 2_048, 1: 256}

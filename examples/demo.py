@@ -12,7 +12,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from hub_export.quiet import silenced
+from hub_export.terminal import silenced
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 

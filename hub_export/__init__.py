@@ -3,22 +3,37 @@
 import hub_export
 done = hub_export.export("distilbert-base-cased", output_dir="exported")
 done.paths["encoder"], done.report.table()
+layer = hub_export.HubLayer(str(done.paths["encoder"]), trainable=True)  # in Keras 3
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from hub_export.errors import ExportError, SourceError, TargetError, VerificationError
 
 if TYPE_CHECKING:
-    from hub_export.pipeline import Export, export
+    from hub_export.exporter import Export, export
+    from hub_export.use.keras import HubLayer
 
-__all__ = ["Export", "ExportError", "SourceError", "TargetError", "VerificationError", "export"]
+__all__ = [
+    "Export",
+    "ExportError",
+    "HubLayer",
+    "SourceError",
+    "TargetError",
+    "VerificationError",
+    "export",
+]
+
+# TensorFlow takes seconds to import, and `hub_export --help` does not need it.
+_LATE = {
+    "Export": "hub_export.exporter",
+    "export": "hub_export.exporter",
+    "HubLayer": "hub_export.use.keras",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # TensorFlow takes seconds to import, and `hub_export --help` does not need it.
-    if name in ("Export", "export"):
-        from hub_export import pipeline  # noqa: PLC0415
-
-        return getattr(pipeline, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LATE[name]), name)

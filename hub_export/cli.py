@@ -5,9 +5,9 @@ import sys
 
 from absl import app, flags, logging
 
-from hub_export import progress
+from hub_export import terminal
 from hub_export.errors import ExportError
-from hub_export.quiet import silenced
+from hub_export.terminal import silenced
 
 FLAGS = flags.FLAGS
 
@@ -138,7 +138,7 @@ def main(argv: list[str]) -> int:
         return _fail(f"unexpected arguments: {' '.join(argv[1:])}; see hub_export --help")
     if not FLAGS.model:
         return _fail("--model is missing: a folder, or a model id; see hub_export --help")
-    progress.heed_signals()
+    terminal.heed_signals()
     try:
         _run()
     except ExportError as error:
@@ -152,7 +152,7 @@ def _run() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.set_verbosity(logging.ERROR)
     with silenced():
-        from hub_export.pipeline import export  # noqa: PLC0415
+        from hub_export.exporter import export  # noqa: PLC0415
 
     done = export(
         FLAGS.model,

@@ -15,10 +15,10 @@ from types import ModuleType
 import encoders
 import preprocess
 from encoders import Architecture, ConfigError
-from hub_export.keras_backbones import BACKBONES
-from hub_export.keras_tokenizer import KINDS
-from hub_export.lora import UNSUPPORTED
-from hub_export.tf_families import FAMILIES
+from hub_export.sources.keras.backbones import BACKBONES
+from hub_export.sources.keras.tokenizer import KINDS
+from hub_export.sources.lora import UNSUPPORTED
+from hub_export.sources.tensorflow1.families import FAMILIES
 
 YES, NO = "yes", "-"
 SOURCES = ("Hugging Face", "Keras preset", "TensorFlow 1")

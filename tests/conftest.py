@@ -14,7 +14,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401 (its operations)
 
 import hub_export
-from hub_export import samples, verify_tokens
+from hub_export.verify import samples, tokens
 from tests import checkpoints
 from tests.conformance import cases
 
@@ -71,8 +71,8 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """An export compares a part of its texts. `test_the_real_checkpoint` compares them all."""
     every = samples.codepoints
     monkeypatch.setattr(samples, "codepoints", lambda: itertools.islice(every(), 0, None, 50))
-    monkeypatch.setattr(verify_tokens, "_FUZZ", 1000)
-    monkeypatch.setattr(verify_tokens, "_PAIRS", 200)
+    monkeypatch.setattr(tokens, "_FUZZ", 1000)
+    monkeypatch.setattr(tokens, "_PAIRS", 200)
 
 
 @pytest.fixture(scope="session", params=cases.ENCODERS, ids=lambda case: case.name)

@@ -19,7 +19,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401 (the preprocessor's operations)
 
-from hub_export import contract, samples
+from hub_export import contract
+from hub_export.verify import samples
 from tools import answers
 
 # TensorFlow -> its tensorflow_text.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from hub_export import samples
+from hub_export.verify import samples
 
 ASPECTS = ("ids", "offsets", "decoded", "packed")
 _SUFFIXES = (".csv", ".tsv", ".txt")

@@ -23,8 +23,9 @@ import transformers
 from tokenizers import Tokenizer
 
 import preprocess
-from hub_export import samples, tokenizer_files
-from hub_export.progress import Progress
+from hub_export.sources.tokenizer import files as tokenizer_files
+from hub_export.terminal import Progress
+from hub_export.verify import samples
 from tools import texts, trained
 from tools.comparison import Comparison, chunks
 

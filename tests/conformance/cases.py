@@ -26,9 +26,10 @@ from tokenizers import (
 
 import encoders
 import hub_export
-from hub_export import contract, sources
-from hub_export.checkpoint import Checkpoint
-from hub_export.reference import Reference
+from hub_export import contract
+from hub_export.sources import find
+from hub_export.sources.checkpoint import Checkpoint
+from hub_export.verify.reference import Reference
 from tests import checkpoints
 
 
@@ -362,7 +363,7 @@ class SavedEncoder:
 
     @functools.cached_property
     def source(self) -> Checkpoint:
-        return sources.read(str(self.checkpoint))
+        return find.read(str(self.checkpoint))
 
     @property
     def architecture(self) -> encoders.Architecture:

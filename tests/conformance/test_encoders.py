@@ -15,10 +15,10 @@ import transformers
 from safetensors.numpy import load_file
 
 from encoders.core.weights import Row, expand
-from hub_export import verify_numbers
-from hub_export.closeness import CLOSENESS, apart
-from hub_export.progress import Progress
-from hub_export.report import Outcome
+from hub_export.publish.report import Outcome
+from hub_export.terminal import Progress
+from hub_export.verify import numbers
+from hub_export.verify.closeness import CLOSENESS, apart
 from tests.conformance.cases import SavedEncoder
 
 NAMES = ("input_word_ids", "input_mask", "input_type_ids")
@@ -72,8 +72,8 @@ def test_every_layer_equals_torch(encoder_case: SavedEncoder, length: int | None
 
 def test_verification_passes(encoder_case: SavedEncoder) -> None:
     case = encoder_case
-    answers = verify_numbers.expected(case.reference, case.size)
-    checks = verify_numbers.verify(case.model, answers, CLOSENESS["float32"], Progress(quiet=True))
+    answers = numbers.expected(case.reference, case.size)
+    checks = numbers.verify(case.model, answers, CLOSENESS["float32"], Progress(quiet=True))
     assert {check.outcome for check in checks} == {Outcome.PASSED}
     assert len(checks) == 2 + case.size.layers
 

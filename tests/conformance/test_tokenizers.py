@@ -11,7 +11,7 @@ import tensorflow as tf
 import tensorflow_hub as hub
 import tf_keras
 
-from hub_export import samples
+from hub_export.verify import samples
 from tests.conformance.cases import SavedPreprocessor
 from tests.conformance.test_encoders import assert_no_path
 from tools.comparison import in_bytes, without_clean_up

@@ -24,16 +24,9 @@ from tokenizers import Tokenizer
 import encoders
 import preprocess
 from encoders.core.layers import LayerNorm
-from hub_export import (
-    ExportError,
-    SourceError,
-    TargetError,
-    VerificationError,
-    export,
-    samples,
-    tensors,
-    verify_tokens,
-)
+from hub_export import ExportError, SourceError, TargetError, VerificationError, export
+from hub_export.sources.formats import tensors
+from hub_export.verify import samples, tokens
 
 Damage = Callable[[Path], object]
 
@@ -852,8 +845,8 @@ def test_a_wrong_vocabulary_line(folder: Path, out: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(preprocess, "build", swapped)
     # The whole comparison takes half a minute; it is the same with fewer texts.
     monkeypatch.setattr(samples, "codepoints", lambda: iter(["harmless"]))
-    monkeypatch.setattr(verify_tokens, "_FUZZ", 400)
-    monkeypatch.setattr(verify_tokens, "_PAIRS", 100)
+    monkeypatch.setattr(tokens, "_FUZZ", 400)
+    monkeypatch.setattr(tokens, "_PAIRS", 100)
     disagree(folder, out, "tokens, every vocabulary entry", "offsets", parts=PREPROCESSOR)
 
 

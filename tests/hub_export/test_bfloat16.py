@@ -8,8 +8,8 @@ import tensorflow as tf
 
 import encoders
 import hub_export
-from hub_export.closeness import CLOSENESS, apart
-from hub_export.part import Part
+from hub_export.models.part import Part
+from hub_export.verify.closeness import CLOSENESS, apart
 
 PARTS = ["encoder", "text_embedding"]
 TEXTS = ["A man is playing a guitar.", "", "Shares fell 3% on Monday, " * 20]

@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 
 import hub_export
-from hub_export import embed, embedding_job, text_lines
+from hub_export.use import embed_cli, embedding_job, text_lines
 
 LINES = [b"a bad cab", b"", b"d " * 60, "üben\ttab".encode(), b"\xff\xfe", b"e", b" b\x00c "] * 30
 
@@ -44,7 +44,7 @@ def run(
     models: dict[str, Path], source: Path, output: Path, *more: str, model: str = "mean"
 ) -> int:
     arguments = [f"--model={models[model]}", f"--input={source}", f"--output={output}", *more]
-    return embed.main([*arguments, "--quiet"])
+    return embed_cli.main([*arguments, "--quiet"])
 
 
 def wanted(model: Path) -> Any:
@@ -204,7 +204,7 @@ def test_a_model_does_not_go_on_where_another_one_began_anew(
 def test_a_killed_process_is_taken_up(models: dict[str, Path], tmp_path: Path) -> None:
     source, output = tmp_path / "lines.txt", tmp_path / "x.npy"
     source.write_bytes(b"".join(b"a b c %d\n" % at for at in range(20000)))
-    command = [sys.executable, "-m", "hub_export.embed", f"--model={models['mean']}"]
+    command = [sys.executable, "-m", "hub_export.use.embed_cli", f"--model={models['mean']}"]
     command += [f"--output={output}", "--quiet"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE)
     assert process.stdin is not None
@@ -251,7 +251,7 @@ def test_arguments_that_lead_nowhere(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     arguments = {"model": str(models["mean"]), "input": str(source), "output": "x.npy", **changed}
-    assert embed.main([f"--{name}={value}" for name, value in arguments.items()]) == 1
+    assert embed_cli.main([f"--{name}={value}" for name, value in arguments.items()]) == 1
     assert words in capsys.readouterr().err
     assert [each.name for each in tmp_path.iterdir()] == ["lines.txt"]
 
@@ -271,7 +271,7 @@ def test_other_parts_of_an_export_are_refused(
 def test_two_processes_do_not_write_one_file(
     models: dict[str, Path], source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from hub_export.vector_files import Npy
+    from hub_export.use.vector_files import Npy
 
     other = Npy(tmp_path / "x.npy", 24)
     other.open(None)

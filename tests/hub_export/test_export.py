@@ -12,7 +12,7 @@ import transformers
 from safetensors.numpy import load_file, save_file
 
 import hub_export
-from hub_export import manifest, text_ops
+from hub_export.publish import manifest, text_ops
 from tests import checkpoints
 from tests.conformance.cases import SavedPreprocessor, TokenizerCase
 from tests.conformance.test_tokenizers import assert_same_tokens
@@ -87,7 +87,7 @@ def test_a_part_and_a_version(tiny_bert: Path, tmp_path: Path) -> None:
 def test_without_torch_numbers_are_not_compared(
     tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub_export.reference.available", lambda: False)
+    monkeypatch.setattr("hub_export.sources.formats.torch_files.available", lambda: False)
     done = hub_export.export(tiny_bert, tmp_path / "auto", parts=["encoder"])
     assert [(check.subject, check.outcome.value) for check in done.report.checks] == [
         ("numbers", "not compared")

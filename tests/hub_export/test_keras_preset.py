@@ -13,8 +13,10 @@ import pytest
 import tensorflow as tf
 
 import hub_export
-from hub_export import keras_preset, keras_tokenizer, sources
 from hub_export.errors import ExportError, SourceError
+from hub_export.sources import find
+from hub_export.sources.keras import preset as keras_preset
+from hub_export.sources.keras import tokenizer as keras_tokenizer
 from tests import checkpoints
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -199,7 +201,7 @@ def test_a_task_preset_from_end_to_end(preset: Path, tmp_path: Path) -> None:
 def test_bfloat16_weights(tmp_path: Path) -> None:
     made = backbone("BertBackbone", dtype="bfloat16")
     made.save_to_preset(str(tmp_path / "tiny"))
-    tensors = sources.read(str(tmp_path / "tiny")).tensors()
+    tensors = find.read(str(tmp_path / "tiny")).tensors()
     kernel = made.get_layer("pooled_dense").kernel.numpy()
     np.testing.assert_array_equal(tensors["pooler.dense.weight"], kernel.T)
     assert tensors["pooler.dense.weight"].dtype.name == "bfloat16"
@@ -214,7 +216,7 @@ TEXTS = ["Hello World", "a,b. c!", "  tabs\tand\nlines ", "x" * 40, "", "12-34 (
 def same_tokens(made: Any, folder: Path, texts: list[str]) -> None:
     made.save_to_preset(str(folder))
     (folder / "config.json").write_text(json.dumps({"class_name": "BertBackbone", "config": {}}))
-    found = keras_preset.keras_tokenizer.read(folder / "tokenizer.json")
+    found = keras_preset.tokenizer.read(folder / "tokenizer.json")
     for text in texts:
         (expected,) = made([text])
         assert found.encode(text, add_special_tokens=False).ids == list(expected), text
@@ -254,7 +256,7 @@ def test_fairseq_pieces(assets: Path, tmp_path: Path) -> None:
     assert pieces[:4] == ["<pad>", "<unk>", "[CLS]", "[SEP]"]
     made = keras_hub.models.XLMRobertaTokenizer(proto=_fairseq(proto))
     same_tokens(made, tmp_path, [*TEXTS, "Éa naïve café…"])
-    found = keras_preset.keras_tokenizer.read(tmp_path / "tokenizer.json")
+    found = keras_preset.tokenizer.read(tmp_path / "tokenizer.json")
     assert found.encode("a", "b").tokens == ["<s>", "▁a", "</s>", "</s>", "▁b", "</s>"]
     assert found.token_to_id("<mask>") == made.mask_token_id
 
@@ -285,7 +287,7 @@ def test_a_repository_of_the_hub(preset: Path, monkeypatch: pytest.MonkeyPatch) 
         return str(preset)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
-    checkpoint = sources.read("hf://user/tiny_bert")
+    checkpoint = find.read("hf://user/tiny_bert")
     assert checkpoint.name == "user/tiny_bert"
     assert checkpoint.config["model_type"] == "bert"
     ((name, patterns),) = asked
@@ -309,7 +311,7 @@ def test_kaggle(
     monkeypatch.setattr(
         "kagglehub.model_download", lambda handle: asked.append(handle) or str(preset)
     )
-    checkpoint = sources.read(model)
+    checkpoint = find.read(model)
     assert (asked, checkpoint.name) == ([handle], name)
 
 
@@ -326,15 +328,15 @@ def test_what_kaggle_says(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("kagglehub.model_download", refuse)
     with pytest.raises(SourceError, match="me/x/keras/y: cannot be had from Kaggle: 403 Client"):
-        sources.read("kaggle://me/x/keras/y")
+        find.read("kaggle://me/x/keras/y")
     with pytest.raises(SourceError, match="expected kaggle://user/model/keras/variation"):
-        sources.read("kaggle://me/x/y")
+        find.read("kaggle://me/x/y")
 
 
 def test_without_keras_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(SourceError, match=r"needs keras-hub \(pip install '\.\[keras\]'"):
-        sources.read("kaggle://me/bert/keras/mine")
+        find.read("kaggle://me/bert/keras/mine")
 
 
 # Bad input: a damage -> the file and the words of the message.

@@ -15,8 +15,9 @@ from safetensors.numpy import load_file, save_file
 
 import encoders
 import hub_export
-from hub_export import huggingface, lora, samples, sources
 from hub_export.errors import ExportError, SourceError
+from hub_export.sources import find, huggingface, lora
+from hub_export.verify import samples
 from tests import checkpoints
 
 peft = pytest.importorskip("peft", reason="peft is not installed (pip install .[test])")
@@ -139,8 +140,8 @@ def test_over_a_roberta_classifier_from_end_to_end(tmp_path: Path) -> None:
 
 def test_the_adapter_makes_a_difference(tiny_bert: Path, tmp_path: Path) -> None:
     adapter(tiny_bert, tmp_path / "mine", target_modules=["query"])
-    before = sources.read(str(tiny_bert)).tensors()[f"{QUERY}.weight"]
-    after = sources.read(str(tmp_path / "mine"), str(tiny_bert)).tensors()[f"{QUERY}.weight"]
+    before = find.read(str(tiny_bert)).tensors()[f"{QUERY}.weight"]
+    after = find.read(str(tmp_path / "mine"), str(tiny_bert)).tensors()[f"{QUERY}.weight"]
     assert np.abs(before - after).max() > 0.1
 
 
@@ -185,7 +186,7 @@ def test_distilbert(tmp_path: Path) -> None:
 
 def test_the_base_model_of_the_config_and_its_tokenizer(tiny_bert: Path, tmp_path: Path) -> None:
     adapter(tiny_bert, tmp_path / "mine", target_modules=["query"])
-    checkpoint = sources.read(str(tmp_path / "mine"))
+    checkpoint = find.read(str(tmp_path / "mine"))
     assert checkpoint.tokenizer_file == tiny_bert / "tokenizer.json"
     assert {CONFIG, WEIGHTS, "base model: model.safetensors"} <= checkpoint.files.keys()
 
@@ -194,7 +195,7 @@ def test_its_own_tokenizer(tiny_bert: Path, tmp_path: Path) -> None:
     adapter(tiny_bert, tmp_path / "mine", target_modules=["query"])
     pieces = [*checkpoints.PIECES[:-1], "own"]
     checkpoints.save_tokenizer(tmp_path / "mine", checkpoints.wordpiece(pieces))
-    tokenizer = sources.read(str(tmp_path / "mine")).tokenizer()
+    tokenizer = find.read(str(tmp_path / "mine")).tokenizer()
     assert tokenizer.encode("own").tokens == ["[CLS]", "own", "[SEP]"]
 
 
@@ -312,8 +313,8 @@ def test_the_revision_of_the_base_model(
 
     monkeypatch.setattr(huggingface, "download", download)
     options(base_model_name_or_path="user/base", revision="1f2e")(mine)
-    sources.read(str(mine))
-    sources.read(str(mine), base_model="user/other")
+    find.read(str(mine))
+    find.read(str(mine), base_model="user/other")
     assert asked == [("user/base", "1f2e"), ("user/other", None)]
 
 
@@ -323,7 +324,7 @@ def test_in_the_folder_of_its_base_model(tiny_bert: Path, mine: Path, tmp_path: 
         shutil.copy(mine / file, both)
     options(base_model_name_or_path=str(both))(both)
     name = f"{QUERY}.weight"
-    found, wanted = (sources.read(str(each)).tensors()[name] for each in (both, mine))
+    found, wanted = (find.read(str(each)).tensors()[name] for each in (both, mine))
     np.testing.assert_array_equal(found, wanted)
 
 

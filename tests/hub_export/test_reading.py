@@ -9,9 +9,11 @@ import transformers
 from tokenizers import AddedToken
 
 import hub_export
-from hub_export import reading, sources, tokenizer_files
 from hub_export.errors import SourceError
-from hub_export.report import Outcome
+from hub_export.publish.report import Outcome
+from hub_export.sources import find
+from hub_export.sources.tokenizer import files as tokenizer_files
+from hub_export.verify import transformers_tokens
 from tests import checkpoints
 
 TEXT = "a [ent] bad [cab] cab"
@@ -53,7 +55,7 @@ def test_tokens_that_only_the_configuration_has(folder: Path, options: dict[str,
     wanted = transformers.AutoTokenizer.from_pretrained(folder)(TEXT)["input_ids"]
     found.no_padding()
     assert found.encode(TEXT).ids == wanted != before
-    [check] = reading.compare(sources.read(str(folder)), found)
+    [check] = transformers_tokens.compare(find.read(str(folder)), found)
     assert check.outcome == Outcome.PASSED
 
 
@@ -80,16 +82,16 @@ def test_a_class_that_is_built_anew(tmp_path: Path) -> None:
     rows = tokenizer_files.read(tmp_path / "tokenizer.json").get_vocab_size()
     checkpoints.save_model(tmp_path, "roberta", vocab_size=rows, type_vocab_size=1)
     configure(tmp_path, add_prefix_space=True)
-    source = sources.read(str(tmp_path))
-    [check] = reading.compare(source, source.tokenizer())
+    source = find.read(str(tmp_path))
+    [check] = transformers_tokens.compare(source, source.tokenizer())
     assert check.outcome == Outcome.DIFFERS
     assert check.figures["differences"] > check.figures["compared"] / 2
     assert "the export follows tokenizer.json" in check.found
     texts = ["a", " a", " b"]
-    assert reading.alike(source, texts) == [" a", " b"]
-    assert reading.alike(source, texts[:1]) == texts[:1]
+    assert transformers_tokens.alike(source, texts) == [" a", " b"]
+    assert transformers_tokens.alike(source, texts[:1]) == texts[:1]
     configure(tmp_path, tokenizer_class="PreTrainedTokenizerFast")
-    [check] = reading.compare(source, source.tokenizer())
+    [check] = transformers_tokens.compare(source, source.tokenizer())
     assert check.outcome == Outcome.PASSED
 
 
@@ -98,6 +100,6 @@ def test_a_class_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
     configure(folder, tokenizer_class="BertJapaneseTokenizer")
     parts = ["preprocessor"]
     done = hub_export.export(folder, tmp_path / "out", parts=parts, padded_embedding=True)
-    [check] = [each for each in done.report.checks if each.subject == reading.SUBJECT]
+    [check] = [each for each in done.report.checks if each.subject == transformers_tokens.SUBJECT]
     assert check.outcome == Outcome.NOT_COMPARED
     assert "transformers cannot read it" in check.found

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hub_export import TargetError, staging
-from hub_export.staging import Staging
+from hub_export import TargetError
+from hub_export.publish import staging
+from hub_export.publish.staging import Staging
 
 FINAL = Path("model", "1")
 

@@ -17,7 +17,7 @@ from sentence_transformers.sentence_transformer.modules import Dropout, LayerNor
 from tokenizers import normalizers
 
 import hub_export
-from hub_export import text_embedding_part
+from hub_export.models import text_embedding_part
 from tests import checkpoints
 
 TEXTS = ["a bad cab", "", "  \t ", "d e f", "x[MASK]y", "a " * 200, "Üben A b", "[SEP] \0 a\0b"]

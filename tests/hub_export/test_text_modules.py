@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from hub_export import SourceError, huggingface, module_list, sentence_transformers
-from hub_export.text_module_files import read_weights
-from hub_export.text_modules import Dense, Dropout, LayerNorm, Normalize, Pipeline, Pooling
+from hub_export import SourceError
+from hub_export.sources import huggingface, module_list, sentence_transformers
+from hub_export.sources.module_files import read_weights
+from hub_export.sources.modules import Dense, Dropout, LayerNorm, Normalize, Pipeline, Pooling
 
 TRANSFORMER = {"path": "", "type": "sentence_transformers.models.Transformer"}
 POOLING = {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}

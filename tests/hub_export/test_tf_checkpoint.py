@@ -17,8 +17,9 @@ import transformers
 
 import encoders
 import hub_export
-from hub_export import samples, sources
 from hub_export.errors import ExportError, SourceError
+from hub_export.sources import find
+from hub_export.verify import samples
 from tests import checkpoints
 
 CONFIG, VOCABULARY, PREFIX = "bert_config.json", "vocab.txt", "bert_model.ckpt"
@@ -223,7 +224,7 @@ def test_the_tokenizer_is_that_of_transformers(
     shutil.copy(folder / VOCABULARY, other / VOCABULARY)
     uncased = name.endswith("uncased")
     theirs = transformers.BertTokenizer.from_pretrained(other, do_lower_case=uncased)
-    ours = sources.read(str(folder)).tokenizer()
+    ours = find.read(str(folder)).tokenizer()
     texts = [
         *samples.AWKWARD,
         "Ünïcode [MASK] 日本語 ½ Hello",
@@ -237,7 +238,7 @@ def test_the_tokenizer_is_that_of_transformers(
 
 def test_a_tokenizer_config_decides_on_case(folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text('{"do_lower_case": false}')
-    checkpoint = sources.read(str(folder))
+    checkpoint = find.read(str(folder))
     assert checkpoint.tokenizer().encode("A").tokens == ["[CLS]", "[UNK]", "[SEP]"]
     assert "Text is not lower-cased: tokenizer_config.json has do_lower_case false." in (
         checkpoint.notes

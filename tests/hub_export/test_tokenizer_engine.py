@@ -11,7 +11,9 @@ import tensorflow as tf
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 import hub_export
-from hub_export import VerificationError, manifest, reading, samples, verify_tokens
+from hub_export import VerificationError
+from hub_export.publish import manifest
+from hub_export.verify import samples, tokens, transformers_tokens
 from preprocess.core import sentencepiece_op
 from tests import checkpoints
 
@@ -51,8 +53,8 @@ def export(source: Path, out: Path, **options: str) -> hub_export.Export:
 def few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole comparison takes half a minute; it is the same with fewer texts."""
     monkeypatch.setattr(samples, "codepoints", lambda: iter(["harmless"]))
-    monkeypatch.setattr(verify_tokens, "_FUZZ", 4000)
-    monkeypatch.setattr(verify_tokens, "_PAIRS", 100)
+    monkeypatch.setattr(tokens, "_FUZZ", 4000)
+    monkeypatch.setattr(tokens, "_PAIRS", 100)
 
 
 @pytest.mark.usefixtures("few_texts")
@@ -63,7 +65,7 @@ def test_texts_that_differ_are_counted(tmp_path: Path) -> None:
     )
     path = done.paths["preprocessor"]
     report = json.loads((path / "assets.extra" / "verification.json").read_text())
-    checks = [each for each in report["checks"] if each["subject"] != reading.SUBJECT]
+    checks = [each for each in report["checks"] if each["subject"] != transformers_tokens.SUBJECT]
     differ = sum(check["figures"]["differences"] for check in checks)
     assert differ > 0
     assert {check["outcome"] for check in checks} == {"passed"}

@@ -6,7 +6,7 @@ from typing import Any
 
 from tokenizers import Tokenizer, models
 
-from hub_export import samples
+from hub_export.verify import samples
 from tools import texts
 from tools.comparison import Comparison
 

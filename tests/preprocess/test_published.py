@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hub_export import samples
-from hub_export.progress import Progress
+from hub_export.terminal import Progress
+from hub_export.verify import samples
 from tools import texts, token_parity
 
 _NAMES = (

@@ -2,7 +2,7 @@ import pytest
 import tensorflow as tf
 from tokenizers import Regex, normalizers
 
-from hub_export import samples
+from hub_export.verify import samples
 from preprocess import UnsupportedTokenizerError
 from preprocess.core import regex
 

@@ -17,7 +17,9 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 import hub_export
-from hub_export import ExportError, manifest, serving, serving_cli, serving_warmup, text_ops
+from hub_export import ExportError
+from hub_export.publish import manifest, text_ops
+from hub_export.use import serving, serving_cli, serving_warmup
 
 LENGTHS = (5, 9)
 WARM = {"encoder": {"serving_default", "encoder_outputs"}}

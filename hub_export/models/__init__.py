@@ -1,0 +1,1 @@
+"""What becomes a SavedModel: encoder, preprocessor, text embedding."""

@@ -1,0 +1,138 @@
+"""The preprocessor as the root of a SavedModel."""
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import tensorflow as tf
+
+from hub_export import contract
+from hub_export.contract import Tensors
+from hub_export.models import signatures
+from preprocess import Packer, Preprocessor, Segment, flat_segment
+
+Segments: TypeAlias = "Sequence[tf.RaggedTensor] | tf.RaggedTensor"
+
+
+class Endpoint(tf.train.Checkpoint):
+    """A function as a callable object of its own, so that `hub.KerasLayer` takes it."""
+
+    def __init__(self, function: Callable[..., Any], **functions: Callable[..., Any]) -> None:
+        super().__init__()
+        self.__call__ = tf.function(function, autograph=False)
+        for name, each in functions.items():
+            setattr(self, name, tf.function(each, autograph=False, input_signature=[]))
+
+    def trace(self, *args: Any, **kwargs: Any) -> None:
+        """Makes the function available for arguments of these specs."""
+        self.__call__.get_concrete_function(*args, **kwargs)
+
+
+class PreprocessorModel(tf.train.Checkpoint):
+    """Wraps a preprocessor so that it keeps the contract of `hub_export.contract`.
+
+    What takes work is traced once, as a concrete function (saving traces all others anew); what
+    consumers call are thin functions around these.
+    """
+
+    def __init__(self, preprocessor: Preprocessor) -> None:
+        super().__init__()
+        tokenizer, text = preprocessor.tokenizer, contract.text_spec(contract.TEXT)
+        self._tokenizer = tokenizer  # whose functions use tables, saved with what owns them
+        split = _concrete(tokenizer.tokenize, text)
+        locate = _concrete(tokenizer.tokenize_with_offsets, text)
+        join = _concrete(tokenizer.detokenize, contract.ragged_spec(1))
+        pack = functools.cache(functools.partial(_packing, preprocessor.packer))
+
+        def pack_inputs(
+            segments: Segments, seq_length: int | tf.Tensor = preprocessor.seq_length
+        ) -> Tensors:
+            listed = [segments] if isinstance(segments, tf.RaggedTensor) else segments
+            flat = [part for segment in listed for part in flat_segment(segment)]
+            if isinstance(seq_length, int):
+                return pack(len(listed), seq_length)(*flat)
+            return pack(len(listed), None)(*flat, seq_length)
+
+        def detokenize(ids: tf.RaggedTensor | tf.Tensor) -> tf.Tensor:
+            if not isinstance(ids, tf.RaggedTensor):
+                ids = tf.RaggedTensor.from_tensor(ids)
+            return join(tf.RaggedTensor.from_row_splits(*flat_segment(ids), validate=False))
+
+        specials = contract.special_tokens(preprocessor.special)
+
+        def get_special_tokens_dict() -> Mapping[str, tf.Tensor]:
+            return {name: tf.constant(id, tf.int32) for name, id in specials.items()}
+
+        special = {"get_special_tokens_dict": get_special_tokens_dict}
+        self.__call__ = tf.function(
+            lambda sentences: pack_inputs(split(sentences)), autograph=False, input_signature=[text]
+        )
+        self.tokenize = Endpoint(lambda sentences: split(sentences), **special)
+        self.tokenize.trace(text)
+        self.tokenize_with_offsets = Endpoint(lambda sentences: locate(sentences), **special)
+        self.tokenize_with_offsets.trace(text)
+        self.bert_pack_inputs = Endpoint(pack_inputs)
+        for segments in _segment_specs():
+            self.bert_pack_inputs.trace(segments)
+            self.bert_pack_inputs.trace(segments, tf.TensorSpec([], tf.int32))
+        self.detokenize = Endpoint(detokenize)
+        for ids in (*map(contract.ragged_spec, (1, 2)), tf.TensorSpec([None, None], tf.int32)):
+            self.detokenize.trace(ids)
+
+    def serving(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
+        """The signatures, in dense forms: a ragged row is flat ids and row splits."""
+        tokenize, pack_inputs = self.tokenize.__call__, self.bert_pack_inputs.__call__
+
+        def serve(text: tf.Tensor) -> Tensors:
+            return pack_inputs(tokenize(text))
+
+        def serve_pair(text: tf.Tensor, text_pair: tf.Tensor) -> Tensors:
+            return pack_inputs([tokenize(text), tokenize(text_pair)])
+
+        def flat(text: tf.Tensor) -> Tensors:
+            segment = flat_segment(tokenize(text))
+            return {contract.IDS: segment.values, contract.ROW_SPLITS: segment.row_splits}
+
+        def pack(ids: tf.Tensor, row_splits: tf.Tensor) -> Tensors:
+            return pack_inputs(tf.RaggedTensor.from_row_splits(ids, row_splits, validate=False))
+
+        text, text_pair = map(contract.text_spec, (contract.TEXT, contract.TEXT_PAIR))
+        ids = tf.TensorSpec([None], tf.int32, contract.IDS)
+        row_splits = tf.TensorSpec([None], tf.int64, contract.ROW_SPLITS)
+        served: signatures.Signatures = {
+            contract.SERVING: (serve, [text]),
+            contract.SERVING_PAIR: (serve_pair, [text, text_pair]),
+            contract.TOKENIZE: (flat, [text]),
+            contract.PACK: (pack, [ids, row_splits]),
+        }
+        return signatures.checked(served)
+
+
+def _concrete(function: Callable[..., Any], *specs: Any) -> tf.types.experimental.ConcreteFunction:
+    return tf.function(function, autograph=False).get_concrete_function(*specs)
+
+
+def _packing(
+    packer: Packer, segments: int, seq_length: int | None
+) -> tf.types.experimental.ConcreteFunction:
+    """Packs the flat parts of so many segments; without a length, it is given behind them."""
+
+    def pack(*parts: tf.Tensor) -> Tensors:
+        flat = [Segment(*parts[at : at + 2]) for at in range(0, 2 * segments, 2)]
+        return contract.inputs(packer(flat, seq_length or parts[-1]))
+
+    segment = [tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int64)]
+    length = [] if seq_length else [tf.TensorSpec([], tf.int32)]
+    return _concrete(pack, *segment * segments, *length)
+
+
+def _segment_specs() -> Iterator[Any]:
+    """Everything that packing takes: a list of segments, each of either rank, or one by itself."""
+    specs = [contract.ragged_spec(rank) for rank in (1, 2)]
+    for count in range(1, contract.MOST_SEGMENTS + 1):
+        for chosen in itertools.product(specs, repeat=count):
+            yield list(chosen)
+    # Last: a loaded function compares its argument with each spec in turn, and fails where it
+    # compares a list with a single one.
+    yield from specs

@@ -1,0 +1,101 @@
+"""The text embedding as the root of a SavedModel."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from encoders import Embedder, RealTokens, by_length
+from hub_export import contract
+from hub_export.contract import Tensors
+from hub_export.models import signatures
+from preprocess import Packed, Preprocessor, flat_segment
+
+
+class TextEmbeddingModel(tf.train.Checkpoint):
+    """Wraps preprocessor and embedder so that they keep the contract of `hub_export.contract`.
+
+    What takes work is traced once, as a concrete function (saving traces all others anew); what
+    consumers call are thin functions around these.
+    """
+
+    def __init__(
+        self, preprocessor: Preprocessor, embedder: Embedder, prompt: str = "", pairs: bool = False
+    ) -> None:
+        """Traces them.
+
+        Args:
+            preprocessor: its `seq_length` is the longest row; what is longer is cut.
+            embedder: gets rows as long as the longest one of the batch. Except in training, it
+                computes nothing for padding, and rows of similar length together.
+            prompt: put before every text; of a pair, before the first one.
+            pairs: whether there is a signature for pairs.
+        """
+        super().__init__(embedder=embedder)
+        self.variables = list(embedder.variables)
+        self.trainable_variables = list(embedder.trainable_variables)
+        self.regularization_losses: list[tf.Tensor] = []
+        self._tokenizer = preprocessor.tokenizer  # whose functions use tables
+        embed, encode = (
+            functools.partial(each, arrange=RealTokens) for each in (embedder, embedder.encoder)
+        )
+
+        def vectors(training: bool, text: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
+            rows = _pack(preprocessor, prompt, text, *others)
+            if training:
+                return embedder(*rows, training=True)
+            [found] = by_length(lambda *some: [embed(*some)], *rows)
+            return found
+
+        def tokens(text: tf.Tensor) -> list[tf.Tensor]:
+            rows = _pack(preprocessor, prompt, text)
+            return [*by_length(lambda *some: [encode(*some).sequence], *rows), rows.mask]
+
+        bodies = {each: _traced(functools.partial(vectors, each)) for each in (False, True)}
+        self._vectors, self._tokens = bodies[False], _traced(tokens)
+        self._pair: Any = _traced(functools.partial(vectors, False), texts=2) if pairs else None
+
+        def call(sentences: tf.Tensor, training: bool = False) -> tf.Tensor:
+            return bodies[training](sentences)
+
+        self.__call__ = tf.function(call, autograph=False)
+        for training in bodies:
+            self.__call__.get_concrete_function(contract.text_spec("sentences"), training=training)
+
+    def serving(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
+        """The signatures."""
+
+        def serve(text: tf.Tensor) -> Tensors:
+            return {contract.DEFAULT: self._vectors(text)}
+
+        def tokens(text: tf.Tensor) -> Tensors:
+            sequence, mask = self._tokens(text)
+            return {contract.SEQUENCE: sequence, contract.MASK: mask}
+
+        def pair(text: tf.Tensor, text_pair: tf.Tensor) -> Tensors:
+            return {contract.DEFAULT: self._pair(text, text_pair)}
+
+        text, text_pair = map(contract.text_spec, (contract.TEXT, contract.TEXT_PAIR))
+        served: dict[str, tuple[Callable[..., Tensors], list[tf.TensorSpec]]] = {
+            contract.SERVING: (serve, [text]),
+            contract.TOKENS: (tokens, [text]),
+        }
+        if self._pair is not None:
+            served[contract.PAIR] = (pair, [text, text_pair])
+        return signatures.checked(served)
+
+
+def _traced(function: Callable[..., Any], texts: int = 1) -> tf.types.experimental.ConcreteFunction:
+    specs = [tf.TensorSpec([None], tf.string)] * texts
+    return tf.function(function, autograph=False).get_concrete_function(*specs)
+
+
+def _pack(preprocessor: Preprocessor, prompt: str, text: tf.Tensor, *others: tf.Tensor) -> Packed:
+    """Texts, string [B] each, in rows as long as the longest needs, up to the preprocessor's."""
+    whole = (tf.strings.join([prompt, text]), *others)
+    segments = [flat_segment(preprocessor.tokenizer.tokenize(each)) for each in whole]
+    lengths = sum(each.row_splits[1:] - each.row_splits[:-1] for each in segments)
+    longest = tf.reduce_max(tf.concat([[0], tf.cast(lengths, tf.int32)], axis=0))
+    needed = longest + preprocessor.packer.special_tokens(len(segments))
+    return preprocessor.packer(segments, tf.clip_by_value(needed, 1, preprocessor.seq_length))

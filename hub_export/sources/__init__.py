@@ -1,0 +1,1 @@
+"""Finding a checkpoint and reading it: whatever it is becomes one neutral `Checkpoint`."""

@@ -1,0 +1,48 @@
+"""A checkpoint as every part of an export sees it, wherever it came from."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from hub_export.sources.modules import Pipeline
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A source model; weights and tokenizer are read when they are asked for.
+
+    Attributes:
+        name: what the user calls it: a hub id, or the name of its folder.
+        revision: the commit of the hub, or nothing.
+        folder: where its files are, if `transformers` can load it from there by itself.
+        config: its configuration, in the words of `transformers`.
+        config_file: the file that says so.
+        weights_file: the file (or index of files) that its tensors come from.
+        tokenizer_file: the file that its tokenizer comes from.
+        tensors: reads the tensors, by name.
+        tokenizer: reads the tokenizer, without truncation and padding.
+        special_tokens: role (`pad_token`, `mask_token`) -> token, where the checkpoint tells.
+        files: every file that was read -> its sha256.
+        pipeline: reads what stands around the encoder when it makes vectors of texts.
+        unused: tensors that the source has beside these -> the reason to pass over them.
+        notes: what a user of the exports should know about the source.
+    """
+
+    name: str
+    revision: str
+    folder: Path | None
+    config: Mapping[str, Any]
+    config_file: Path
+    weights_file: Path
+    tokenizer_file: Path
+    tensors: Callable[[], Mapping[str, np.ndarray]]
+    tokenizer: Callable[[], Tokenizer]
+    special_tokens: Mapping[str, str]
+    files: Mapping[str, str]
+    pipeline: Callable[[], Pipeline] = Pipeline
+    unused: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,106 @@
+"""Where checkpoints come from: whatever the user names becomes one neutral `Checkpoint`.
+
+| What `--model` names | What tells it | Who reads it |
+|---|---|---|
+| a PEFT adapter | `adapter_config.json` | `lora`, over the model that it adapts |
+| a Keras preset | `config.json` with `class_name` | `keras_preset` |
+| a checkpoint of TensorFlow 1 | `bert_config.json` or `albert_config.json` | `tf_checkpoint` |
+| a checkpoint in Hugging Face layout | anything else | `huggingface` |
+
+All may lie in a folder, the first two and the last also in a repository of the Hugging Face hub;
+`kaggle://` and the names of keras-hub's own presets are downloaded by keras-hub.
+"""
+
+import os
+from pathlib import Path
+
+from hub_export.errors import ExportError, SourceError
+from hub_export.sources import huggingface, lora
+from hub_export.sources.checkpoint import Checkpoint
+from hub_export.sources.keras import preset as keras_preset
+from hub_export.sources.tensorflow1 import checkpoint as tf_checkpoint
+
+EXPECTED = (
+    "expected one with config.json, weights, tokenizer (Hugging Face layout, or a Keras preset); "
+    "bert_config.json, bert_model.ckpt.*, vocab.txt (TensorFlow 1); or adapter_config.json (PEFT)"
+)
+
+
+def read(model: str, base_model: str | None = None, weights: bool = True) -> Checkpoint:
+    """Finds a checkpoint and reads its configuration.
+
+    Args:
+        model: a folder; a hub id such as `distilbert-base-cased`, `user/model` or
+            `hf://user/model`, with `@revision` behind it if need be; the name of a preset of
+            keras-hub; or `kaggle://user/model/keras/variation`.
+        base_model: what an adapter adapts, in the same words; by default what the adapter says.
+        weights: whether the weights are wanted, or only configuration and tokenizer.
+
+    Raises:
+        SourceError: nothing is there, or a file is missing or damaged, or not supported.
+        ExportError: the arguments contradict what is there.
+    """
+    if not model:
+        raise SourceError("no model is given: expected a folder or a model id")
+    folder, name, revision = _find(model, weights)
+    if (folder / lora.CONFIG).exists():
+        return _adapted(folder, name, revision, base_model, weights)
+    if base_model is not None:
+        raise ExportError(
+            f"base_model is for adapters, and {folder} has no {lora.CONFIG}; leave base_model out"
+        )
+    return _whole(folder, name, revision, weights)
+
+
+def _whole(folder: Path, name: str, revision: str, weights: bool) -> Checkpoint:
+    """Reads what is no adapter."""
+    for each in (keras_preset, tf_checkpoint):
+        if each.recognises(folder):
+            return each.read(folder, name, revision, weights)
+    return huggingface.read(folder, name, revision, weights)
+
+
+def _find(model: str, weights: bool) -> tuple[Path, str, str]:
+    """The folder of a model, downloaded if need be; its name; its revision."""
+    folder = Path(os.path.expanduser(model))  # noqa: PTH111 (leaves an unknown user's name as it is)
+    if folder.is_dir():
+        return folder, folder.resolve().name, ""
+    if model.startswith(("/", "./", "../", "~")) or folder.exists():
+        raise SourceError(f"{model}: no such folder; {EXPECTED}")
+    scheme, separator, _ = model.partition("://")
+    if separator and scheme not in ("hf", "kaggle"):
+        raise SourceError(f"{model}: {scheme}:// is not supported; supported: hf://, kaggle://")
+    if scheme == "kaggle" or keras_preset.is_built_in(model):
+        return keras_preset.download(model)
+    name, _, revision = model.removeprefix("hf://").partition("@")
+    downloaded = huggingface.download(name, revision or None, weights)
+    return downloaded, name, downloaded.name
+
+
+def _adapted(
+    folder: Path, name: str, revision: str, base_model: str | None, weights: bool
+) -> Checkpoint:
+    if not weights:
+        raise ExportError(
+            f"weights=none makes no use of the adapter {folder}; name its base model as the model"
+        )
+    adapter = lora.Adapter.read(folder)
+    if not (base_model or adapter.base_model):
+        raise SourceError(f"{adapter.file}: names no base model; say which with --base_model")
+    named = base_model or _named(adapter)
+    try:
+        beside = Path(named).is_dir() and folder.samefile(named)
+        base = _whole(folder, name, revision, weights) if beside else read(named)
+    except SourceError as error:
+        raise SourceError(
+            f"the base model of {folder} cannot be read; say another with --base_model: {error}"
+        ) from error
+    return adapter.merged(base, name, revision)
+
+
+def _named(adapter: lora.Adapter) -> str:
+    """The base model that an adapter names, at the revision that it names."""
+    name, revision = adapter.base_model, adapter.base_revision
+    if not revision or "@" in name or name.startswith("kaggle://") or Path(name).is_dir():
+        return name
+    return f"{name}@{revision}"

@@ -1,0 +1,1 @@
+"""File formats: JSON with its options, tensors by name, renaming of tensors."""

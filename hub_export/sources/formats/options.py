@@ -1,0 +1,69 @@
+"""Options of a JSON file, each read once and checked; what is left in the end is known."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Any
+
+from hub_export.errors import SourceError
+from hub_export.sources.formats.json_files import read_json
+
+
+class Options:
+    """The options of a file.
+
+    Attributes:
+        file: where they stand.
+        left: those that nobody has asked for.
+    """
+
+    def __init__(self, file: Path, content: Mapping[str, Any]) -> None:
+        self.file = file
+        self.left = dict(content)
+
+    @classmethod
+    def read(cls, file: Path) -> "Options":
+        """Reads a file; one that is not there has none.
+
+        Raises:
+            SourceError: it holds no JSON object.
+        """
+        return cls(file, read_json(file) if file.exists() else {})
+
+    def take(self, key: str, kind: type | UnionType, default: Any = None) -> Any:
+        """The value of an option; with a default of another kind, it must be there.
+
+        Raises:
+            SourceError: it is of another kind.
+        """
+        value = self.left.pop(key, default)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            name = kind.__name__ if isinstance(kind, type) else str(kind)
+            raise SourceError(f"{self.file}: {key}: expected {name}, found {value!r}")
+        return value
+
+    def positive(self, key: str) -> int | None:
+        """A positive integer, or nothing.
+
+        Raises:
+            SourceError: it is something else.
+        """
+        value: int | None = self.take(key, int | None)
+        if value is not None and value < 1:
+            raise SourceError(f"{self.file}: {key}: expected a positive integer, found {value}")
+        return value
+
+    def fix(self, key: str, *values: Any) -> None:
+        """Reads an option that may have these values alone, the first one by default.
+
+        Raises:
+            SourceError: it has another one.
+        """
+        value = self.left.pop(key, values[0])
+        if value not in values:
+            raise SourceError(f"{self.file}: {key}: only {values[0]!r} is supported, not {value!r}")
+
+    def close(self) -> None:
+        """Raises SourceError if there is an option that nobody has asked for."""
+        if self.left:
+            raise SourceError(f"{self.file}: unknown options {self.left}")

@@ -1,0 +1,47 @@
+"""Weights that torch pickled (`pytorch_model.bin`): tensors only, no code in them is run.
+
+torch is optional. It is needed to compare an export's numbers, and to read such files.
+"""
+
+import importlib.util
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from hub_export.errors import SourceError
+
+INSTALL = "pip install '.[reference]' in the folder of hub_export"
+
+
+def available() -> bool:
+    """Whether torch is installed."""
+    return importlib.util.find_spec("torch") is not None
+
+
+def load_bin(path: Path) -> Mapping[str, np.ndarray]:
+    """Reads a `pytorch_model.bin`, tensors only: no pickled code is run.
+
+    Raises:
+        SourceError: torch is not installed, or the file holds anything else, or is damaged.
+    """
+    if not available():
+        raise SourceError(
+            f"{path}: reading .bin weights needs torch ({INSTALL}); or save the checkpoint as "
+            "safetensors"
+        )
+    import torch  # noqa: PLC0415
+
+    try:
+        mapped = zipfile.is_zipfile(path)  # files from before torch 1.6 are not
+        tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        # numpy has no bfloat16.
+        return {
+            name: (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+            for name, tensor in tensors.items()
+        }
+    except Exception as error:
+        raise SourceError(
+            f"{path}: not a file of plain tensors ({error}); save the checkpoint as safetensors"
+        ) from error

@@ -1,0 +1,143 @@
+"""Reading checkpoints in Hugging Face layout, from a folder or from the hub."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+
+import huggingface_hub
+import numpy as np
+from huggingface_hub import errors as hub_errors
+
+from hub_export.errors import SourceError
+from hub_export.sources import sentence_transformers
+from hub_export.sources.checkpoint import Checkpoint
+from hub_export.sources.formats import torch_files
+from hub_export.sources.formats.json_files import is_name, read_json, sums
+from hub_export.sources.formats.tensors import SafetensorsFiles
+from hub_export.sources.module_list import MODULES, module_files
+from hub_export.sources.tokenizer import files as tokenizer_files
+
+CONFIG = "config.json"
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+WEIGHTS_BIN = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+# What a repository of the hub may hold in place of such a checkpoint (see `sources`) comes along.
+TEXTS = [CONFIG, *tokenizer_files.ALL, *sentence_transformers.TEXTS]
+TEXTS += ["adapter_config.json", "model.weights.json", "assets/tokenizer/*"]
+DOWNLOADED = ["model*.safetensors", WEIGHTS[1], "adapter_model.safetensors", "model*.weights.h5"]
+
+
+def download(name: str, revision: str | None, weights: bool = True) -> Path:
+    """Gets the files of a model from the hub; returns the folder of the cache that has them.
+
+    The cache, the token and offline mode are those of `huggingface_hub`.
+
+    Args:
+        name: `distilbert-base-cased` or `user/model`.
+        revision: branch, tag or commit; None stands for the newest.
+        weights: whether the weights are wanted.
+
+    Raises:
+        SourceError: there is no such model, or it cannot be had.
+    """
+    try:
+        get = functools.partial(huggingface_hub.snapshot_download, name, revision=revision)
+        folder = Path(get(allow_patterns=[*TEXTS, *(DOWNLOADED if weights else ())]))
+        if weights and not any(each for pattern in DOWNLOADED for each in folder.glob(pattern)):
+            folder = Path(get(allow_patterns=[*TEXTS, "pytorch_model*.bin", WEIGHTS_BIN[1]]))
+        if modules := module_files(folder):
+            get(allow_patterns=modules, revision=folder.name)  # of the same commit
+        return folder
+    except hub_errors.HFValidationError as error:
+        raise SourceError(f"hf://{name} is neither a folder nor a model id: {error}") from error
+    except (hub_errors.HfHubHTTPError, hub_errors.LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SourceError(
+            f"{name}: no such folder, and it cannot be had from the Hugging Face hub: {reason} "
+            "Check the name, the connection and the access token (HF_TOKEN), or give a folder."
+        ) from error
+
+
+def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> Checkpoint:
+    """Reads a checkpoint in Hugging Face layout.
+
+    Args:
+        folder: where its files are.
+        name: what the user calls it.
+        revision: the commit of the hub, if it is from there.
+        weights: whether its weights are wanted.
+
+    Raises:
+        SourceError: a file is missing or damaged.
+    """
+    config_file = folder / CONFIG
+    found = (folder / file for file in WEIGHTS + WEIGHTS_BIN if (folder / file).exists())
+    weights_file = next(found, folder / WEIGHTS[0])
+    tokenizer = tokenizer_files.find(folder)
+    others = [folder / file for file in (*tokenizer_files.CONFIGS, *tokenizer_files.COMPANIONS)]
+    read = [config_file, *(_files(weights_file) if weights else ()), tokenizer, *others]
+    config = read_json(config_file)
+    return Checkpoint(
+        name=name,
+        revision=revision,
+        folder=folder,
+        config=config,
+        config_file=config_file,
+        weights_file=weights_file,
+        tokenizer_file=tokenizer,
+        tensors=functools.partial(_tensors, weights_file),
+        tokenizer=functools.partial(tokenizer_files.read, tokenizer),
+        special_tokens=tokenizer_files.special_tokens(folder),
+        files={**sums(read), **sentence_transformers.file_sums(folder)},
+        pipeline=functools.partial(sentence_transformers.read, folder, config),
+    )
+
+
+def with_own_files(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
+    """The checkpoint with the tokenizer and the modules of another folder, where it has them."""
+    tokenizer = tokenizer_files.find(folder)
+    if tokenizer.exists():
+        others = (*tokenizer_files.CONFIGS, *tokenizer_files.COMPANIONS)
+        files = sums([tokenizer, *(folder / file for file in others)])
+        checkpoint = dataclasses.replace(
+            checkpoint,
+            tokenizer_file=tokenizer,
+            tokenizer=functools.partial(tokenizer_files.read, tokenizer),
+            special_tokens=tokenizer_files.special_tokens(folder) or checkpoint.special_tokens,
+            files={**checkpoint.files, **files},
+        )
+    if (folder / MODULES).exists():
+        checkpoint = dataclasses.replace(
+            checkpoint,
+            pipeline=functools.partial(sentence_transformers.read, folder, checkpoint.config),
+            files={**checkpoint.files, **sentence_transformers.file_sums(folder)},
+        )
+    return checkpoint
+
+
+def _files(weights: Path) -> list[Path]:
+    """The files that hold the tensors: one, or the shards of an index."""
+    if weights.suffix != ".json":
+        return [weights]
+    return sorted(set(_shards(weights).values()))
+
+
+def _shards(index: Path) -> dict[str, Path]:
+    content = read_json(index).get("weight_map")
+    if not isinstance(content, dict) or not all(map(is_name, content.values())):
+        raise SourceError(f"{index}: expected a weight_map, tensor name -> file")
+    shards = {name: index.parent / Path(file).name for name, file in content.items()}
+    if missing := [shard for shard in sorted(set(shards.values())) if not shard.exists()]:
+        raise SourceError(f"{missing[0]}: no such file, but {index.name} lists it; download it")
+    return shards
+
+
+def _tensors(weights: Path) -> Mapping[str, np.ndarray]:
+    if not weights.exists():
+        raise SourceError(
+            f"{weights.parent}: no weights; expected one of {', '.join(WEIGHTS + WEIGHTS_BIN)}"
+        )
+    if weights.name in WEIGHTS_BIN:
+        shards = [torch_files.load_bin(path) for path in _files(weights)]
+        return {name: tensor for shard in shards for name, tensor in shard.items()}
+    return SafetensorsFiles(_shards(weights) if weights.suffix == ".json" else {"": weights})

@@ -1,0 +1,117 @@
+"""What a checkpoint of sentence-transformers does with a text before and behind its encoder.
+
+It is told by `modules.json` and the files that it names, `sentence_bert_config.json` and
+`config_sentence_transformers.json` (https://sbert.net). A module, or an option of one, that is not
+followed is refused by name. Nothing is imported from the names in these files.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hub_export.errors import SourceError
+from hub_export.sources.formats.json_files import sums
+from hub_export.sources.formats.options import Options
+from hub_export.sources.module_list import MODULES, module_files, read_modules
+from hub_export.sources.modules import Pipeline, Pooling
+from hub_export.sources.tokenizer import files as tokenizer_files
+
+TRANSFORMER = "sentence_bert_config.json"
+MODEL = "config_sentence_transformers.json"
+TEXTS = (MODULES, TRANSFORMER, MODEL)
+
+# Options that never change a vector: one of the first module, and some of the objects in it.
+_IGNORED = "unpad_inputs"
+_HARMLESS = {
+    "add_pooling_layer",
+    "attn_implementation",
+    "dtype",
+    "torch_dtype",
+    "trust_remote_code",
+    "use_memory_efficient_attention",
+}
+_ARGUMENTS = [
+    f"{what}_{kind}"
+    for what in ("model", "tokenizer", "processor", "config")
+    for kind in ("args", "kwargs")
+]
+# Options that would change it, with the one value under which they do not.
+_FIXED: Mapping[str, Any] = {
+    "transformer_task": "feature-extraction",
+    "module_output_name": "token_embeddings",
+    "processing_kwargs": {},
+    "query_length": None,
+    "document_length": None,
+    "query_expansion": None,
+    "tokenizer_name_or_path": None,
+}
+_TEXT_MODALITY = {"method": "forward", "method_output_name": "last_hidden_state"}
+_CLASSIC, _CROSS_ENCODER = "SentenceTransformer", "CrossEncoder"
+
+
+def read(folder: Path, config: Mapping[str, Any]) -> Pipeline:
+    """Reads what stands around the encoder of a checkpoint.
+
+    Args:
+        folder: where its files are.
+        config: the encoder's own configuration.
+
+    Raises:
+        SourceError: a file is damaged, or asks for something that is not supported.
+    """
+    if not (folder / MODULES).exists():
+        classifier = "ForSequenceClassification" in str(config.get("architectures"))
+        return Pipeline(max_length=_length(folder), pairs=classifier)
+    modules = read_modules(folder)
+    model, transformer = (Options.read(folder / file) for file in (MODEL, TRANSFORMER))
+    kind = model.take("model_type", str, _CLASSIC)
+    if kind not in (_CLASSIC, _CROSS_ENCODER):
+        raise SourceError(f"{model.file}: model_type: only {_CLASSIC} is supported, not {kind}")
+    length = transformer.positive("max_seq_length") or _length(folder)
+    lower_case = transformer.take("do_lower_case", bool, False)
+    if kind == _CLASSIC:
+        _check(transformer)
+    return Pipeline(
+        pooling=next((each for each in modules if isinstance(each, Pooling)), None),
+        modules=tuple(each for each in modules if not isinstance(each, Pooling)),
+        max_length=length,
+        lower_case=lower_case,
+        prompts=_prompts(model),
+        default_prompt=model.take("default_prompt_name", str | None),
+        dimensions=model.positive("truncate_dim"),
+        pairs=kind == _CROSS_ENCODER,
+    )
+
+
+def file_sums(folder: Path) -> dict[str, str]:
+    """Name -> sha256 of every file that is read here, those of modules with their subfolder."""
+    return sums((folder / file for file in (*TEXTS, *module_files(folder))), folder)
+
+
+def _check(transformer: Options) -> None:
+    """Raises SourceError for an option of the first module that is not followed."""
+    transformer.left.pop(_IGNORED, None)
+    for key, value in _FIXED.items():
+        transformer.fix(key, value)
+    for key in _ARGUMENTS:
+        asked = transformer.take(key, dict | None) or {}
+        if others := asked.keys() - _HARMLESS:
+            raise SourceError(f"{transformer.file}: {key}: {sorted(others)} are not supported")
+    modalities = transformer.take("modality_config", dict, {"text": _TEXT_MODALITY})
+    if modalities.get("text") != _TEXT_MODALITY:
+        raise SourceError(f"{transformer.file}: modality_config: {modalities} is not supported")
+    transformer.close()
+
+
+def _prompts(model: Options) -> Mapping[str, str]:
+    found = model.take("prompts", dict | None) or {}
+    if not all(isinstance(text, str | None) for text in found.values()):
+        raise SourceError(f"{model.file}: prompts: expected texts, found {found}")
+    return {name: text or "" for name, text in found.items()}
+
+
+def _length(folder: Path) -> int | None:
+    """The tokenizer's longest row; a number as large as no text stands for none."""
+    options = Options.read(folder / tokenizer_files.CONFIGS[1])
+    length = options.left.get("model_max_length")
+    return int(length) if isinstance(length, int | float) and 1 <= length < 1e9 else None

@@ -1,0 +1,1 @@
+"""Checkpoints of TensorFlow 1, as Google published BERT and ALBERT."""

@@ -1,0 +1,1 @@
+"""The tokenizer of a checkpoint, from the files that it comes in."""

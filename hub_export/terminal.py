@@ -1,0 +1,79 @@
+"""What a person at a terminal sees: lines, bars, and nothing of TensorFlow's start-up."""
+
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+_interrupted = threading.Event()
+
+
+def heed_signals() -> None:
+    """Makes SIGINT and SIGTERM raise KeyboardInterrupt.
+
+    What a signal handler raises is lost if a destructor was running: `Progress` then raises it.
+    """
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, _interrupt)
+
+
+class Progress:
+    """Lines and bars on the standard error stream, or nothing at all.
+
+    Raises KeyboardInterrupt where an export has been interrupted.
+    """
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+
+    def say(self, line: str) -> None:
+        """Says what comes next."""
+        _check()
+        if not self._quiet:
+            print(line, file=sys.stderr, flush=True)
+
+    @contextmanager
+    def bar(self, description: str, total: int | None) -> Iterator[Callable[[int], object]]:
+        """A bar up to `total`, if that is known; gives the function that advances it."""
+        with tqdm(
+            total=total, desc=description, unit="", disable=self._quiet or None, leave=False
+        ) as bar:
+
+            def advance(count: int) -> None:
+                _check()
+                bar.update(count)
+
+            yield advance
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Holds back what is written to the error stream, by C++ too; shows it if anything fails."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            said.seek(0)
+            os.write(terminal, said.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+def _interrupt(*_: object) -> None:
+    _interrupted.set()
+    raise KeyboardInterrupt
+
+
+def _check() -> None:
+    if _interrupted.is_set():
+        raise KeyboardInterrupt

@@ -1,0 +1,122 @@
+"""Makes exports ready for TF Serving: warm-up requests, and the files that configure a server.
+
+    hub_export_serving exported/bert_text_embedding exported/bert_preprocess --output_dir=serving
+
+Each model is a folder of numbered versions. Writes warm-up requests into each version that is
+served (assets.extra/tf_serving_warmup_requests), and
+
+    serving/models.config             the models, their versions and labels
+    serving/batching_parameters.txt   how requests are put together
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from google.protobuf import text_format
+
+from hub_export.errors import ExportError, SourceError, TargetError
+from hub_export.terminal import Progress
+
+INSTALL = "pip install '.[serving]' in the folder of hub_export"
+MODELS, BATCHING = "models.config", "batching_parameters.txt"
+COMMAND = """tensorflow_model_server --rest_api_port=8501 --model_config_file={}/models.config \\
+  --allow_version_labels_for_unavailable_models \\
+  --enable_batching --batching_parameters_file={}/batching_parameters.txt"""
+_PARAMETERS = """# Texts of any length share a batch. Ids [batch, length] share one with ids of the
+# same length only: the server pads with a row's first value, which is wrong for a mask.
+max_batch_size {{ value: {} }}
+batch_timeout_micros {{ value: {} }}
+max_enqueued_batches {{ value: {} }}
+num_batch_threads {{ value: {} }}
+"""
+
+
+def prepare(
+    models: Sequence[str | Path],
+    output_dir: str | Path,
+    *,
+    labels: Mapping[str, int] | None = None,
+    base_path: str | Path = "/models",
+    lengths: Sequence[int] = (16, 64, 128),
+    max_batch_size: int = 32,
+    batch_timeout_micros: int = 1000,
+    num_batch_threads: int = 2,
+    quiet: bool = True,
+) -> Path:
+    """Writes warm-up requests, `models.config` and `batching_parameters.txt`.
+
+    Args:
+        models: folders of numbered versions; the server calls a model what its folder is called.
+        output_dir: where the configuration goes; made if need be.
+        labels: label -> version, of which each model has those that it has; by default the newest
+            version is `stable`. The versions with a label are served.
+        base_path: where the server finds the folders of the models.
+        lengths: of the texts that the warm-up requests have, in tokens.
+        max_batch_size: rows of a batch.
+        batch_timeout_micros: how long a request waits for others, in microseconds.
+        num_batch_threads: batches at a time; as many as the server has cores is a good start.
+        quiet: whether to write nothing to the terminal.
+
+    Returns:
+        The path of `models.config`.
+
+    Raises:
+        SourceError: a folder has no versions, or none with a label.
+        ExportError: a model cannot answer a warm-up request; tensorflow-serving-api is missing.
+        TargetError: a file cannot be written.
+    """
+    try:
+        from tensorflow_serving.config import model_server_config_pb2  # noqa: PLC0415
+
+        from hub_export.use import serving_warmup  # noqa: PLC0415
+    except ImportError as error:
+        raise ExportError(f"{error}; {INSTALL}") from error
+    progress, config = Progress(quiet), model_server_config_pb2.ModelServerConfig()
+    for folder in _folders(models):
+        served = _served(folder, labels)
+        entry = config.model_config_list.config.add(name=folder.name, model_platform="tensorflow")
+        entry.base_path = Path(base_path, folder.name).as_posix()
+        entry.model_version_policy.specific.versions.extend(sorted(set(served.values())))
+        entry.version_labels.update(served)
+        for version in entry.model_version_policy.specific.versions:
+            progress.say(f"warm-up requests of {folder / str(version)}")
+            serving_warmup.write(folder / str(version), folder.name, lengths)
+    batching = _PARAMETERS.format(
+        max_batch_size, batch_timeout_micros, 100 * num_batch_threads, num_batch_threads
+    )
+    _write(Path(output_dir, BATCHING), batching)
+    return _write(Path(output_dir, MODELS), text_format.MessageToString(config))
+
+
+def _folders(models: Sequence[str | Path]) -> list[Path]:
+    """The folders, each with a name of its own: a server tells models apart by their names."""
+    folders = [Path(model).absolute() for model in models]
+    names = [folder.name for folder in folders]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise SourceError(f"{', '.join(twice)}: several models have this name; rename a folder")
+    return folders
+
+
+def _served(folder: Path, labels: Mapping[str, int] | None) -> dict[str, int]:
+    """Label -> version, of the versions that a model has."""
+    names = (each.parent.name for each in folder.glob("*/saved_model.pb"))
+    versions = [int(name) for name in names if name.isdecimal()]
+    if not versions:
+        raise SourceError(f"{folder}: expected folders of versions, such as {folder}/1; found none")
+    if labels is None:
+        return {"stable": max(versions)}
+    served = {label: version for label, version in labels.items() if version in versions}
+    if not served:
+        raise SourceError(
+            f"{folder}: has the versions {sorted(versions)}, none of which is labelled"
+        )
+    return served
+
+
+def _write(path: Path, content: str) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise TargetError(f"{path}: cannot be written ({error.strerror})") from error
+    return path

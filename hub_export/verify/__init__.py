@@ -1,0 +1,1 @@
+"""Comparing an export with its source: tokens, numbers, vectors."""

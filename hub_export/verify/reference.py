@@ -1,0 +1,165 @@
+"""The source model in torch, to compare an export's numbers with."""
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders import Dimensions, Encoded
+from hub_export.errors import SourceError
+from hub_export.sources.checkpoint import Checkpoint
+
+Ids = npt.NDArray[np.int32]
+
+# How the source is run, whatever its configuration says of it.
+_CONFIG = {"return_dict": True, "chunk_size_feed_forward": 0}
+
+
+def has_sentence_transformers() -> bool:
+    """Whether sentence-transformers is installed."""
+    return importlib.util.find_spec("sentence_transformers") is not None
+
+
+class Reference:
+    """The checkpoint's encoder in torch, float32, inference mode."""
+
+    def __init__(self, checkpoint: Checkpoint, size: Dimensions, pooler: bool) -> None:
+        """Loads it.
+
+        Args:
+            checkpoint: the source.
+            size: its encoder's sizes.
+            pooler: whether the checkpoint has one; torch makes one up where it has not.
+
+        Raises:
+            SourceError: `transformers` refuses the checkpoint.
+        """
+        import torch  # noqa: PLC0415
+        import transformers  # noqa: PLC0415
+
+        transformers.utils.logging.set_verbosity_error()
+        transformers.utils.logging.disable_progress_bar()
+        self._torch, self._size, self._pooler = torch, size, pooler
+        options = {"dtype": torch.float32, "attn_implementation": "eager"}
+        try:
+            if checkpoint.folder is None:
+                self._model = _from_tensors(checkpoint, pooler, options).eval()
+            else:
+                self._model = _from_folder(checkpoint, options).eval()
+        except SourceError:
+            raise
+        except Exception as error:  # of any kind: the library has no base class of its own
+            raise SourceError(
+                f"{checkpoint.folder or checkpoint.config_file}: transformers cannot load the "
+                f"model to compare with: {error}"
+            ) from error
+
+    def __call__(self, word_ids: Ids, mask: Ids, type_ids: Ids) -> Encoded:
+        """int32 [B, S] each -> the encoder's outputs, as numpy arrays."""
+        torch = self._torch
+        optional = {"token_type_ids": torch.tensor(type_ids)} if self._size.types else {}
+        with torch.inference_mode():
+            result = self._model(
+                input_ids=torch.tensor(word_ids),
+                attention_mask=torch.tensor(mask),
+                output_hidden_states=True,
+                **optional,
+            )
+        # The first is the embeddings' output; of a layer that repeats blocks, each is there.
+        states = result.hidden_states[1:]
+        repeats = len(states) // self._size.layers
+        layers = [state.numpy() for state in states[repeats - 1 :: repeats]]
+        pooled = result.pooler_output.numpy() if self._pooler else layers[-1][:, 0]
+        return Encoded(pooled, layers[-1], layers)
+
+
+def _from_folder(checkpoint: Checkpoint, options: Mapping[str, Any]) -> Any:
+    import transformers  # noqa: PLC0415
+
+    return transformers.AutoModel.from_pretrained(
+        checkpoint.folder, local_files_only=True, **_CONFIG, **options
+    )
+
+
+def _from_tensors(checkpoint: Checkpoint, pooler: bool, options: Mapping[str, Any]) -> Any:
+    """A model of `transformers` that has the checkpoint's tensors, and no others."""
+    import torch  # noqa: PLC0415
+    import transformers  # noqa: PLC0415
+
+    config = transformers.AutoConfig.for_model(**{**checkpoint.config, **_CONFIG})
+    tensors = checkpoint.tensors()
+    model, found = transformers.MODEL_MAPPING[type(config)].from_pretrained(
+        None,
+        config=config,
+        state_dict={name: torch.tensor(np.asarray(tensors[name], np.float32)) for name in tensors},
+        output_loading_info=True,
+        **options,
+    )
+    missing = [name for name in found["missing_keys"] if pooler or "pooler" not in name]
+    if missing:
+        raise SourceError(
+            f"{checkpoint.weights_file}: transformers misses {len(missing)} tensors, such as "
+            f"{min(missing)}"
+        )
+    return model
+
+
+class SentenceReference:
+    """The checkpoint in sentence-transformers, float32."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        prompt: str,
+        modes: Sequence[str],
+        dimensions: int | None,
+        normalize: bool,
+        special_tokens: bool,
+    ) -> None:
+        """Loads it.
+
+        Args:
+            checkpoint: the source.
+            prompt: put before every text.
+            modes: how the texts are pooled.
+            dimensions: how many columns are kept; None for all.
+            normalize: whether to normalise after that.
+            special_tokens: whether a special token in a text is one.
+
+        Raises:
+            SourceError: sentence-transformers refuses the checkpoint.
+        """
+        import sentence_transformers  # noqa: PLC0415
+        import torch  # noqa: PLC0415
+        import transformers  # noqa: PLC0415
+
+        transformers.utils.logging.set_verbosity_error()
+        transformers.utils.logging.disable_progress_bar()
+        try:
+            self._model = sentence_transformers.SentenceTransformer(
+                str(checkpoint.folder),
+                device="cpu",
+                local_files_only=True,
+                model_kwargs={"dtype": torch.float32, "attn_implementation": "eager"},
+            )
+        except Exception as error:  # of any kind: the library has no base class of its own
+            raise SourceError(
+                f"{checkpoint.folder}: sentence-transformers cannot load the model to compare "
+                f"with: {error}"
+            ) from error
+        self._model.tokenizer.split_special_tokens = not special_tokens
+        self._model[1].pooling_mode = tuple(modes)
+        self._options = {
+            "prompt": prompt,
+            "truncate_dim": dimensions,
+            "normalize_embeddings": normalize,
+        }
+
+    def __call__(self, text: str) -> np.ndarray:
+        """The vector of one text, float32 [D]."""
+        vectors: np.ndarray = self._model.encode(
+            [text], show_progress_bar=False, convert_to_numpy=True, **self._options
+        )
+        return vectors[0]

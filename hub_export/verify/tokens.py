@@ -1,0 +1,242 @@
+"""Comparing an exported preprocessor with the source tokenizer."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import tensorflow as tf
+from tokenizers import Encoding, Tokenizer
+
+from hub_export import contract
+from hub_export.publish.report import Check, Outcome
+from hub_export.sources.tokenizer.files import restored, unpacked
+from hub_export.terminal import Progress
+from hub_export.verify import samples
+
+_AWKWARD, _RANDOM = "tokens, awkward strings", "tokens, fuzz strings"
+_CHUNK = 10_000
+_FUZZ, _PAIRS = 20_000, 2_000
+_FEW = 16
+_SHOWN = 3
+_TEXTS_A_TIE = 1_000
+"""An engine that is not exact may differ from the source in one text of so many."""
+_GRID, _FLOAT32 = 2.0**-16, 2.0**-24
+"""How far off the scores of the fast engine are, and how far off each of its sums, relatively."""
+
+Tie: TypeAlias = Callable[[Sequence[int], Sequence[int]], bool]
+
+
+def verify(
+    model: Any, source: Tokenizer, types: int, progress: Progress, ties: bool = False
+) -> list[Check]:
+    """Compares a loaded preprocessor with its source: each check must find no difference.
+
+    Where ties are allowed, the tokens of one text in a thousand may differ, over all checks, if
+    they have the score of the source's. Texts that do are counted, and left out of the comparison
+    of offsets and packed texts.
+
+    Args:
+        model: the loaded SavedModel.
+        source: the tokenizer; its truncation and padding are how the preprocessor packs.
+        types: number of type ids that the encoder knows; the source's are cut to it.
+        progress: told of every text.
+        ties: whether the preprocessor may differ where two ways to cut a word are as good as equal.
+    """
+    texts, tie = _texts(source), _ties(source) if ties else _never
+    total = sum(map(len, texts.values())) + 2 * _PAIRS * len(_lengths(source))
+    with progress.bar("verifying tokens", total) as advance:
+        with unpacked(source):
+            checks, tied = _tokens(model, source, texts, tie, advance)
+            awkward, fuzz = (
+                [text for text in each if text not in tied]
+                for each in (texts[_AWKWARD], texts[_RANDOM])
+            )
+            drawn = fuzz[: 2 * _PAIRS]
+            sample = [*awkward, *drawn]
+            checks.append(_check("offsets", sample, _offset_differences(model, source, sample)))
+        pairs = list(zip(drawn[::2], drawn[1::2], strict=True))
+        with restored(source):
+            checks.append(_packed(model, source, pairs, types, advance))
+    return checks
+
+
+def _texts(source: Tokenizer) -> Mapping[str, Sequence[str]]:
+    """What is compared -> texts."""
+    ids = sorted(source.get_vocab().values())
+    pieces = [source.decode([id], skip_special_tokens=False) for id in ids]
+    special = [token.content for token in source.get_added_tokens_decoder().values()]
+    return {
+        "tokens, every codepoint": list(samples.codepoints()),
+        "tokens, every vocabulary entry": list(samples.vocabulary(pieces)),
+        _AWKWARD: samples.AWKWARD,
+        _RANDOM: list(samples.fuzz(pieces, special, _FUZZ)),
+    }
+
+
+def _tokens(
+    model: Any, source: Tokenizer, texts: Mapping[str, Sequence[str]], tie: Tie, advance: Any
+) -> tuple[list[Check], set[str]]:
+    """Compares tokens; gives the texts that differ in ties as well, where ties are few."""
+    differences = {
+        subject: dict(_token_differences(model, source, each, tie, advance))
+        for subject, each in texts.items()
+    }
+    few = _TEXTS_A_TIE * sum(map(len, differences.values())) <= sum(map(len, texts.values()))
+    checks, ties = [], set[str]()
+    for subject, found in differences.items():
+        tied = few and all(each.tie for each in found.values())
+        words = [each.words for each in found.values()]
+        checks.append(_check(subject, texts[subject], words, tied))
+        ties.update(found if tied else ())
+    return checks, ties
+
+
+def _packed(
+    model: Any, source: Tokenizer, pairs: Sequence[tuple[str, str]], types: int, advance: Any
+) -> Check:
+    lengths = _lengths(source)
+    found = [
+        f"seq_length {length}: {each}"
+        for length in lengths
+        for each in _packing_differences(model, source, pairs, length, types, advance)
+    ]
+    return _check("packed texts and pairs", [*pairs] * 2 * len(lengths), found)
+
+
+def summary(checks: Iterable[Check]) -> str:
+    """How many texts differ, over all checks of tokens."""
+    tokens = [check.figures for check in checks if check.subject.startswith("tokens")]
+    differ, compared = (sum(each[key] for each in tokens) for key in ("differences", "compared"))
+    return f"{differ:,} of {compared:,} texts differ from the source"
+
+
+def _check(
+    subject: str, compared: Sequence[Any], differences: Iterable[str], tied: bool = False
+) -> Check:
+    found = list(differences)
+    figures = {"compared": len(compared), "differences": len(found), "first": found[:_SHOWN]}
+    words = f"{len(found)} differences in {len(compared):,}"
+    if found:
+        words += f"{', all of them ties' if tied else ''}, the first: {found[0]}"
+    return Check(subject, Outcome.PASSED if tied or not found else Outcome.FAILED, words, figures)
+
+
+class _Difference(NamedTuple):
+    """How a text differs, in words, and whether its tokens score as those of the source."""
+
+    words: str
+    tie: bool
+
+
+def _never(_: Sequence[int], __: Sequence[int]) -> bool:
+    return False
+
+
+def _ties(source: Tokenizer) -> Tie:
+    """Whether two ways to cut a text have the same score, but for the fast engine's precision."""
+    scores = dict(enumerate(score for _, score in json.loads(source.to_str())["model"]["vocab"]))
+
+    def tie(expected: Sequence[int], found: Sequence[int]) -> bool:
+        wanted, got = (sum(scores.get(id, 0.0) for id in ids) for ids in (expected, found))
+        return abs(wanted - got) <= len(expected) * (_GRID + _FLOAT32 * abs(wanted))
+
+    return tie
+
+
+def _chunks(texts: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (texts[begin : begin + _CHUNK] for begin in range(0, len(texts), _CHUNK))
+
+
+def _token_differences(
+    model: Any, source: Tokenizer, texts: Sequence[str], tie: Tie, advance: Any
+) -> Iterator[tuple[str, _Difference]]:
+    """Texts that differ, and how."""
+    for chunk in _chunks(texts):
+        ids = model.tokenize(tf.constant(chunk))
+        rows = ids.merge_dims(1, -1).to_list()
+        expected = source.encode_batch(chunk, add_special_tokens=False)
+        for text, row, encoding in zip(chunk, rows, expected, strict=True):
+            if row != encoding.ids:
+                words = f"{text[:60]!a}: expected {encoding.ids[:12]}, found {row[:12]}"
+                yield text, _Difference(words, tie(encoding.ids, row))
+        advance(len(chunk))
+
+
+def _offset_differences(model: Any, source: Tokenizer, texts: Sequence[str]) -> Iterator[str]:
+    found = [each.merge_dims(1, -1) for each in model.tokenize_with_offsets(tf.constant(texts))]
+    expected = source.encode_batch(texts, add_special_tokens=False)
+    for text, ids, starts, limits, encoding in zip(
+        texts, *(each.to_list() for each in found), expected, strict=True
+    ):
+        if (ids, list(zip(starts, limits, strict=True))) != (encoding.ids, _bytes(text, encoding)):
+            yield f"{text[:60]!a}"
+
+
+def _chosen(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: options[name] for name in names if name in options}
+
+
+def _packs(source: Tokenizer, pair: tuple[str, str]) -> bool:
+    """Whether the source packs a pair: if it shortens one text only, that may not be enough."""
+    if (source.truncation or {}).get("strategy") == "longest_first":
+        return True
+    try:
+        source.encode(pair[0])
+        source.encode(*pair)
+    except Exception:  # of no other type
+        return False
+    return True
+
+
+def _bytes(text: str, encoding: Encoding) -> list[tuple[int, int]]:
+    """The offsets of an encoding, which count characters, in bytes."""
+    place = np.cumsum([0, *(len(character.encode()) for character in text)])
+    return [(int(place[start]), int(place[limit])) for start, limit in encoding.offsets]
+
+
+def _lengths(source: Tokenizer) -> list[int]:
+    """Packed lengths: the shortest possible, odd and even ones, and the default."""
+    shortest = source.num_special_tokens_to_add(is_pair=True)
+    return [shortest, shortest + 1, shortest + 4, 16, 33, contract.SEQ_LENGTH]
+
+
+def _rows(source: Tokenizer, texts: Sequence[Any]) -> Iterator[tuple[list[int], ...]]:
+    """Ids, mask and type ids of texts or pairs, a few at a time.
+
+    The `tokenizers` library also makes rows of what truncation cuts off, for a pair of every two
+    parts: all texts at once would take gigabytes.
+    """
+    for begin in range(0, len(texts), _FEW):
+        for each in source.encode_batch(texts[begin : begin + _FEW]):
+            yield each.ids, each.attention_mask, each.type_ids
+
+
+def _packing_differences(
+    model: Any,
+    source: Tokenizer,
+    pairs: Sequence[tuple[str, str]],
+    length: int,
+    types: int,
+    advance: Any,
+) -> Iterator[str]:
+    truncation, padding = source.truncation or {}, source.padding or {}
+    source.enable_truncation(length, **_chosen(truncation, "strategy", "direction"))
+    padding_id = int(model.tokenize.get_special_tokens_dict()["padding_id"])
+    sides = _chosen(padding, "pad_type_id", "direction")
+    source.enable_padding(length=length, pad_id=padding_id, **sides)
+    pairs = [pair for pair in pairs if _packs(source, pair)]
+    columns = [model.tokenize(tf.constant(column)) for column in zip(*pairs, strict=True)]
+    for segments, texts in ((columns[:1], [first for first, _ in pairs]), (columns, pairs)):
+        packed = model.bert_pack_inputs(segments, seq_length=tf.constant(length))
+        ids, mask, type_ids = np.moveaxis(np.array([*_rows(source, texts)]), 1, 0)
+        wanted = {
+            contract.WORD_IDS: ids,
+            contract.MASK: mask,
+            contract.TYPE_IDS: np.minimum(type_ids, types - 1),
+        }
+        for name, rows in wanted.items():
+            differs = (packed[name].numpy() != rows).any(axis=1)
+            for row in np.flatnonzero(differs).tolist():
+                yield f"{name} of {texts[row]!a:.80}"
+        advance(len(pairs))

@@ -1,0 +1,65 @@
+"""What `transformers` makes of a tokenizer.json.
+
+It builds some classes of tokenizers anew from the vocabulary, with the steps of the class instead
+of those in tokenizer.json. An export follows tokenizer.json, and says where that matters.
+"""
+
+from collections.abc import Sequence
+
+from tokenizers import Tokenizer
+
+from hub_export.publish.report import Check, Outcome
+from hub_export.sources.checkpoint import Checkpoint
+from hub_export.sources.tokenizer.files import TOKENIZER, unpacked
+from hub_export.verify import samples
+
+SUBJECT = "tokens, against transformers' own reading"
+_FUZZ = 400
+
+
+def compare(checkpoint: Checkpoint, source: Tokenizer) -> list[Check]:
+    """Compares the source tokenizer with that of `transformers`, if there is a tokenizer.json."""
+    if checkpoint.tokenizer_file.name != TOKENIZER:
+        return []  # it is `transformers`' own
+    theirs = _theirs(checkpoint, source)
+    if isinstance(theirs, Exception):
+        reason = str(theirs).strip().split("\n")[0]
+        return [Check(SUBJECT, Outcome.NOT_COMPARED, f"transformers cannot read it: {reason:.200}")]
+    special = [token.content for token in source.get_added_tokens_decoder().values()]
+    texts = [*samples.AWKWARD, *samples.fuzz(sorted(source.get_vocab()), special, _FUZZ)]
+    found = _differing(theirs, source, texts)
+    words = f"{len(found)} differences in {len(texts):,}"
+    if found:
+        words += f": the export follows tokenizer.json; the first: {found[0][:60]!a}"
+    figures = {"compared": len(texts), "differences": len(found), "first": found[:3]}
+    return [Check(SUBJECT, Outcome.DIFFERS if found else Outcome.PASSED, words, figures)]
+
+
+def alike(checkpoint: Checkpoint, texts: Sequence[str]) -> list[str]:
+    """The texts without those that `transformers` reads otherwise, unless these are the most."""
+    if checkpoint.tokenizer_file.name != TOKENIZER:
+        return [*texts]
+    source = checkpoint.tokenizer()
+    theirs = _theirs(checkpoint, source)
+    found = set() if isinstance(theirs, Exception) else {*_differing(theirs, source, texts)}
+    return [text for text in texts if 2 * len(found) > len(texts) or text not in found]
+
+
+def _theirs(checkpoint: Checkpoint, source: Tokenizer) -> Tokenizer | Exception:
+    import transformers  # noqa: PLC0415 (slow)
+
+    transformers.utils.logging.set_verbosity_error()
+    folder = checkpoint.tokenizer_file.parent
+    try:
+        loaded = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        theirs: Tokenizer = loaded.backend_tokenizer
+    except Exception as error:  # of any kind: the library has no base class of its own
+        return error
+    theirs.encode_special_tokens = source.encode_special_tokens
+    return theirs
+
+
+def _differing(theirs: Tokenizer, source: Tokenizer, texts: Sequence[str]) -> list[str]:
+    with unpacked(source), unpacked(theirs):
+        rows = zip(texts, source.encode_batch(texts), theirs.encode_batch(texts), strict=True)
+        return [text for text, ours, other in rows if ours.ids != other.ids]
