@@ -50,9 +50,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from encoders import Encoded
-from preprocess import Packed, SpecialIds
-
 WORD_IDS, MASK, TYPE_IDS = "input_word_ids", "input_mask", "input_type_ids"
 POOLED, SEQUENCE, LAYERS, DEFAULT = (
     "pooled_output",
@@ -91,14 +88,9 @@ def ragged_spec(ragged_rank: int) -> tf.RaggedTensorSpec:
     return tf.RaggedTensorSpec([None] * (ragged_rank + 1), tf.int32)
 
 
-def outputs(encoded: Encoded) -> Tensors:
+def outputs(pooled: Any, sequence: Any, layers: Sequence[Any]) -> Tensors:
     """The encoder's outputs by name."""
-    return {
-        POOLED: encoded.pooled,
-        SEQUENCE: encoded.sequence,
-        LAYERS: encoded.layers,
-        DEFAULT: encoded.pooled,
-    }
+    return {POOLED: pooled, SEQUENCE: sequence, LAYERS: list(layers), DEFAULT: pooled}
 
 
 def layer_outputs(layers: Sequence[tf.Tensor]) -> Tensors:
@@ -106,18 +98,6 @@ def layer_outputs(layers: Sequence[tf.Tensor]) -> Tensors:
     return {f"{LAYERS}_{at}": layer for at, layer in enumerate(layers)}
 
 
-def inputs(packed: Packed) -> Tensors:
+def inputs(word_ids: Any, mask: Any, type_ids: Any) -> Tensors:
     """The encoder's inputs by name."""
-    return {WORD_IDS: packed.word_ids, MASK: packed.mask, TYPE_IDS: packed.type_ids}
-
-
-def special_tokens(special: SpecialIds) -> dict[str, int]:
-    """The special tokens dict, without the tokens that a tokenizer does not have."""
-    named = {
-        "vocab_size": special.vocabulary,
-        "start_of_sequence_id": special.start,
-        "end_of_segment_id": special.end,
-        "padding_id": special.padding,
-        "mask_id": special.mask,
-    }
-    return {name: id for name, id in named.items() if id is not None}
+    return {WORD_IDS: word_ids, MASK: mask, TYPE_IDS: type_ids}

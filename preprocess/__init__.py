@@ -53,6 +53,7 @@ def build(
     seq_length: int,
     type_vocabulary: int,
     engine: str = EXACT,
+    compiled: Tokenizer | None = None,
 ) -> Preprocessor:
     """Compiles a tokenizer and its post-processor.
 
@@ -65,6 +66,7 @@ def build(
         seq_length: default length S of a packed row.
         type_vocabulary: number of type ids that the encoder knows.
         engine: what tokenizes words: `exact`, or another one that the kind has, such as `fast`.
+        compiled: the tokenizer, where it has been compiled before: what packs is made anew.
 
     Raises:
         UnsupportedTokenizerError: names the component that cannot be compiled exactly, or the
@@ -89,7 +91,8 @@ def build(
     packer = Packer(
         form, _padding(special.padding, tokenizer), _truncation(tokenizer), type_vocabulary
     )
-    return Preprocessor(Tokenizer(source, kinds()[model], engine), packer, special, seq_length)
+    compiled = compiled or Tokenizer(source, kinds()[model], engine)
+    return Preprocessor(compiled, packer, special, seq_length)
 
 
 def _padding(id: int, tokenizer: Component) -> Padding:

@@ -5,7 +5,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import functools
 import importlib.util
-import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401 (its operations)
 
 import hub_export
-from hub_export.verify import samples, tokens
+from hub_export.verify import samples
 from tests import checkpoints
 from tests.conformance import cases
 
@@ -69,10 +68,8 @@ def calm_export(tmp_path_factory: pytest.TempPathFactory) -> hub_export.Export:
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """An export compares a part of its texts. `test_the_real_checkpoint` compares them all."""
-    every = samples.codepoints
-    monkeypatch.setattr(samples, "codepoints", lambda: itertools.islice(every(), 0, None, 50))
-    monkeypatch.setattr(tokens, "_FUZZ", 1000)
-    monkeypatch.setattr(tokens, "_PAIRS", 200)
+    for verify in ("auto", "full"):
+        monkeypatch.setitem(samples.AMOUNTS, verify, samples.AMOUNTS["quick"])
 
 
 @pytest.fixture(scope="session", params=cases.ENCODERS, ids=lambda case: case.name)

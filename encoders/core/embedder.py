@@ -19,14 +19,12 @@ class Embedder(tf.Module):
         """Takes the parts.
 
         Args:
-            encoder: the encoder; with a pooling, it is left without its own pooler, to which no
-                gradient would come.
+            encoder: the encoder; with a pooling, one without a pooler, to which no gradient would
+                come.
             pooling: makes one vector of a row; None takes the encoder's pooled output.
             heads: the modules behind it, in their order.
         """
         super().__init__()
-        if pooling is not None:
-            encoder.pooler = None
         self.encoder = encoder
         self.pooling = pooling
         self.heads = list(heads)

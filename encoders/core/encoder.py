@@ -1,5 +1,6 @@
 """The encoder: embeddings, blocks, and an optional pooler."""
 
+import copy
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -116,6 +117,12 @@ class Encoder(tf.Module):
         first = layout.first(x)
         pooled = self.pooler(first) if self.pooler is not None else first
         return Encoded(pooled, layers[-1], layers)
+
+    def without_pooler(self) -> "Encoder":
+        """The same encoder, of the same variables, whose pooled output is the first token."""
+        other = copy.copy(self)
+        other.pooler = None
+        return other
 
     def _fitting(self, word_ids: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The inputs, int32 [B, S] each, unless S is too long.

@@ -1,12 +1,16 @@
 """What a text embedding does: what the checkpoint says, and what the user asked for instead."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+
+from tokenizers import Tokenizer
+from tokenizers.normalizers import Lowercase, Sequence
 
 from encoders import MODES, Dimensions
 from hub_export.errors import ExportError, SourceError
-from hub_export.models.part import Settings
+from hub_export.settings import Settings
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.module_list import MODULES
 from hub_export.sources.modules import (
@@ -18,6 +22,7 @@ from hub_export.sources.modules import (
     TextModule,
     Truncate,
 )
+from hub_export.sources.tokenizer.files import restored
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +62,50 @@ class Plan:
             "pairs": self.pairs,
         }
 
+    @property
+    def cut(self) -> int | None:
+        """How many columns are kept; None for all."""
+        return next((each.width for each in self.modules if isinstance(each, Truncate)), None)
+
+    @property
+    def normalizes(self) -> bool:
+        """Whether the last module makes vectors of length one."""
+        return isinstance(self.modules[-1], Normalize)
+
+    @contextmanager
+    def applied(self, tokenizer: Tokenizer) -> Iterator[bool]:
+        """Makes a tokenizer cut, pad and lower-case meanwhile as sentence-transformers makes it.
+
+        Padding is at the end always: its side changes no vector of a text by itself. Gives whether
+        the tokenizer lower-cases though its file does not.
+        """
+        normalizer, steps = tokenizer.normalizer, _steps(tokenizer.normalizer)
+        lowers = self.lower_case and not any(isinstance(each, Lowercase) for each in steps)
+        with restored(tokenizer):
+            side = (tokenizer.truncation or {}).get("direction", "right")
+            tokenizer.enable_truncation(self.max_length, strategy="longest_first", direction=side)
+            tokenizer.no_padding()
+            if lowers:
+                tokenizer.normalizer = Sequence([Lowercase(), *steps])
+            try:
+                yield lowers
+            finally:
+                if lowers:
+                    tokenizer.normalizer = normalizer
+
+    def unpooled(self, tokenizer: Tokenizer) -> int:
+        """How many tokens at the beginning of a row belong to a prompt that is not pooled.
+
+        Args:
+            tokenizer: with the plan applied.
+        """
+        if self.pooling is None or self.pooling.include_prompt or not self.prompt:
+            return 0
+        added = tokenizer.get_added_tokens_decoder().items()
+        special = {id for id, token in added if token.special}
+        ids = tokenizer.encode(self.prompt).ids
+        return len(ids) - any(id in special for id in ids[-1:])
+
 
 def plan(checkpoint: Checkpoint, settings: Settings, size: Dimensions) -> Plan:
     """Makes the plan.
@@ -86,7 +135,7 @@ def _pooling(pipeline: Pipeline, settings: Settings) -> Pooling | None:
         return pipeline.pooling
     if unknown := [mode for mode in settings.pooling if mode not in MODES]:
         raise ExportError(f"pooling must be some of {', '.join(MODES)}, not {', '.join(unknown)}")
-    return dataclasses.replace(pipeline.pooling or Pooling(()), modes=settings.pooling)
+    return dataclasses.replace(pipeline.pooling or Pooling(()), modes=tuple(settings.pooling))
 
 
 def _prompt(checkpoint: Checkpoint, pipeline: Pipeline, name: str | None) -> str:
@@ -127,3 +176,9 @@ def _width(
             )
         width = module.outputs if isinstance(module, Dense) else width
     return width
+
+
+def _steps(normalizer: Any) -> list[Any]:
+    if isinstance(normalizer, Sequence):
+        return [normalizer[at] for at in range(len(normalizer))]
+    return [] if normalizer is None else [normalizer]

@@ -2,12 +2,16 @@
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from encoders import Encoded, Encoder, RealTokens, by_length
 from hub_export import contract
 from hub_export.contract import DEFAULT, LAYERS, MASK, POOLED, SEQUENCE, TYPE_IDS, WORD_IDS, Tensors
 from hub_export.models import signatures
+from hub_export.models.product import Product
+from hub_export.models.session import Session
+from hub_export.settings import ENCODER
 
 
 class EncoderModel(tf.train.Checkpoint):
@@ -28,7 +32,7 @@ class EncoderModel(tf.train.Checkpoint):
         def call(inputs: Tensors, training: bool = False) -> Tensors:
             word_ids, mask = inputs[WORD_IDS], inputs[MASK]
             type_ids = inputs.get(TYPE_IDS, tf.zeros_like(word_ids))
-            return contract.outputs(Encoded(*bodies[training](word_ids, mask, type_ids)))
+            return contract.outputs(*Encoded(*bodies[training](word_ids, mask, type_ids)))
 
         self.__call__ = tf.function(call, autograph=False)
         self.serve = tf.function(lambda inputs: call(inputs), autograph=False)
@@ -82,3 +86,38 @@ def _alike(word_ids: tf.Tensor, *others: tf.Tensor) -> list[tf.Tensor]:
     ]
     with tf.control_dependencies(checks):
         return [tf.identity(each) for each in (word_ids, *others)]
+
+
+_USAGE = (
+    f"Takes a dict of int32 [batch, length] `{WORD_IDS}`, `{MASK}` and, if wanted, `{TYPE_IDS}`. "
+    f"Gives `{POOLED}` [batch, width], `{SEQUENCE}` [batch, length, width] and `{LAYERS}`, a list "
+    "of the outputs of each block."
+)
+
+
+def product(session: Session) -> Product:
+    """The encoder of a session."""
+
+    def notes() -> dict[str, Any]:
+        encoder, filled = session.built
+        unused = {**filled.unused, **session.checkpoint.unused}
+        return {POOLED: _pooled(encoder), "unused_tensors": unused}
+
+    size = session.size
+    return Product(
+        ENCODER,
+        f"{session.settings.name}_L-{size.layers}_H-{size.width}_A-{size.heads}",
+        _USAGE,
+        lambda: EncoderModel(session.built[0]),
+        notes,
+    )
+
+
+def _pooled(encoder: Encoder) -> str:
+    """What the encoder's pooled output is, in words."""
+    if encoder.pooler is None:
+        return "the first token's vector"
+    if not np.any(encoder.pooler.dense.bias):
+        # `transformers` starts from zeros; no training leaves every one of them as it was.
+        return "the output of the pooler, whose bias is zero: it has probably not been trained"
+    return "the pooler's output"

@@ -8,9 +8,13 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 
 from hub_export import contract
-from hub_export.contract import Tensors
+from hub_export.contract import MOST_SEGMENTS, Tensors
+from hub_export.errors import ExportError
 from hub_export.models import signatures
-from preprocess import Packer, Preprocessor, Segment, flat_segment
+from hub_export.models.product import Product
+from hub_export.models.session import Session
+from hub_export.settings import PREPROCESSOR
+from preprocess import Packer, Preprocessor, Segment, SpecialIds, flat_segment
 
 Segments: TypeAlias = "Sequence[tf.RaggedTensor] | tf.RaggedTensor"
 
@@ -59,7 +63,7 @@ class PreprocessorModel(tf.train.Checkpoint):
                 ids = tf.RaggedTensor.from_tensor(ids)
             return join(tf.RaggedTensor.from_row_splits(*flat_segment(ids), validate=False))
 
-        specials = contract.special_tokens(preprocessor.special)
+        specials = _special_tokens(preprocessor.special)
 
         def get_special_tokens_dict() -> Mapping[str, tf.Tensor]:
             return {name: tf.constant(id, tf.int32) for name, id in specials.items()}
@@ -120,7 +124,7 @@ def _packing(
 
     def pack(*parts: tf.Tensor) -> Tensors:
         flat = [Segment(*parts[at : at + 2]) for at in range(0, 2 * segments, 2)]
-        return contract.inputs(packer(flat, seq_length or parts[-1]))
+        return contract.inputs(*packer(flat, seq_length or parts[-1]))
 
     segment = [tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int64)]
     length = [] if seq_length else [tf.TensorSpec([], tf.int32)]
@@ -130,9 +134,49 @@ def _packing(
 def _segment_specs() -> Iterator[Any]:
     """Everything that packing takes: a list of segments, each of either rank, or one by itself."""
     specs = [contract.ragged_spec(rank) for rank in (1, 2)]
-    for count in range(1, contract.MOST_SEGMENTS + 1):
+    for count in range(1, MOST_SEGMENTS + 1):
         for chosen in itertools.product(specs, repeat=count):
             yield list(chosen)
     # Last: a loaded function compares its argument with each spec in turn, and fails where it
     # compares a list with a single one.
     yield from specs
+
+
+def _special_tokens(special: SpecialIds) -> dict[str, int]:
+    """The special tokens dict, without the tokens that a tokenizer does not have."""
+    named = {
+        "vocab_size": special.vocabulary,
+        "start_of_sequence_id": special.start,
+        "end_of_segment_id": special.end,
+        "padding_id": special.padding,
+        "mask_id": special.mask,
+    }
+    return {name: id for name, id in named.items() if id is not None}
+
+
+_USAGE = (
+    "Takes a batch of strings and gives the encoder's inputs. For several texts a row, call "
+    "`tokenize` on each and `bert_pack_inputs` on the list. Import tensorflow_text before loading "
+    "it."
+)
+
+
+def product(session: Session) -> Product:
+    """The preprocessor of a session.
+
+    Raises:
+        SourceError: the vocabulary does not fit the encoder.
+    """
+    _ = session.tokenizer
+
+    def build() -> PreprocessorModel:
+        made = session.preprocessor(session.seq_length)
+        shortest, longest = made.packer.special_tokens(MOST_SEGMENTS), session.size.positions
+        if not shortest <= session.seq_length <= longest:
+            raise ExportError(
+                f"seq_length must be from {shortest} (the special tokens of {MOST_SEGMENTS} "
+                f"segments) to {longest} (the positions of the encoder), not {session.seq_length}"
+            )
+        return PreprocessorModel(made)
+
+    return Product(PREPROCESSOR, f"{session.settings.name}_preprocess", _USAGE, build, dict)

@@ -6,10 +6,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from encoders import Embedder, RealTokens, by_length
+from encoders import Embedder, Pooling, RealTokens, by_length
 from hub_export import contract
 from hub_export.contract import Tensors
+from hub_export.errors import SourceError
 from hub_export.models import signatures
+from hub_export.models.product import Product
+from hub_export.models.session import Session
+from hub_export.models.text_heads import heads
+from hub_export.settings import TEXT_EMBEDDING
 from preprocess import Packed, Preprocessor, flat_segment
 
 
@@ -99,3 +104,53 @@ def _pack(preprocessor: Preprocessor, prompt: str, text: tf.Tensor, *others: tf.
     longest = tf.reduce_max(tf.concat([[0], tf.cast(lengths, tf.int32)], axis=0))
     needed = longest + preprocessor.packer.special_tokens(len(segments))
     return preprocessor.packer(segments, tf.clip_by_value(needed, 1, preprocessor.seq_length))
+
+
+_USAGE = (
+    "Takes a batch of strings and gives a vector of each, float32 [batch, width]. Signatures for "
+    f"TF Serving: `{contract.SERVING}` (`{contract.TEXT}` -> `{contract.DEFAULT}`) and "
+    f"`{contract.TOKENS}` (`{contract.TEXT}` -> `{contract.SEQUENCE}`, `{contract.MASK}`). Import "
+    "tensorflow_text before loading it."
+)
+
+
+def product(session: Session) -> Product:
+    """The text embedding of a session.
+
+    Raises:
+        SourceError: something is not supported, or the vocabulary does not fit the encoder.
+        ExportError: the user asks for something that the checkpoint does not have.
+    """
+    _ = session.tokenizer
+    try:
+        plan = session.plan
+    except SourceError as error:
+        raise SourceError(
+            f"{error}; to leave the text embedding out, say parts=encoder,preprocessor"
+        ) from error
+    return Product(
+        TEXT_EMBEDDING,
+        f"{session.settings.name}_text_embedding",
+        _USAGE,
+        lambda: _built(session),
+        lambda: {contract.EMBEDDING: plan.words()},
+    )
+
+
+def _built(session: Session) -> TextEmbeddingModel:
+    plan = session.plan
+    with plan.applied(session.tokenizer) as lowers:
+        preprocessor = session.preprocessor(plan.max_length, lowers)
+        skipped = plan.unpooled(session.tokenizer)
+    shortest = preprocessor.packer.special_tokens(1 + plan.pairs)
+    if plan.max_length < shortest:
+        raise SourceError(
+            f"{session.checkpoint.config_file}: rows of {plan.max_length} tokens have no room for "
+            f"{shortest} special tokens"
+        )
+    encoder, _ = session.built
+    pooling = None if plan.pooling is None else Pooling(plan.pooling.modes, skipped)
+    if pooling is not None:
+        encoder = encoder.without_pooler()
+    embedder = Embedder(encoder, pooling, heads(plan.modules, plan.weights))
+    return TextEmbeddingModel(preprocessor, embedder, plan.prompt, plan.pairs)

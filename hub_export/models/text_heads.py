@@ -5,7 +5,7 @@ from typing import Any
 
 import encoders
 from encoders import Head
-from hub_export.models.part import naming
+from hub_export.models.session import naming
 from hub_export.sources.module_files import read_weights
 from hub_export.sources.modules import Dense, Dropout, LayerNorm, Normalize, TextModule, Truncate
 

@@ -6,54 +6,37 @@ from typing import Any
 
 from hub_export import contract
 from hub_export.errors import TargetError
+from hub_export.models.product import Product
 from hub_export.publish import manifest
 from hub_export.publish.report import Report
+from hub_export.settings import PREPROCESSOR
 
 ASSETS, FILE = "assets.extra", "README.md"
 
 
-def describe(part: str, path: Path, report: Report) -> None:
+def describe(product: Product, path: Path, report: Report) -> None:
     """Writes `assets.extra/` of a SavedModel: report, requirements and `README.md`.
 
     Raises:
         TargetError: there is no room for them.
     """
-    lines = [f"# {part.capitalize().replace('_', ' ')} of {report.source['name']}", ""]
+    title = product.name.capitalize().replace("_", " ")
+    lines = [f"# {title} of {report.source['name']}", ""]
     if report.source["revision"]:
         lines += [f"Revision {report.source['revision']}.", ""]
     for note in report.source["notes"]:
         lines += [note, ""]
-    lines += [_USAGE[part], "", *_notes(part, report), "## Custom operations", ""]
+    lines += [product.usage, "", *_notes(product.name, report), "## Custom operations", ""]
     lines += [f"- `{name}` (tensorflow_text)" for name in manifest.custom_ops(path)] or ["None."]
-    lines += ["", "## Comparison with the source", "", "```", report.table(), "```", ""]
+    lines += ["", "## Comparison with the source", ""]
+    lines += [f"Computed on: {report.device}.", ""] if report.checks else []
+    lines += ["```", report.table(), "```", ""]
     try:
         report.write(path / ASSETS)
         manifest.write(path, path / ASSETS)
         (path / ASSETS / FILE).write_text("\n".join(lines), encoding="utf-8")
     except OSError as error:
         raise TargetError(f"{path / ASSETS}: cannot be written ({error.strerror})") from error
-
-
-_USAGE = {
-    "encoder": (
-        f"Takes a dict of int32 [batch, length] `{contract.WORD_IDS}`, `{contract.MASK}` and, if "
-        f"wanted, `{contract.TYPE_IDS}`. Gives `{contract.POOLED}` [batch, width], "
-        f"`{contract.SEQUENCE}` [batch, length, width] and `{contract.LAYERS}`, a list of the "
-        "outputs of each block."
-    ),
-    "preprocessor": (
-        "Takes a batch of strings and gives the encoder's inputs. For several texts a row, call "
-        "`tokenize` on each and `bert_pack_inputs` on the list. Import tensorflow_text before "
-        "loading it."
-    ),
-    "text_embedding": (
-        "Takes a batch of strings and gives a vector of each, float32 [batch, width]. Signatures "
-        "for TF Serving: "
-        f"`{contract.SERVING}` (`{contract.TEXT}` -> `{contract.DEFAULT}`) and "
-        f"`{contract.TOKENS}` (`{contract.TEXT}` -> `{contract.SEQUENCE}`, `{contract.MASK}`). "
-        "Import tensorflow_text before loading it."
-    ),
-}
 
 
 _WEIGHTS = {
@@ -65,9 +48,9 @@ _WEIGHTS = {
 }
 
 
-def _notes(part: str, report: Report) -> Iterator[str]:
-    notes = report.notes[part]
-    if part != "preprocessor":
+def _notes(name: str, report: Report) -> Iterator[str]:
+    notes = report.notes[name]
+    if name != PREPROCESSOR:
         yield from (_WEIGHTS[report.settings["compute_dtype"]], "")
     if contract.POOLED in notes:
         yield from (f"`{contract.POOLED}` is {notes[contract.POOLED]}.", "")

@@ -1,7 +1,6 @@
 """What an export found out about itself."""
 
 import dataclasses
-import enum
 import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from typing import Any
 
 from hub_export.errors import VerificationError
 from hub_export.sources.checkpoint import Checkpoint
+from hub_export.verify.checks import Check, Outcome
 
 FILE = "verification.json"
 _DISTRIBUTIONS = (
@@ -24,33 +24,6 @@ _DISTRIBUTIONS = (
 )
 
 
-class Outcome(str, enum.Enum):
-    """How a check ended."""
-
-    PASSED = "passed"
-    FAILED = "FAILED"
-    DIFFERS = "differs"
-    """Not from the source: from another reading of it."""
-    NOT_COMPARED = "not compared"
-
-
-@dataclasses.dataclass(frozen=True)
-class Check:
-    """One comparison of an export with its source.
-
-    Attributes:
-        subject: what was compared.
-        outcome: how it ended.
-        found: the result in words.
-        figures: the same in numbers.
-    """
-
-    subject: str
-    outcome: Outcome
-    found: str
-    figures: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-
 @dataclasses.dataclass(frozen=True)
 class Report:
     """All checks of an export, and what it was made from.
@@ -60,12 +33,14 @@ class Report:
         settings: what the user asked for.
         notes: what a user of the models should know.
         checks: the comparisons.
+        device: what computed the export's numbers.
     """
 
     source: Mapping[str, Any]
     settings: Mapping[str, Any]
     notes: Mapping[str, Any]
     checks: Sequence[Check]
+    device: str = ""
 
     @property
     def passed(self) -> bool:
@@ -75,7 +50,7 @@ class Report:
     def table(self) -> str:
         """The checks as aligned text, a line each."""
         if not self.checks:
-            return "not verified, as asked (--verify=none)"
+            return "not verified, as asked (verify=none)"
         width = max(len(check.subject) for check in self.checks)
         lines = (f"{c.subject:<{width}}  {c.outcome.value:<12}  {c.found}" for c in self.checks)
         return "\n".join(lines)

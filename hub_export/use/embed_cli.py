@@ -1,14 +1,15 @@
 """The command `hub_embed`."""
 
-import argparse
-import os
+import dataclasses
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
-from hub_export.errors import ExportError, SourceError, TargetError
-from hub_export.terminal import Progress, heed_signals, silenced
+from hub_export.command import Command
+from hub_export.errors import SourceError, TargetError
+from hub_export.settings import option
+from hub_export.terminal import Progress, silenced
 
 USAGE = """Embeds a text, line by line, with a text embedding that hub_export wrote.
 
@@ -28,44 +29,29 @@ it was. It refuses to if the model, or what it has read of the input, has change
 """
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command's arguments."""
-    made = argparse.ArgumentParser(
-        "hub_embed", description=USAGE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = made.add_argument
-    add("--model", type=Path, required=True, help="Folder of the exported text embedding.")
-    add("--input", default="-", help="Text file in UTF-8. Default: the standard input.")
-    add("--output", type=Path, required=True, help="File to write, .npy or .tsv.")
-    add("--metadata", type=Path, help="Write the lines themselves, too: to this file.")
-    add("--batch_size", type=int, default=32, help="Lines that are embedded together. Default: 32.")
-    add("--overwrite", action="store_true", help="Replace an output that exists.")
-    add(
-        "--restart",
-        action="store_true",
-        help="Discard what a stopped run left: begin at the first line.",
-    )
-    add("--quiet", action="store_true", help="Show nothing but errors.")
-    return made
+@dataclasses.dataclass(frozen=True)
+class EmbedSettings:
+    """What an embedding is asked for."""
+
+    model: Path = option("Folder of the exported text embedding.")
+    output: Path = option("File to write, .npy or .tsv.")
+    input: str = option("Text file in UTF-8; - stands for the standard input.", "-")
+    metadata: Path | None = option("Write the lines themselves, too: to this file.", None)
+    batch_size: int = option("Lines that are embedded together.", 32, least=1)
+    overwrite: bool = option("Replace an output that exists.", False)
+    restart: bool = option("Discard what a stopped run left: begin at the first line.", False)
+    quiet: bool = option("Show nothing but errors.", False)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Embeds, and says what was written; returns the exit code."""
-    arguments = parser().parse_args(argv)
-    heed_signals()
+def _embed(settings: EmbedSettings) -> None:
+    """Embeds, and says what was written."""
     try:
-        _run(arguments)
-    except ExportError as error:
-        return _fail(str(error))
+        _run(settings)
     except OSError as error:
-        return _fail(f"{error.filename or arguments.output}: {error.strerror}")
-    except KeyboardInterrupt:
-        return _fail("interrupted; to go on, run it again with the same arguments (no --restart)")
-    return 0
+        raise TargetError(f"{error.filename or settings.output}: {error.strerror}") from error
 
 
-def _run(arguments: argparse.Namespace) -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+def _run(arguments: EmbedSettings) -> None:
     _check(arguments)
     with silenced():
         from hub_export.use.embedding_job import EmbeddingJob  # noqa: PLC0415
@@ -88,7 +74,7 @@ def _run(arguments: argparse.Namespace) -> None:
     progress.say(f"{arguments.output}: {rows} vectors of {embedder.width}")
 
 
-def _check(arguments: argparse.Namespace) -> None:
+def _check(arguments: EmbedSettings) -> None:
     """Raises ExportError for arguments that lead nowhere."""
     output, metadata = arguments.output, arguments.metadata
     if arguments.input != "-" and not Path(arguments.input).exists():
@@ -101,8 +87,6 @@ def _check(arguments: argparse.Namespace) -> None:
         raise TargetError(f"{output}: the metadata needs a file of its own")
     if arguments.input != "-" and Path(arguments.input).resolve() in places:
         raise TargetError(f"{arguments.input}: is the input; choose another name for the output")
-    if arguments.batch_size < 1:
-        raise TargetError(f"batch_size must be 1 or more, not {arguments.batch_size}")
     for path in written:
         if not path.resolve().parent.is_dir():
             raise TargetError(f"{path.parent}: no such folder; make it first")
@@ -124,9 +108,13 @@ def _count(name: str) -> int | None:
         return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
 
 
-def _fail(message: str) -> int:
-    print(f"hub_embed: {message}", file=sys.stderr)
-    return 1
+main = Command(
+    "hub_embed",
+    USAGE,
+    EmbedSettings,
+    _embed,
+    interrupted="to go on, run it again with the same arguments (no --restart)",
+)
 
 
 def run() -> None:

@@ -9,12 +9,14 @@ served (assets.extra/tf_serving_warmup_requests), and
     serving/batching_parameters.txt   how requests are put together
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from google.protobuf import text_format
 
 from hub_export.errors import ExportError, SourceError, TargetError
+from hub_export.settings import broken, option, taking
 from hub_export.terminal import Progress
 
 INSTALL = "pip install '.[serving]' in the folder of hub_export"
@@ -31,31 +33,38 @@ num_batch_threads {{ value: {} }}
 """
 
 
-def prepare(
-    models: Sequence[str | Path],
-    output_dir: str | Path,
-    *,
-    labels: Mapping[str, int] | None = None,
-    base_path: str | Path = "/models",
-    lengths: Sequence[int] = (16, 64, 128),
-    max_batch_size: int = 32,
-    batch_timeout_micros: int = 1000,
-    num_batch_threads: int = 2,
-    quiet: bool = True,
-) -> Path:
-    """Writes warm-up requests, `models.config` and `batching_parameters.txt`.
+@dataclasses.dataclass(frozen=True)
+class ServingSettings:
+    """What a server is asked for."""
 
-    Args:
-        models: folders of numbered versions; the server calls a model what its folder is called.
-        output_dir: where the configuration goes; made if need be.
-        labels: label -> version, of which each model has those that it has; by default the newest
-            version is `stable`. The versions with a label are served.
-        base_path: where the server finds the folders of the models.
-        lengths: of the texts that the warm-up requests have, in tokens.
-        max_batch_size: rows of a batch.
-        batch_timeout_micros: how long a request waits for others, in microseconds.
-        num_batch_threads: batches at a time; as many as the server has cores is a good start.
-        quiet: whether to write nothing to the terminal.
+    models: Sequence[str | Path] = option(
+        "Folders of numbered versions; the server calls a model what its folder is called."
+    )
+    output_dir: str | Path = option("Where the files go; made if need be.", "serving")
+    _: dataclasses.KW_ONLY
+    labels: Mapping[str, int] | None = option(
+        "Versions to serve under labels, of which each model has those that it has. Default: the "
+        "newest as stable.",
+        None,
+    )
+    base_path: str | Path = option("Where the server finds the folders of the models.", "/models")
+    lengths: Sequence[int] = option(
+        "Tokens of the texts in the warm-up requests.", (16, 64, 128), least=1
+    )
+    max_batch_size: int = option("Rows of a batch.", 32, least=1)
+    batch_timeout_micros: int = option(
+        "Microseconds that a request waits for others.", 1000, least=0
+    )
+    num_batch_threads: int = option(
+        "Batches that are computed at once; the server's number of cores is a good start.",
+        2,
+        least=1,
+    )
+    quiet: bool = option("Show nothing but errors.", True)
+
+
+def run(settings: ServingSettings) -> Path:
+    """Writes warm-up requests, `models.config` and `batching_parameters.txt`.
 
     Returns:
         The path of `models.config`.
@@ -65,27 +74,33 @@ def prepare(
         ExportError: a model cannot answer a warm-up request; tensorflow-serving-api is missing.
         TargetError: a file cannot be written.
     """
+    if problems := [*broken(settings)]:
+        raise ExportError("; ".join(problems))
     try:
         from tensorflow_serving.config import model_server_config_pb2  # noqa: PLC0415
 
         from hub_export.use import serving_warmup  # noqa: PLC0415
     except ImportError as error:
         raise ExportError(f"{error}; {INSTALL}") from error
-    progress, config = Progress(quiet), model_server_config_pb2.ModelServerConfig()
-    for folder in _folders(models):
-        served = _served(folder, labels)
+    progress, config = Progress(settings.quiet), model_server_config_pb2.ModelServerConfig()
+    for folder in _folders(settings.models):
+        served = _served(folder, settings.labels)
         entry = config.model_config_list.config.add(name=folder.name, model_platform="tensorflow")
-        entry.base_path = Path(base_path, folder.name).as_posix()
+        entry.base_path = Path(settings.base_path, folder.name).as_posix()
         entry.model_version_policy.specific.versions.extend(sorted(set(served.values())))
         entry.version_labels.update(served)
         for version in entry.model_version_policy.specific.versions:
             progress.say(f"warm-up requests of {folder / str(version)}")
-            serving_warmup.write(folder / str(version), folder.name, lengths)
+            serving_warmup.write(folder / str(version), folder.name, settings.lengths)
+    threads = settings.num_batch_threads
     batching = _PARAMETERS.format(
-        max_batch_size, batch_timeout_micros, 100 * num_batch_threads, num_batch_threads
+        settings.max_batch_size, settings.batch_timeout_micros, 100 * threads, threads
     )
-    _write(Path(output_dir, BATCHING), batching)
-    return _write(Path(output_dir, MODELS), text_format.MessageToString(config))
+    _write(Path(settings.output_dir, BATCHING), batching)
+    return _write(Path(settings.output_dir, MODELS), text_format.MessageToString(config))
+
+
+prepare = taking(ServingSettings)(run)
 
 
 def _folders(models: Sequence[str | Path]) -> list[Path]:

@@ -60,3 +60,9 @@ Bfloat16 has 8 significant bits. With all-MiniLM-L6-v2, random ids in rows with 
 to 1.1e-3, real sentences by up to 3.4e-5; random encoders of all architectures lose as much as in
 torch's bfloat16 (the tests compare them).
 """
+
+
+def closeness(dtype: str, tolerance: float | None = None) -> Closeness:
+    """How to compare what is computed in a dtype, with the tolerance that is asked for."""
+    found = CLOSENESS[dtype]
+    return found if tolerance is None else found._replace(tolerance=tolerance)

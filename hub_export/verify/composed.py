@@ -1,56 +1,30 @@
 """A source of vectors put together from the source's tokenizer and model, and pooling in numpy."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-from tokenizers import Tokenizer
 
-from encoders import Dimensions
-from hub_export.models.embedding_plan import Plan
+from hub_export.models.session import Session
 from hub_export.models.text_heads import heads
-from hub_export.models.text_tokenizer import prompt_tokens
-from hub_export.sources.checkpoint import Checkpoint
-from hub_export.verify import reference
-
-Floats = npt.NDArray[np.float32]
-
-
-class Source(NamedTuple):
-    """What a text embedding is made of, before it is exported.
-
-    Attributes:
-        checkpoint: where everything comes from.
-        plan: what becomes of a text.
-        size: the encoder's sizes.
-        tokenizer: cuts and lower-cases as the plan says.
-        pooler: whether the encoder has a pooler.
-    """
-
-    checkpoint: Checkpoint
-    plan: Plan
-    size: Dimensions
-    tokenizer: Tokenizer
-    pooler: bool
+from hub_export.verify.closeness import Floats
+from hub_export.verify.reference import Reference
 
 
 class Composed:
     """Does what the plan says, a text, or a pair of texts, at a time."""
 
-    def __init__(self, source: Source) -> None:
-        """Loads the model.
+    def __init__(self, model: Reference, session: Session) -> None:
+        """Takes the parts.
 
-        Raises:
-            SourceError: `transformers` refuses the checkpoint.
+        Args:
+            model: the encoder.
+            session: with the plan applied to its tokenizer.
         """
-        plan = source.plan
-        self._model = reference.Reference(source.checkpoint, source.size, source.pooler)
-        self._plan = plan
-        self._last_type = max(source.size.types, 1) - 1
-        self._tokenizer = source.tokenizer
-        self._heads = heads(plan.modules, plan.weights)
-        self._skipped = prompt_tokens(plan, source.tokenizer)
+        self._model, self._tokenizer = model, session.tokenizer
+        self._plan = session.plan
+        self._last_type = max(session.size.types, 1) - 1
+        self._heads = heads(self._plan.modules, self._plan.weights)
+        self._skipped = self._plan.unpooled(session.tokenizer)
 
     def __call__(self, text: str, *others: str) -> Floats:
         row = self._tokenizer.encode(self._plan.prompt + text, next(iter(others), None))

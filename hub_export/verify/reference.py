@@ -1,7 +1,7 @@
 """The source model in torch, to compare an export's numbers with."""
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from encoders import Dimensions, Encoded
 from hub_export.errors import SourceError
+from hub_export.models.session import Session
 from hub_export.sources.checkpoint import Checkpoint
 
 Ids = npt.NDArray[np.int32]
@@ -25,29 +26,31 @@ def has_sentence_transformers() -> bool:
 class Reference:
     """The checkpoint's encoder in torch, float32, inference mode."""
 
-    def __init__(self, checkpoint: Checkpoint, size: Dimensions, pooler: bool) -> None:
-        """Loads it.
+    def __init__(self, model: Any, size: Dimensions, pooler: bool) -> None:
+        """Takes it.
 
         Args:
-            checkpoint: the source.
-            size: its encoder's sizes.
+            model: that of `transformers`.
+            size: the encoder's sizes.
             pooler: whether the checkpoint has one; torch makes one up where it has not.
+        """
+        self._model, self._size, self._pooler = model.eval(), size, pooler
+
+    @classmethod
+    def load(cls, checkpoint: Checkpoint, size: Dimensions, pooler: bool) -> "Reference":
+        """Loads the model of a checkpoint.
 
         Raises:
             SourceError: `transformers` refuses the checkpoint.
         """
         import torch  # noqa: PLC0415
-        import transformers  # noqa: PLC0415
 
-        transformers.utils.logging.set_verbosity_error()
-        transformers.utils.logging.disable_progress_bar()
-        self._torch, self._size, self._pooler = torch, size, pooler
+        _quieten()
         options = {"dtype": torch.float32, "attn_implementation": "eager"}
         try:
             if checkpoint.folder is None:
-                self._model = _from_tensors(checkpoint, pooler, options).eval()
-            else:
-                self._model = _from_folder(checkpoint, options).eval()
+                return cls(_from_tensors(checkpoint, pooler, options), size, pooler)
+            return cls(_from_folder(checkpoint, options), size, pooler)
         except SourceError:
             raise
         except Exception as error:  # of any kind: the library has no base class of its own
@@ -58,7 +61,8 @@ class Reference:
 
     def __call__(self, word_ids: Ids, mask: Ids, type_ids: Ids) -> Encoded:
         """int32 [B, S] each -> the encoder's outputs, as numpy arrays."""
-        torch = self._torch
+        import torch  # noqa: PLC0415
+
         optional = {"token_type_ids": torch.tensor(type_ids)} if self._size.types else {}
         with torch.inference_mode():
             result = self._model(
@@ -75,11 +79,22 @@ class Reference:
         return Encoded(pooled, layers[-1], layers)
 
 
+def _quieten() -> None:
+    import transformers  # noqa: PLC0415
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+
+
 def _from_folder(checkpoint: Checkpoint, options: Mapping[str, Any]) -> Any:
     import transformers  # noqa: PLC0415
 
     return transformers.AutoModel.from_pretrained(
-        checkpoint.folder, local_files_only=True, **_CONFIG, **options
+        checkpoint.folder,
+        local_files_only=True,
+        trust_remote_code=False,
+        **_CONFIG,
+        **options,
     )
 
 
@@ -109,53 +124,42 @@ def _from_tensors(checkpoint: Checkpoint, pooler: bool, options: Mapping[str, An
 class SentenceReference:
     """The checkpoint in sentence-transformers, float32."""
 
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        prompt: str,
-        modes: Sequence[str],
-        dimensions: int | None,
-        normalize: bool,
-        special_tokens: bool,
-    ) -> None:
+    def __init__(self, session: Session) -> None:
         """Loads it.
-
-        Args:
-            checkpoint: the source.
-            prompt: put before every text.
-            modes: how the texts are pooled.
-            dimensions: how many columns are kept; None for all.
-            normalize: whether to normalise after that.
-            special_tokens: whether a special token in a text is one.
 
         Raises:
             SourceError: sentence-transformers refuses the checkpoint.
         """
         import sentence_transformers  # noqa: PLC0415
         import torch  # noqa: PLC0415
-        import transformers  # noqa: PLC0415
 
-        transformers.utils.logging.set_verbosity_error()
-        transformers.utils.logging.disable_progress_bar()
+        _quieten()
+        folder, plan = session.checkpoint.folder, session.plan
         try:
             self._model = sentence_transformers.SentenceTransformer(
-                str(checkpoint.folder),
+                str(folder),
                 device="cpu",
                 local_files_only=True,
+                trust_remote_code=False,
                 model_kwargs={"dtype": torch.float32, "attn_implementation": "eager"},
+                config_kwargs=dict(_CONFIG),
             )
         except Exception as error:  # of any kind: the library has no base class of its own
             raise SourceError(
-                f"{checkpoint.folder}: sentence-transformers cannot load the model to compare "
-                f"with: {error}"
+                f"{folder}: sentence-transformers cannot load the model to compare with: {error}"
             ) from error
-        self._model.tokenizer.split_special_tokens = not special_tokens
-        self._model[1].pooling_mode = tuple(modes)
+        self._model.tokenizer.split_special_tokens = session.tokenizer.encode_special_tokens
+        self._model[1].pooling_mode = plan.pooling.modes if plan.pooling else ()
         self._options = {
-            "prompt": prompt,
-            "truncate_dim": dimensions,
-            "normalize_embeddings": normalize,
+            "prompt": plan.prompt,
+            "truncate_dim": plan.cut,
+            "normalize_embeddings": plan.cut is not None and plan.normalizes,
         }
+
+    @property
+    def encoder(self) -> Any:
+        """The model of `transformers` in it."""
+        return self._model[0].auto_model
 
     def __call__(self, text: str) -> np.ndarray:
         """The vector of one text, float32 [D]."""

@@ -2,16 +2,37 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from encoders import Dimensions
+from hub_export.settings import FULL, QUICK
 
 SEED = 20180131
 _IN_A_ROW = 16
 
 Ids = npt.NDArray[np.int32]
+
+
+class Amount(NamedTuple):
+    """How much is compared.
+
+    Attributes:
+        step: of the codepoints' texts, every so-manieth is taken.
+        fuzz: how many random texts are tokenized.
+        pairs: how many pairs of them are packed, at each length.
+    """
+
+    step: int
+    fuzz: int
+    pairs: int
+
+
+WHOLE = Amount(step=1, fuzz=20_000, pairs=2_000)
+AMOUNTS = {"auto": WHOLE, FULL: WHOLE, QUICK: Amount(step=50, fuzz=1_000, pairs=200)}
+"""By the setting `verify`."""
 
 AWKWARD = [
     "",
@@ -49,10 +70,14 @@ AWKWARD = [
 ]
 
 
-def codepoints() -> Iterator[str]:
-    """Every Unicode scalar value, within a word and by itself, sixteen of them a text."""
+def codepoints(step: int = 1) -> Iterator[str]:
+    """Every Unicode scalar value, within a word and by itself, sixteen of them a text.
+
+    Args:
+        step: which texts to give: every so-manieth.
+    """
     points = [*range(0xD800), *range(0xE000, 0x110000)]
-    for begin in range(0, len(points), _IN_A_ROW):
+    for begin in range(0, len(points), _IN_A_ROW * step):
         characters = map(chr, points[begin : begin + _IN_A_ROW])
         yield " ".join(f"a{character}b {character}" for character in characters)
 

@@ -9,16 +9,18 @@ import tensorflow as tf
 from tokenizers import Encoding, Tokenizer
 
 from hub_export import contract
-from hub_export.publish.report import Check, Outcome
 from hub_export.sources.tokenizer.files import restored, unpacked
 from hub_export.terminal import Progress
 from hub_export.verify import samples
+from hub_export.verify.checks import Check, Outcome
+from hub_export.verify.samples import Amount
 
+_CODEPOINTS, _ENTRIES = "tokens, every codepoint", "tokens, every vocabulary entry"
 _AWKWARD, _RANDOM = "tokens, awkward strings", "tokens, fuzz strings"
+_TOKENS = (_CODEPOINTS, _ENTRIES, _AWKWARD, _RANDOM)
 _CHUNK = 10_000
-_FUZZ, _PAIRS = 20_000, 2_000
 _FEW = 16
-_SHOWN = 3
+_SHOWN, _NEAR = 3, 8
 _TEXTS_A_TIE = 1_000
 """An engine that is not exact may differ from the source in one text of so many."""
 _GRID, _FLOAT32 = 2.0**-16, 2.0**-24
@@ -27,8 +29,13 @@ _GRID, _FLOAT32 = 2.0**-16, 2.0**-24
 Tie: TypeAlias = Callable[[Sequence[int], Sequence[int]], bool]
 
 
-def verify(
-    model: Any, source: Tokenizer, types: int, progress: Progress, ties: bool = False
+def compare(
+    model: Any,
+    source: Tokenizer,
+    types: int,
+    progress: Progress,
+    amount: Amount = samples.WHOLE,
+    ties: bool = False,
 ) -> list[Check]:
     """Compares a loaded preprocessor with its source: each check must find no difference.
 
@@ -41,10 +48,11 @@ def verify(
         source: the tokenizer; its truncation and padding are how the preprocessor packs.
         types: number of type ids that the encoder knows; the source's are cut to it.
         progress: told of every text.
+        amount: how much to compare.
         ties: whether the preprocessor may differ where two ways to cut a word are as good as equal.
     """
-    texts, tie = _texts(source), _ties(source) if ties else _never
-    total = sum(map(len, texts.values())) + 2 * _PAIRS * len(_lengths(source))
+    texts, tie = _texts(source, amount), _ties(source) if ties else _never
+    total = sum(map(len, texts.values())) + 2 * amount.pairs * len(_lengths(source))
     with progress.bar("verifying tokens", total) as advance:
         with unpacked(source):
             checks, tied = _tokens(model, source, texts, tie, advance)
@@ -52,7 +60,7 @@ def verify(
                 [text for text in each if text not in tied]
                 for each in (texts[_AWKWARD], texts[_RANDOM])
             )
-            drawn = fuzz[: 2 * _PAIRS]
+            drawn = fuzz[: 2 * amount.pairs]
             sample = [*awkward, *drawn]
             checks.append(_check("offsets", sample, _offset_differences(model, source, sample)))
         pairs = list(zip(drawn[::2], drawn[1::2], strict=True))
@@ -61,16 +69,16 @@ def verify(
     return checks
 
 
-def _texts(source: Tokenizer) -> Mapping[str, Sequence[str]]:
+def _texts(source: Tokenizer, amount: Amount) -> Mapping[str, Sequence[str]]:
     """What is compared -> texts."""
     ids = sorted(source.get_vocab().values())
     pieces = [source.decode([id], skip_special_tokens=False) for id in ids]
     special = [token.content for token in source.get_added_tokens_decoder().values()]
     return {
-        "tokens, every codepoint": list(samples.codepoints()),
-        "tokens, every vocabulary entry": list(samples.vocabulary(pieces)),
+        _CODEPOINTS: list(samples.codepoints(amount.step)),
+        _ENTRIES: list(samples.vocabulary(pieces)),
         _AWKWARD: samples.AWKWARD,
-        _RANDOM: list(samples.fuzz(pieces, special, _FUZZ)),
+        _RANDOM: list(samples.fuzz(pieces, special, amount.fuzz)),
     }
 
 
@@ -106,7 +114,7 @@ def _packed(
 
 def summary(checks: Iterable[Check]) -> str:
     """How many texts differ, over all checks of tokens."""
-    tokens = [check.figures for check in checks if check.subject.startswith("tokens")]
+    tokens = [check.figures for check in checks if check.subject in _TOKENS]
     differ, compared = (sum(each[key] for each in tokens) for key in ("differences", "compared"))
     return f"{differ:,} of {compared:,} texts differ from the source"
 
@@ -170,7 +178,16 @@ def _offset_differences(model: Any, source: Tokenizer, texts: Sequence[str]) -> 
         texts, *(each.to_list() for each in found), expected, strict=True
     ):
         if (ids, list(zip(starts, limits, strict=True))) != (encoding.ids, _bytes(text, encoding)):
-            yield f"{text[:60]!a}"
+            wanted = _shown(encoding.ids, _bytes(text, encoding))
+            got = _shown(ids, list(zip(starts, limits, strict=True)))
+            yield f"{text[:60]!a}: expected {wanted}, found {got}"
+
+
+def _shown(ids: Sequence[int], places: Sequence[tuple[int, int]]) -> str:
+    """The first ids and the bytes that they stand for."""
+    return ", ".join(
+        f"{id} at {place}" for id, place in zip(ids[:_NEAR], places[:_NEAR], strict=False)
+    )
 
 
 def _chosen(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
@@ -238,5 +255,10 @@ def _packing_differences(
         for name, rows in wanted.items():
             differs = (packed[name].numpy() != rows).any(axis=1)
             for row in np.flatnonzero(differs).tolist():
-                yield f"{name} of {texts[row]!a:.80}"
+                expected, found = rows[row].tolist(), packed[name].numpy()[row].tolist()
+                at = int(np.argmax(packed[name].numpy()[row] != rows[row]))
+                yield (
+                    f"{name} of {texts[row]!a:.80} from position {at} on: expected "
+                    f"{expected[at : at + _NEAR]}, found {found[at : at + _NEAR]}"
+                )
         advance(len(pairs))

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from tokenizers import Tokenizer
 
-from hub_export.publish.report import Check, Outcome
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.tokenizer.files import TOKENIZER, unpacked
 from hub_export.verify import samples
+from hub_export.verify.checks import Check, Outcome
 
 SUBJECT = "tokens, against transformers' own reading"
 _FUZZ = 400
@@ -51,7 +51,9 @@ def _theirs(checkpoint: Checkpoint, source: Tokenizer) -> Tokenizer | Exception:
     transformers.utils.logging.set_verbosity_error()
     folder = checkpoint.tokenizer_file.parent
     try:
-        loaded = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        loaded = transformers.AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
         theirs: Tokenizer = loaded.backend_tokenizer
     except Exception as error:  # of any kind: the library has no base class of its own
         return error

@@ -359,7 +359,7 @@ class SavedEncoder:
 
     @functools.cached_property
     def reference(self) -> Reference:
-        return Reference(self.source, self.size, self.case.pooler)
+        return Reference.load(self.source, self.size, self.case.pooler)
 
     @functools.cached_property
     def source(self) -> Checkpoint:

@@ -15,9 +15,9 @@ import transformers
 from safetensors.numpy import load_file
 
 from encoders.core.weights import Row, expand
-from hub_export.publish.report import Outcome
 from hub_export.terminal import Progress
 from hub_export.verify import numbers
+from hub_export.verify.checks import Outcome
 from hub_export.verify.closeness import CLOSENESS, apart
 from tests.conformance.cases import SavedEncoder
 
@@ -72,8 +72,8 @@ def test_every_layer_equals_torch(encoder_case: SavedEncoder, length: int | None
 
 def test_verification_passes(encoder_case: SavedEncoder) -> None:
     case = encoder_case
-    answers = numbers.expected(case.reference, case.size)
-    checks = numbers.verify(case.model, answers, CLOSENESS["float32"], Progress(quiet=True))
+    answers = numbers.ask(case.reference, case.size)
+    checks = numbers.compare(case.model, answers, CLOSENESS["float32"], Progress(quiet=True))
     assert {check.outcome for check in checks} == {Outcome.PASSED}
     assert len(checks) == 2 + case.size.layers
 

@@ -26,7 +26,7 @@ import preprocess
 from encoders.core.layers import LayerNorm
 from hub_export import ExportError, SourceError, TargetError, VerificationError, export
 from hub_export.sources.formats import tensors
-from hub_export.verify import samples, tokens
+from hub_export.verify import samples
 
 Damage = Callable[[Path], object]
 
@@ -659,7 +659,7 @@ def test_the_index_says_which_shard_has_a_tensor(folder: Path, out: Path) -> Non
         ({"seq_length": 2, "parts": PREPROCESSOR}, ["seq_length", "special tokens"]),
         ({"parts": ("nope",)}, ["parts must be some of encoder, preprocessor", "nope"]),
         ({"parts": ()}, ["parts must be some of encoder, preprocessor", "none"]),
-        ({"verify": "x"}, ["verify must be one of auto, full, none", "not x"]),
+        ({"verify": "x"}, ["verify must be one of auto, full, quick, none", "not x"]),
         ({"name": "a b"}, ["name must be letters, digits and underscores", "'a b'"]),
         ({"name": "../a"}, ["name must be letters, digits and underscores", "'../a'"]),
         ({"name": ""}, ["name must be letters, digits and underscores", "''"]),
@@ -844,9 +844,8 @@ def test_a_wrong_vocabulary_line(folder: Path, out: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(preprocess, "build", swapped)
     # The whole comparison takes half a minute; it is the same with fewer texts.
-    monkeypatch.setattr(samples, "codepoints", lambda: iter(["harmless"]))
-    monkeypatch.setattr(tokens, "_FUZZ", 400)
-    monkeypatch.setattr(tokens, "_PAIRS", 100)
+    few = samples.Amount(step=10**6, fuzz=400, pairs=100)
+    monkeypatch.setitem(samples.AMOUNTS, "auto", few)
     disagree(folder, out, "tokens, every vocabulary entry", "offsets", parts=PREPROCESSOR)
 
 

@@ -10,10 +10,10 @@ from tokenizers import AddedToken
 
 import hub_export
 from hub_export.errors import SourceError
-from hub_export.publish.report import Outcome
 from hub_export.sources import find
 from hub_export.sources.tokenizer import files as tokenizer_files
 from hub_export.verify import transformers_tokens
+from hub_export.verify.checks import Outcome
 from tests import checkpoints
 
 TEXT = "a [ent] bad [cab] cab"

@@ -17,7 +17,7 @@ from sentence_transformers.sentence_transformer.modules import Dropout, LayerNor
 from tokenizers import normalizers
 
 import hub_export
-from hub_export.models import text_embedding_part
+from hub_export.models import text as text_model
 from tests import checkpoints
 
 TEXTS = ["a bad cab", "", "  \t ", "d e f", "x[MASK]y", "a " * 200, "Üben A b", "[SEP] \0 a\0b"]
@@ -271,20 +271,18 @@ def test_a_weight_or_a_pooling_that_is_wrong_is_found(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = make(Pooling(24, pooling_mode="mean"), Dense(24, 8), Normalize())
-    right = text_embedding_part.heads
+    right = text_model.heads
 
     def wrong(*arguments: Any) -> Any:
         made = right(*arguments)
         made[0].linear.kernel[0, 0].assign(made[0].linear.kernel[0, 0] + 1e-2)
         return made
 
-    monkeypatch.setattr(text_embedding_part, "heads", wrong)
+    monkeypatch.setattr(text_model, "heads", wrong)
     refuse(source)
-    monkeypatch.setattr(text_embedding_part, "heads", right)
-    pooling = text_embedding_part.Pooling
-    monkeypatch.setattr(
-        text_embedding_part, "Pooling", lambda modes, skipped: pooling(["cls"], skipped)
-    )
+    monkeypatch.setattr(text_model, "heads", right)
+    pooling = text_model.Pooling
+    monkeypatch.setattr(text_model, "Pooling", lambda modes, skipped: pooling(["cls"], skipped))
     refuse(source)
 
 

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 import hub_export
 from hub_export import VerificationError
 from hub_export.publish import manifest
-from hub_export.verify import samples, tokens, transformers_tokens
+from hub_export.verify import samples, transformers_tokens
 from preprocess.core import sentencepiece_op
 from tests import checkpoints
 
@@ -52,9 +52,8 @@ def export(source: Path, out: Path, **options: str) -> hub_export.Export:
 @pytest.fixture
 def few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole comparison takes half a minute; it is the same with fewer texts."""
-    monkeypatch.setattr(samples, "codepoints", lambda: iter(["harmless"]))
-    monkeypatch.setattr(tokens, "_FUZZ", 4000)
-    monkeypatch.setattr(tokens, "_PAIRS", 100)
+    few = samples.Amount(step=10**6, fuzz=4000, pairs=100)
+    monkeypatch.setitem(samples.AMOUNTS, "auto", few)
 
 
 @pytest.mark.usefixtures("few_texts")

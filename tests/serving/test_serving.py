@@ -97,9 +97,9 @@ def test_the_command(
     models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = [str(models["encoder"]), f"--output_dir={tmp_path}", "--lengths=4"]
-    assert serving_cli.main([*flags, "--label=live:1"]) == 0
+    assert serving_cli.main([*flags, "--labels=live:1"]) == 0
     assert f"--model_config_file={tmp_path}/models.config" in capsys.readouterr().out
-    assert serving_cli.main([*flags, "--label=live:7"]) == 1
+    assert serving_cli.main([*flags, "--labels=live:7"]) == 1
     assert "has the versions [1, 2], none of which is labelled" in capsys.readouterr().err
     (tmp_path / "1.old").mkdir()
     (tmp_path / "1.old" / "saved_model.pb").touch()

@@ -103,7 +103,9 @@ def special_tokens(folder: Path) -> Mapping[str, str]:
 def _built(vocabulary: Path) -> Tokenizer:
     import transformers  # noqa: PLC0415 (slow, and rarely needed)
 
-    automatic = transformers.AutoTokenizer.from_pretrained(vocabulary.parent, local_files_only=True)
+    automatic = transformers.AutoTokenizer.from_pretrained(
+        vocabulary.parent, local_files_only=True, trust_remote_code=False
+    )
     if not automatic.is_fast:
         raise ValueError(f"{type(automatic).__name__} runs in Python, and has no tokenizer.json")
     backend: Tokenizer = automatic.backend_tokenizer

@@ -1,0 +1,184 @@
+"""What the products of an export have in common, each made once, when it is first asked for."""
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tokenizers import Tokenizer
+
+import encoders
+import preprocess
+from encoders import Architecture, Dimensions, Encoder, Filled
+from hub_export import contract
+from hub_export.errors import SourceError
+from hub_export.models.embedding_plan import Plan, plan
+from hub_export.settings import NONE, Settings
+from hub_export.sources.checkpoint import Checkpoint
+from hub_export.sources.formats.tensors import LazyTensors
+from preprocess import Preprocessor
+
+# What `transformers` calls the tokens of a checkpoint that does not tell.
+_PADDING, _MASK = ("[PAD]", "<pad>"), ("[MASK]", "<mask>")
+
+
+class Session:
+    """One export: its checkpoint, and what is built from it.
+
+    Attributes:
+        settings: what the user asked for.
+        architecture: that of the encoder.
+        config: its configuration, without the options to pass over.
+        size: its sizes.
+        checkpoint: where everything comes from.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, settings: Settings) -> None:
+        """Reads the configuration.
+
+        Raises:
+            SourceError: the architecture, or an option of it, is not supported.
+        """
+        self.settings = settings
+        self.architecture = _architecture(checkpoint)
+        ignored = settings.ignored_options
+        self.config = {k: v for k, v in checkpoint.config.items() if k not in ignored}
+        with naming(checkpoint.config_file):
+            self.size: Dimensions = self.architecture.dimensions(self.config)
+            if settings.weights == NONE:
+                checkpoint = _untrained(checkpoint, self.architecture, self.config)
+        self.checkpoint = checkpoint
+        self._compiled: dict[bool, preprocess.Tokenizer] = {}
+
+    @functools.cached_property
+    def built(self) -> tuple[Encoder, Filled]:
+        """The encoder, and what became of the checkpoint's tensors.
+
+        Raises:
+            SourceError: they do not fill it exactly.
+        """
+        dtype = tf.as_dtype(self.settings.compute_dtype)
+        with naming(self.checkpoint.weights_file):
+            # The tensors are let go as soon as the encoder has them.
+            return self.architecture.build(self.config, self.checkpoint.tensors(), dtype)
+
+    @functools.cached_property
+    def has_pooler(self) -> bool:
+        """Whether the checkpoint has a pooler."""
+        return self.built[0].pooler is not None
+
+    @functools.cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer; its truncation and padding are those of the checkpoint.
+
+        Raises:
+            SourceError: it cannot be read, or its vocabulary does not fit the encoder.
+        """
+        tokenizer = self.checkpoint.tokenizer()
+        tokenizer.encode_special_tokens = not self.settings.special_tokens_in_text
+        found, rows = max(tokenizer.get_vocab().values()) + 1, self.size.vocabulary
+        file = self.checkpoint.tokenizer_file
+        if found > rows:
+            raise SourceError(
+                f"{file}: the tokenizer has ids up to {found - 1}, the word embedding only {rows} "
+                "rows; one of the two is of another checkpoint"
+            )
+        if found < rows and not self.settings.padded_embedding:
+            raise SourceError(
+                f"{file}: the vocabulary ends at id {found - 1}, the word embedding has {rows} "
+                "rows; if no line of the vocabulary is missing and the embedding was padded on "
+                "purpose, say padded_embedding"
+            )
+        return tokenizer
+
+    @functools.cached_property
+    def plan(self) -> Plan:
+        """What the text embedding does.
+
+        Raises:
+            SourceError: the checkpoint asks for something that is not supported.
+            ExportError: the user asks for something that the checkpoint does not have.
+        """
+        return plan(self.checkpoint, self.settings, self.size)
+
+    @property
+    def seq_length(self) -> int:
+        """The default length of the preprocessor's rows."""
+        return self.settings.seq_length or min(contract.SEQ_LENGTH, self.size.positions)
+
+    @property
+    def types(self) -> int:
+        """The number of type ids; without type embedding they have no effect: the usual two."""
+        return self.size.types or 2
+
+    def preprocessor(self, seq_length: int, lower_case: bool = False) -> Preprocessor:
+        """What packs as the tokenizer says at the moment; the tokenizer itself is compiled once.
+
+        Args:
+            seq_length: the default length of its rows.
+            lower_case: whether the tokenizer lower-cases at the moment though its file does not.
+
+        Raises:
+            SourceError: a component cannot be compiled exactly, or a token is missing.
+        """
+        special, source = self.checkpoint.special_tokens, self.tokenizer
+        with naming(self.checkpoint.tokenizer_file):
+            made = preprocess.build(
+                source,
+                padding=special.get("pad_token") or _first(source, _PADDING) or _PADDING[0],
+                mask=special.get("mask_token") or _first(source, _MASK),
+                seq_length=seq_length,
+                type_vocabulary=self.types,
+                engine=self.settings.tokenizer_engine,
+                compiled=self._compiled.get(lower_case),
+            )
+        self._compiled[lower_case] = made.tokenizer
+        return made
+
+    def release(self) -> None:
+        """Lets go of what was built, once everything is saved."""
+        self.__dict__.pop("built", None)
+        self._compiled.clear()
+
+
+def _untrained(
+    checkpoint: Checkpoint, architecture: Architecture, config: Mapping[str, Any]
+) -> Checkpoint:
+    """The checkpoint with random weights."""
+    readers = architecture.initial(config)
+    return dataclasses.replace(
+        checkpoint,
+        folder=None,
+        weights_file=checkpoint.config_file,
+        tensors=lambda: LazyTensors(readers),
+        unused={},
+        notes=(*checkpoint.notes, "The weights are random: to be trained from scratch."),
+    )
+
+
+def _architecture(checkpoint: Checkpoint) -> Architecture:
+    supported = encoders.architectures()
+    model_type = str(checkpoint.config.get("model_type"))
+    if model_type not in supported:
+        raise SourceError(
+            f"{checkpoint.config_file}: model_type {model_type} is not supported; "
+            f"supported: {', '.join(sorted(supported))}"
+        )
+    return supported[model_type]
+
+
+def _first(tokenizer: Tokenizer, tokens: Sequence[str]) -> str | None:
+    """The first of the tokens that the vocabulary has."""
+    return next((each for each in tokens if tokenizer.token_to_id(each) is not None), None)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Adds the file to what the libraries say about its content."""
+    try:
+        yield
+    except (encoders.EncoderError, preprocess.PreprocessError) as error:
+        raise SourceError(f"{path}: {error}") from error

@@ -1,0 +1,262 @@
+"""What a user may ask for, each option written once.
+
+A settings class is a frozen dataclass of options. The flags of its command, the checks of its
+values and the documentation of its function in Python are made from it.
+"""
+
+import dataclasses
+import textwrap
+import types
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, ParamSpec, TypeVar, get_args, get_type_hints
+
+from hub_export.errors import ExportError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S")
+
+ENCODER, PREPROCESSOR, TEXT_EMBEDDING = "encoder", "preprocessor", "text_embedding"
+PRODUCTS = (ENCODER, PREPROCESSOR, TEXT_EMBEDDING)
+"""What an export may consist of."""
+
+FULL, QUICK, NONE = "full", "quick", "none"
+
+
+def option(
+    help: str,
+    default: Any = dataclasses.MISSING,
+    *,
+    choices: Sequence[str] = (),
+    least: float | None = None,
+    recorded: bool = True,
+) -> Any:
+    """An option.
+
+    Args:
+        help: what it does, for the command and for Python.
+        default: its value where none is given; without one, it must be given.
+        choices: the values that it may have, or the entries where it is a list of words.
+        least: the least number that it may be.
+        recorded: whether a report states it: not what concerns one machine alone.
+    """
+    metadata = {"help": help, "choices": choices, "least": least, "recorded": recorded}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What an export is asked for."""
+
+    model: str | Path = option(
+        "Checkpoint to export. A folder: a checkpoint in Hugging Face layout (config.json, "
+        "weights, tokenizer), a Keras preset, a checkpoint of TensorFlow 1 (bert_config.json, "
+        "bert_model.ckpt.*, vocab.txt), or a PEFT adapter. Or a model id of the Hugging Face hub "
+        "such as distilbert-base-cased, user/model@revision or hf://user/model; or a preset of "
+        "keras-hub such as bert_base_en or kaggle://user/model/keras/variation.",
+        recorded=False,
+    )
+    output_dir: str | Path = option(
+        "Folder to write into; made if need be.", "exported", recorded=False
+    )
+    _: dataclasses.KW_ONLY
+    name: str | None = option("What the exports are called. Default: the last part of model.", None)
+    version: int = option("Version folder, as TF Serving numbers them.", 1, least=0)
+    seq_length: int | None = option(
+        "Length of the preprocessor's outputs where a call says none. Default: 128, or the "
+        "encoder's number of positions where that is less.",
+        None,
+        least=1,
+    )
+    parts: Sequence[str] = option(
+        f"Which parts to write: some of {', '.join(PRODUCTS)}.",
+        PRODUCTS,
+        choices=PRODUCTS,
+        recorded=False,
+    )
+    verify: str = option(
+        "What to compare with the source before anything gets its final name. auto: tokens, and "
+        "numbers where torch is installed; full: both, or fail; quick: as auto, with a part of "
+        "the texts, while you try things out; none: nothing.",
+        "auto",
+        choices=("auto", FULL, QUICK, NONE),
+    )
+    compute_dtype: str = option(
+        "What weights are stored and multiplied as. bfloat16 takes half the room, and less time "
+        "where the processor has instructions for it (avx512_bf16, amx_bf16). Layer norms, softmax "
+        "and outputs stay float32. The report states the loss, as a cosine. For inference: the "
+        "small steps of an optimizer are lost in bfloat16.",
+        "float32",
+        choices=("float32", "bfloat16"),
+    )
+    tolerance: float | None = option(
+        "Largest difference of a number, for activations of unit scale (default 1e-5); with "
+        "bfloat16, how much less than one a cosine may be (default 2e-3).",
+        None,
+        least=0,
+    )
+    overwrite: bool = option("Replace a version that exists.", False, recorded=False)
+    ignored_options: Sequence[str] = option(
+        "Keys of config.json to pass over. For options that hub_export does not know and that do "
+        "not change what the encoder computes; verification shows whether they do.",
+        (),
+    )
+    padded_embedding: bool = option(
+        "Accept a word embedding with more rows than the vocabulary has entries.", False
+    )
+    special_tokens_in_text: bool = option(
+        "Read a special token in a text, such as [SEP], as one, as the source does by default. "
+        "Without, it is text like any other: no text can then forge a special token.",
+        True,
+    )
+    tokenizer_engine: str = option(
+        "What tokenizes words. exact: as the source, without exception. fast, for Unigram "
+        "tokenizers: SentencePiece's own operation, several times faster; where two ways to cut a "
+        "word are as good as equal, its choice may differ from the source's. The report counts "
+        "how often.",
+        "exact",
+        choices=("exact", "fast"),
+    )
+    base_model: str | Path | None = option(
+        "What the PEFT adapter adapts, in the words of model. Default: what the adapter says.",
+        None,
+        recorded=False,
+    )
+    weights: str = option(
+        "pretrained, or none: random weights of the checkpoint's architecture, to train from "
+        "scratch.",
+        "pretrained",
+        choices=("pretrained", NONE),
+    )
+    pooling: Sequence[str] = option(
+        "How the text embedding makes one vector of a text, instead of what the checkpoint says "
+        "(its modules.json; without one, the encoder's pooled output): cls, max, mean, "
+        "mean_sqrt_len_tokens, weightedmean, lasttoken, or several, whose vectors are "
+        "concatenated.",
+        (),
+    )
+    prompt: str | None = option(
+        "Name of the checkpoint's prompt that the text embedding puts before every text, such as "
+        "query. Default: what sentence-transformers would put there unasked, usually nothing; an "
+        "empty name for none. Give the models for queries and for documents different names.",
+        None,
+    )
+    dimensions: int | None = option(
+        "How many columns of the text embedding's vectors to keep, of a checkpoint that was "
+        "trained for it (Matryoshka). Normalised again where the checkpoint normalises.",
+        None,
+        least=1,
+    )
+    quiet: bool = option("Show nothing but errors.", True, recorded=False)
+
+    def check(self) -> None:
+        """Raises ExportError for values that lead nowhere."""
+        problems = [*broken(self)]
+        of_embedding = {"pooling": (), "prompt": None, "dimensions": None}
+        asked = [key for key, default in of_embedding.items() if getattr(self, key) != default]
+        if asked and TEXT_EMBEDDING not in self.parts:
+            problems.append(
+                f"{', '.join(asked)}: only for the {TEXT_EMBEDDING}, which is not exported"
+            )
+        if problems:
+            raise ExportError("; ".join(problems))
+
+    @property
+    def compares_numbers(self) -> bool:
+        """Whether something is exported that the source in torch computes, too."""
+        return bool({*self.parts} - {PREPROCESSOR})
+
+
+def named(kind: type[S], *arguments: Any, **options: Any) -> S:
+    """Settings of these arguments, lists as tuples.
+
+    Raises:
+        TypeError: there is no such option, or one that must be given is missing.
+    """
+    made: Any = kind(*arguments, **options)
+    listed = {key: tuple(value) for key, value in vars(made).items() if isinstance(value, list)}
+    settings: S = dataclasses.replace(made, **listed)
+    return settings
+
+
+def broken(settings: Any) -> Iterator[str]:
+    """What is wrong with values by themselves, in the words of their options."""
+    for field in options(type(settings)):
+        value, least = getattr(settings, field.name), field.metadata["least"]
+        choices = field.metadata["choices"]
+        if least is not None and value is not None:
+            for each in value if isinstance(value, tuple) else (value,):
+                if not each >= least:
+                    yield f"{field.name} must be {least} or more, not {each}"
+        if choices and isinstance(value, str) and value not in choices:
+            yield f"{field.name} must be one of {', '.join(choices)}, not {value}"
+        elif choices and not isinstance(value, str) and not set() < {*value} <= {*choices}:
+            found = ", ".join(value) or "none"
+            yield f"{field.name} must be some of {', '.join(choices)}, not {found}"
+
+
+def options(settings: type) -> list[dataclasses.Field[Any]]:
+    """The options of a settings class, in their order."""
+    return [field for field in dataclasses.fields(settings) if "help" in field.metadata]
+
+
+class Kind(NamedTuple):
+    """The type of an option's value.
+
+    Attributes:
+        type: of the value itself, of the entries of a list, of the values of a mapping.
+        many: whether it is a list of them.
+        named: whether it is a mapping, name -> value.
+    """
+
+    type: type
+    many: bool = False
+    named: bool = False
+
+
+def kinds(settings: type) -> dict[str, Kind]:
+    """Option -> the type of its value."""
+    hints = get_type_hints(settings)
+    return {field.name: _kind(hints[field.name]) for field in options(settings)}
+
+
+def recorded(settings: Any) -> dict[str, Any]:
+    """What a report states of settings."""
+    names = [each.name for each in options(type(settings)) if each.metadata["recorded"]]
+    return {name: getattr(settings, name) for name in names}
+
+
+def taking(settings: Callable[P, Any]) -> Callable[[Callable[[Any], R]], Callable[P, R]]:
+    """Makes a function of settings one of their options, documented by them."""
+
+    def decorate(function: Callable[[Any], R]) -> Callable[P, R]:
+        def call(*arguments: P.args, **options: P.kwargs) -> R:
+            return function(named(settings, *arguments, **options))  # type: ignore[arg-type]
+
+        call.__name__ = call.__qualname__ = function.__name__
+        call.__module__ = function.__module__
+        call.__doc__ = _documented(function.__doc__ or "", settings)
+        vars(call)["__wrapped__"] = settings  # inspect takes its signature
+        return call
+
+    return decorate
+
+
+def _documented(text: str, settings: Any) -> str:
+    summary, _, rest = text.partition("\n\n")
+    lines = ["    Args:"]
+    for field in options(settings):
+        entry = f"{field.name}: {field.metadata['help']}"
+        lines += textwrap.wrap(entry, 100, initial_indent=" " * 8, subsequent_indent=" " * 12)
+    return "\n\n".join([summary, "\n".join(lines), rest])
+
+
+def _kind(hint: Any) -> Kind:
+    """That of the first type of a union."""
+    if isinstance(hint, types.UnionType):
+        return _kind(get_args(hint)[0])
+    inner = get_args(hint)
+    if not inner:
+        return Kind(hint)
+    return Kind(_kind(inner[-1]).type, many=len(inner) == 1, named=len(inner) == 2)

@@ -1,0 +1,94 @@
+"""Comparing named outputs of an exported model with those of its source, by every road to them."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hub_export.sources.formats import torch_files
+from hub_export.verify.checks import Check, Outcome
+from hub_export.verify.closeness import Closeness, Floats
+
+Named = Mapping[str, Floats]
+
+
+class Sample(NamedTuple):
+    """Something that a model is asked.
+
+    Attributes:
+        inputs: what it gets.
+        wanted: name -> what the source computes, [B, ..., D].
+    """
+
+    inputs: Any
+    wanted: Named
+
+
+class Road(NamedTuple):
+    """A way to call a model, such as a signature.
+
+    Attributes:
+        compute: inputs -> the outputs by name.
+        wanted: what is right on this road, where that is not simply what the source computes.
+    """
+
+    compute: Callable[[Any], Mapping[str, Any]]
+    wanted: Callable[[Sample], Named] = lambda sample: sample.wanted
+
+
+class Distance(NamedTuple):
+    """How far an output is off.
+
+    Attributes:
+        distance: the largest distance over all samples and roads.
+        scale: of the source's values; one where they are smaller.
+    """
+
+    distance: float = 0.0
+    scale: float = 1.0
+
+
+def distances(
+    samples: Sequence[Sample],
+    roads: Iterable[Road],
+    closeness: Closeness,
+    advance: Callable[[int], object],
+) -> dict[str, Distance]:
+    """Output name -> how far it is off.
+
+    Args:
+        samples: what to ask.
+        roads: the ways to ask; each may give some of the outputs.
+        closeness: how to compare.
+        advance: told of every sample.
+    """
+    worst: dict[str, Distance] = {}
+    for sample in samples:
+        for road in roads:
+            wanted = road.wanted(sample)
+            for name, values in road.compute(sample.inputs).items():
+                before, expected = worst.get(name, Distance()), wanted[name]
+                found = closeness.distance(np.asarray(values), expected)
+                # np.maximum keeps a NaN, where max() may lose it.
+                largest = float(np.maximum(before.distance, found))
+                worst[name] = Distance(largest, max(before.scale, closeness.scale(expected)))
+        advance(1)
+    return worst
+
+
+def check(subject: str, found: Distance, closeness: Closeness, compared: int = 0) -> Check:
+    """Whether an output is close enough: within the tolerance times its scale."""
+    allowed = closeness.tolerance * found.scale
+    counted = f"{compared} compared, " if compared else ""
+    figures = {"distance": found.distance, "scale": found.scale, "allowed": allowed}
+    return Check(
+        subject,
+        Outcome.PASSED if found.distance <= allowed else Outcome.FAILED,
+        counted + closeness.words(found.distance, allowed),
+        {"compared": compared, **figures} if compared else figures,
+    )
+
+
+def not_compared(subject: str) -> Check:
+    """What stands in the report where torch is not installed."""
+    return Check(subject, Outcome.NOT_COMPARED, f"needs torch ({torch_files.INSTALL})")

@@ -1,0 +1,108 @@
+"""Which comparison a product gets. The source answers first, and is gone before an export loads."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_text  # noqa: F401 (loading a preprocessor needs its operations)
+
+from hub_export.models.session import Session
+from hub_export.settings import ENCODER, NONE, PREPROCESSOR, TEXT_EMBEDDING
+from hub_export.sources.formats import torch_files
+from hub_export.terminal import Progress
+from hub_export.verify import numbers, outputs, tokens, transformers_tokens, vectors
+from hub_export.verify.checks import Check
+from hub_export.verify.closeness import closeness
+from hub_export.verify.samples import AMOUNTS
+from hub_export.verify.source import Source
+
+EXACT = "exact"
+
+
+def verify(session: Session, places: Mapping[str, Path], progress: Progress) -> list[Check]:
+    """Compares saved products with their source.
+
+    Args:
+        session: what they are made of.
+        places: name of a product -> the folder of its SavedModel.
+        progress: told of every sample.
+
+    Raises:
+        SourceError: a library of the source refuses the checkpoint.
+    """
+    if session.settings.verify == NONE:
+        return []
+    with full_float32():
+        answers = _ask(session, places, progress)
+        checks = []
+        for name, place in places.items():
+            progress.say(f"loading and verifying the {name}")
+            checks += _compare(session, name, place, answers.get(name), progress)
+    return checks
+
+
+def device() -> str:
+    """What TensorFlow computes an export's numbers on."""
+    named = tf.config.experimental.get_device_details
+    found = tf.config.list_physical_devices("GPU")
+    names = [str(named(each).get("device_name", each.name)) for each in found]
+    return f"GPU ({', '.join(names)}), in full float32, without TF32" if names else "CPU"
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Keeps GPUs from rounding float32 products to TF32 meanwhile, as TensorFlow makes them."""
+    config = tf.config.experimental
+    before = config.tensor_float_32_execution_enabled()
+    config.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        config.enable_tensor_float_32_execution(before)
+
+
+def note(session: Session, checks: list[Check]) -> dict[str, str]:
+    """What a user of the preprocessor should know of an engine that is not exact."""
+    engine = session.settings.tokenizer_engine
+    if engine == EXACT:
+        return {}
+    compared = tokens.summary(checks) if checks else "not compared with the source"
+    return {"tokenizer_engine": f"{engine} engine: {compared}"}
+
+
+def _ask(session: Session, places: Mapping[str, Path], progress: Progress) -> dict[str, Any]:
+    """What the source in torch answers, product by product; nothing where torch is missing."""
+    if not torch_files.available():
+        return {}
+    source, answers = Source(session), dict[str, Any]()
+    if ENCODER in places:
+        progress.say("asking the source for numbers")
+        answers[ENCODER] = numbers.ask(source.model, session.size)
+    if TEXT_EMBEDDING in places:
+        progress.say("asking the source for vectors")
+        answers[TEXT_EMBEDDING] = vectors.ask(source, progress)
+    return answers
+
+
+def _compare(
+    session: Session, name: str, place: Path, answers: Any, progress: Progress
+) -> list[Check]:
+    settings = session.settings
+    if name == PREPROCESSOR:
+        model, ties = tf.saved_model.load(str(place)), settings.tokenizer_engine != EXACT
+        amount, source = AMOUNTS[settings.verify], session.tokenizer
+        checks = tokens.compare(model, source, session.types, progress, amount, ties)
+        return [*checks, *transformers_tokens.compare(session.checkpoint, source)]
+    subject, compare = _NUMERIC[name]
+    if answers is None:
+        return [outputs.not_compared(subject)]
+    close = closeness(settings.compute_dtype, settings.tolerance)
+    return compare(tf.saved_model.load(str(place)), answers, close, progress)
+
+
+_NUMERIC: Mapping[str, tuple[str, Any]] = {
+    ENCODER: ("numbers", numbers.compare),
+    TEXT_EMBEDDING: ("vectors", vectors.compare),
+}

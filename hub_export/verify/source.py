@@ -1,0 +1,61 @@
+"""The checkpoint in torch, as everything that is compared asks it: each model is loaded once."""
+
+import functools
+from collections.abc import Callable
+
+from hub_export.models.session import Session
+from hub_export.settings import TEXT_EMBEDDING
+from hub_export.verify.closeness import Floats
+from hub_export.verify.composed import Composed
+from hub_export.verify.reference import Reference, SentenceReference, has_sentence_transformers
+
+
+class Source:
+    """The source of a session.
+
+    Attributes:
+        session: what is exported.
+    """
+
+    def __init__(self, session: Session) -> None:
+        """Loads nothing yet."""
+        self.session = session
+
+    @functools.cached_property
+    def model(self) -> Reference:
+        """The encoder.
+
+        Raises:
+            SourceError: `transformers` refuses the checkpoint.
+        """
+        session, sentences = self.session, self.sentences
+        if sentences is not None and not (
+            session.has_pooler and getattr(sentences.encoder, "pooler", None) is None
+        ):
+            return Reference(sentences.encoder, session.size, session.has_pooler)
+        return Reference.load(session.checkpoint, session.size, session.has_pooler)
+
+    @functools.cached_property
+    def sentences(self) -> SentenceReference | None:
+        """The whole in sentence-transformers, where that is wanted and possible.
+
+        Raises:
+            SourceError: sentence-transformers refuses the checkpoint.
+        """
+        checkpoint = self.session.checkpoint
+        if (
+            TEXT_EMBEDDING not in self.session.settings.parts
+            or checkpoint.folder is None
+            or checkpoint.pipeline().pooling is None
+            or not has_sentence_transformers()
+        ):
+            return None
+        return SentenceReference(self.session)
+
+    @property
+    def vectors(self) -> tuple[str, Callable[..., Floats]]:
+        """Who says what is right, and what gives the vector of a text, or of a pair of texts."""
+        if self.sentences is not None:
+            return "sentence-transformers", self.sentences
+        own = ", the modules behind by the export's own code" if self.session.plan.modules else ""
+        return f"torch, pooled in numpy{own}", Composed(self.model, self.session)

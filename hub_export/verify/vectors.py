@@ -1,0 +1,159 @@
+"""Comparing an exported text embedding with its source.
+
+Where sentence-transformers is installed and the checkpoint has its modules, its `encode` says what
+is right. Else it is the source tokenizer, the model in torch, and a pooling in numpy. Either takes
+one text at a time, so that no padding plays a part. A distance counts in lengths of the source's
+vector: in float32, no column may be off by more than the tolerance times the length.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tokenizers import Tokenizer
+
+from hub_export import contract
+from hub_export.models.embedding_plan import Plan
+from hub_export.terminal import Progress
+from hub_export.verify import outputs, samples, transformers_tokens
+from hub_export.verify.checks import Check
+from hub_export.verify.closeness import Closeness, Floats
+from hub_export.verify.outputs import Named, Road, Sample
+from hub_export.verify.source import Source
+
+_BATCH = 8
+# Longer rows take minutes, and gigabytes for the attention of one text.
+_LONGEST = 1024
+_PARTS = 3
+
+Texts = Sequence[tuple[str, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """What the source gives.
+
+    Attributes:
+        source: what was asked.
+        texts: one a row; two where a pair is.
+        vectors: float32 [B, D].
+    """
+
+    source: str
+    texts: Texts
+    vectors: Floats
+
+
+def ask(source: Source, progress: Progress) -> list[Answers]:
+    """Sample texts, and what the source makes of them, told to `progress` text by text.
+
+    Texts that `transformers`, and with it sentence-transformers, tokenizes otherwise than
+    tokenizer.json says are left out: the preprocessor reports them.
+    """
+    session = source.session
+    plan, tokenizer = session.plan, session.tokenizer
+    with plan.applied(tokenizer):
+        name, model = source.vectors
+        texts = _texts(tokenizer, plan)
+        if source.sentences is not None:
+            texts = transformers_tokens.alike(session.checkpoint, texts)
+        sets: list[Texts] = [[(text,) for text in texts]]
+        if plan.pairs:
+            sets.append(_pairs(tokenizer, texts))
+        found = []
+        for rows in sets:
+            with progress.bar(f"asking {name}", len(rows)) as advance:
+                vectors = [_noted(model(*row), advance) for row in rows]
+            found.append(Answers(name, rows, np.stack(vectors)))
+    return found
+
+
+def compare(
+    model: Any, answers: Sequence[Answers], closeness: Closeness, progress: Progress
+) -> list[Check]:
+    """Compares the vectors of a loaded text embedding, by call and by signature, in mixed batches.
+
+    Args:
+        model: the loaded SavedModel.
+        answers: what `ask` gave.
+        closeness: what is compared, and what is allowed.
+        progress: told of every batch.
+    """
+    checks = []
+    alike = closeness._replace(scale=lambda wanted: 1.0)
+    for each in answers:
+        asked = _batches(each)
+        with progress.bar("verifying vectors", len(asked)) as advance:
+            worst = outputs.distances(asked, _roads(model, each), alike, advance)
+        subject = "vectors of pairs" if len(each.texts[0]) == 2 else "vectors"
+        subject = f"{subject}, against {each.source}"
+        found = worst[contract.DEFAULT]
+        checks.append(outputs.check(subject, found, alike, len(each.texts)))
+    return checks
+
+
+def _batches(answers: Answers) -> list[Sample]:
+    """Samples of a few texts each; a sample's inputs are their columns, and the rows' lengths."""
+    lengths: Floats = np.linalg.norm(answers.vectors, axis=1, keepdims=True)
+    lengths[lengths == 0] = 1
+    found = []
+    for begin in range(0, len(answers.texts), _BATCH):
+        rows = slice(begin, begin + _BATCH)
+        columns = [tf.constant(each) for each in zip(*answers.texts[rows], strict=True)]
+        wanted: Floats = answers.vectors[rows] / lengths[rows]
+        found.append(Sample((columns, lengths[rows]), {contract.DEFAULT: wanted}))
+    return found
+
+
+def _roads(model: Any, answers: Answers) -> list[Road]:
+    """Of texts call and signature, of pairs the signature; each in lengths of what is wanted."""
+
+    def by_signature(name: str) -> Callable[[Any], Named]:
+        keys = (contract.TEXT, contract.TEXT_PAIR)
+        return lambda inputs: _scaled(
+            model.signatures[name](**dict(zip(keys, inputs[0], strict=False)))[contract.DEFAULT],
+            inputs[1],
+        )
+
+    if len(answers.texts[0]) == 2:
+        return [Road(by_signature(contract.PAIR))]
+    by_call = Road(lambda inputs: _scaled(model(inputs[0][0]), inputs[1]))
+    return [Road(by_signature(contract.SERVING)), by_call]
+
+
+def _scaled(found: tf.Tensor, lengths: Floats) -> Named:
+    scaled: Floats = np.divide(found, lengths)
+    return {contract.DEFAULT: scaled}
+
+
+def _texts(tokenizer: Tokenizer, plan: Plan) -> list[str]:
+    """Awkward texts, random ones, and real words in rows of all lengths up to beyond the longest.
+
+    Texts of too many tokens are left out where rows may be very long.
+    """
+    special = [token.content for token in tokenizer.get_added_tokens_decoder().values()]
+    pieces = sorted(tokenizer.get_vocab())
+    texts = [
+        *samples.AWKWARD,
+        *samples.fuzz(pieces, special, 40),
+        *samples.lengths(pieces, 24, 2 * plan.max_length),
+    ]
+    return [text for text in texts if len(tokenizer.encode(plan.prompt + text)) <= _LONGEST]
+
+
+def _pairs(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[str, ...]]:
+    """Pairs of the texts that are not much longer than a row.
+
+    For each two parts of a pair that are cut off, the `tokenizers` library makes a row of its own,
+    and rows of these again: gigabytes for long texts and short rows.
+    """
+    short = [text for text in texts if len(tokenizer.encode(text).overflowing) <= _PARTS]
+    return [*itertools.pairwise(short)]
+
+
+def _noted(vector: Floats, advance: Callable[[int], object]) -> Floats:
+    advance(1)
+    return vector
