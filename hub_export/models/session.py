@@ -34,7 +34,10 @@ class Session:
         config: its configuration, without the options to pass over.
         size: its sizes.
         checkpoint: where everything comes from.
+        has_pooler: whether it has a pooler, known as soon as the encoder is built.
     """
+
+    has_pooler: bool
 
     def __init__(self, checkpoint: Checkpoint, settings: Settings) -> None:
         """Reads the configuration.
@@ -63,12 +66,9 @@ class Session:
         dtype = tf.as_dtype(self.settings.compute_dtype)
         with naming(self.checkpoint.weights_file):
             # The tensors are let go as soon as the encoder has them.
-            return self.architecture.build(self.config, self.checkpoint.tensors(), dtype)
-
-    @functools.cached_property
-    def has_pooler(self) -> bool:
-        """Whether the checkpoint has a pooler."""
-        return self.built[0].pooler is not None
+            found = self.architecture.build(self.config, self.checkpoint.tensors(), dtype)
+        self.has_pooler = found[0].pooler is not None
+        return found
 
     @functools.cached_property
     def tokenizer(self) -> Tokenizer:

@@ -34,12 +34,16 @@ def verify(session: Session, places: Mapping[str, Path], progress: Progress) -> 
     """
     if session.settings.verify == NONE:
         return []
+    source, checks = Source(session), list[Check]()
     with full_float32():
-        answers = _ask(session, places, progress)
-        checks = []
+        answers = _ask(source, places, progress) if torch_files.available() else {}
         for name, place in places.items():
             progress.say(f"loading and verifying the {name}")
-            checks += _compare(session, name, place, answers.get(name), progress)
+            model = tf.saved_model.load(str(place))
+            if name == PREPROCESSOR:
+                checks += _compare_tokens(model, source, progress)
+            else:
+                checks += _compare(model, name, session, answers.get(name), progress)
     return checks
 
 
@@ -72,34 +76,37 @@ def note(session: Session, checks: list[Check]) -> dict[str, str]:
     return {"tokenizer_engine": f"{engine} engine: {compared}"}
 
 
-def _ask(session: Session, places: Mapping[str, Path], progress: Progress) -> dict[str, Any]:
-    """What the source in torch answers, product by product; nothing where torch is missing."""
-    if not torch_files.available():
-        return {}
-    source, answers = Source(session), dict[str, Any]()
+def _ask(source: Source, places: Mapping[str, Path], progress: Progress) -> dict[str, Any]:
+    """What the source in torch answers, product by product; then its models are let go."""
+    answers = dict[str, Any]()
     if ENCODER in places:
         progress.say("asking the source for numbers")
-        answers[ENCODER] = numbers.ask(source.model, session.size)
+        answers[ENCODER] = numbers.ask(source.model, source.session.size)
     if TEXT_EMBEDDING in places:
         progress.say("asking the source for vectors")
         answers[TEXT_EMBEDDING] = vectors.ask(source, progress)
+    source.release()
     return answers
 
 
+def _compare_tokens(model: Any, source: Source, progress: Progress) -> list[Check]:
+    session = source.session
+    amount, ties = AMOUNTS[session.settings.verify], session.settings.tokenizer_engine != EXACT
+    tokenizer = session.tokenizer
+    checks = tokens.compare(model, tokenizer, session.types, progress, amount, ties)
+    return [*checks, *transformers_tokens.compare(source.tokenizer, tokenizer)]
+
+
 def _compare(
-    session: Session, name: str, place: Path, answers: Any, progress: Progress
+    model: Any, name: str, session: Session, answers: Any, progress: Progress
 ) -> list[Check]:
-    settings = session.settings
-    if name == PREPROCESSOR:
-        model, ties = tf.saved_model.load(str(place)), settings.tokenizer_engine != EXACT
-        amount, source = AMOUNTS[settings.verify], session.tokenizer
-        checks = tokens.compare(model, source, session.types, progress, amount, ties)
-        return [*checks, *transformers_tokens.compare(session.checkpoint, source)]
     subject, compare = _NUMERIC[name]
     if answers is None:
         return [outputs.not_compared(subject)]
+    settings = session.settings
     close = closeness(settings.compute_dtype, settings.tolerance)
-    return compare(tf.saved_model.load(str(place)), answers, close, progress)
+    found: list[Check] = compare(model, answers, close, progress)
+    return found
 
 
 _NUMERIC: Mapping[str, tuple[str, Any]] = {

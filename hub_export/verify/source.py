@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from hub_export.models.session import Session
 from hub_export.settings import TEXT_EMBEDDING
+from hub_export.verify import transformers_tokens
 from hub_export.verify.closeness import Floats
 from hub_export.verify.composed import Composed
 from hub_export.verify.reference import Reference, SentenceReference, has_sentence_transformers
@@ -51,6 +52,16 @@ class Source:
         ):
             return None
         return SentenceReference(self.session)
+
+    @functools.cached_property
+    def tokenizer(self) -> transformers_tokens.Reading:
+        """The tokenizer as `transformers` reads it."""
+        return transformers_tokens.read(self.session.checkpoint, self.session.tokenizer)
+
+    def release(self) -> None:
+        """Lets go of the models: never is one in memory beside an export."""
+        for name in ("model", "sentences"):
+            self.__dict__.pop(name, None)
 
     @property
     def vectors(self) -> tuple[str, Callable[..., Floats]]:

@@ -16,12 +16,37 @@ from hub_export.verify.checks import Check, Outcome
 SUBJECT = "tokens, against transformers' own reading"
 _FUZZ = 400
 
+Reading = Tokenizer | Exception | None
+"""A tokenizer, or why there is none; nothing where there are not two readings."""
 
-def compare(checkpoint: Checkpoint, source: Tokenizer) -> list[Check]:
-    """Compares the source tokenizer with that of `transformers`, if there is a tokenizer.json."""
+
+def read(checkpoint: Checkpoint, source: Tokenizer) -> Reading:
+    """The tokenizer of `transformers`, if there is a tokenizer.json; else it is the source itself.
+
+    Args:
+        checkpoint: where both are from.
+        source: the tokenizer that the export follows.
+    """
     if checkpoint.tokenizer_file.name != TOKENIZER:
-        return []  # it is `transformers`' own
-    theirs = _theirs(checkpoint, source)
+        return None
+    import transformers  # noqa: PLC0415 (slow)
+
+    transformers.utils.logging.set_verbosity_error()
+    try:
+        loaded = transformers.AutoTokenizer.from_pretrained(
+            checkpoint.tokenizer_file.parent, local_files_only=True, trust_remote_code=False
+        )
+        theirs: Tokenizer = loaded.backend_tokenizer
+    except Exception as error:  # of any kind: the library has no base class of its own
+        return error
+    theirs.encode_special_tokens = source.encode_special_tokens
+    return theirs
+
+
+def compare(theirs: Reading, source: Tokenizer) -> list[Check]:
+    """Compares the source tokenizer with what `read` gave."""
+    if theirs is None:
+        return []
     if isinstance(theirs, Exception):
         reason = str(theirs).strip().split("\n")[0]
         return [Check(SUBJECT, Outcome.NOT_COMPARED, f"transformers cannot read it: {reason:.200}")]
@@ -35,30 +60,12 @@ def compare(checkpoint: Checkpoint, source: Tokenizer) -> list[Check]:
     return [Check(SUBJECT, Outcome.DIFFERS if found else Outcome.PASSED, words, figures)]
 
 
-def alike(checkpoint: Checkpoint, texts: Sequence[str]) -> list[str]:
+def alike(theirs: Reading, source: Tokenizer, texts: Sequence[str]) -> list[str]:
     """The texts without those that `transformers` reads otherwise, unless these are the most."""
-    if checkpoint.tokenizer_file.name != TOKENIZER:
+    if theirs is None or isinstance(theirs, Exception):
         return [*texts]
-    source = checkpoint.tokenizer()
-    theirs = _theirs(checkpoint, source)
-    found = set() if isinstance(theirs, Exception) else {*_differing(theirs, source, texts)}
+    found = {*_differing(theirs, source, texts)}
     return [text for text in texts if 2 * len(found) > len(texts) or text not in found]
-
-
-def _theirs(checkpoint: Checkpoint, source: Tokenizer) -> Tokenizer | Exception:
-    import transformers  # noqa: PLC0415 (slow)
-
-    transformers.utils.logging.set_verbosity_error()
-    folder = checkpoint.tokenizer_file.parent
-    try:
-        loaded = transformers.AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
-        theirs: Tokenizer = loaded.backend_tokenizer
-    except Exception as error:  # of any kind: the library has no base class of its own
-        return error
-    theirs.encode_special_tokens = source.encode_special_tokens
-    return theirs
 
 
 def _differing(theirs: Tokenizer, source: Tokenizer, texts: Sequence[str]) -> list[str]:

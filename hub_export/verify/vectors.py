@@ -56,10 +56,11 @@ def ask(source: Source, progress: Progress) -> list[Answers]:
     session = source.session
     plan, tokenizer = session.plan, session.tokenizer
     with plan.applied(tokenizer):
-        name, model = source.vectors
         texts = _texts(tokenizer, plan)
-        if source.sentences is not None:
-            texts = transformers_tokens.alike(session.checkpoint, texts)
+    if source.sentences is not None:
+        texts = transformers_tokens.alike(source.tokenizer, tokenizer, texts)
+    with plan.applied(tokenizer):
+        name, model = source.vectors
         sets: list[Texts] = [[(text,) for text in texts]]
         if plan.pairs:
             sets.append(_pairs(tokenizer, texts))

@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 import transformers
-from tokenizers import AddedToken
+from tokenizers import AddedToken, Tokenizer
 
 import hub_export
 from hub_export.errors import SourceError
 from hub_export.sources import find
+from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.tokenizer import files as tokenizer_files
 from hub_export.verify import transformers_tokens
-from hub_export.verify.checks import Outcome
+from hub_export.verify.checks import Check, Outcome
 from tests import checkpoints
 
 TEXT = "a [ent] bad [cab] cab"
@@ -30,6 +31,10 @@ def folder(tmp_path: Path) -> Path:
 def configure(folder: Path, **options: Any) -> None:
     path = folder / "tokenizer_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **options}))
+
+
+def compared(source: Checkpoint, tokenizer: Tokenizer) -> list[Check]:
+    return transformers_tokens.compare(transformers_tokens.read(source, tokenizer), tokenizer)
 
 
 def token(content: str, **flags: bool) -> dict[str, Any]:
@@ -55,7 +60,7 @@ def test_tokens_that_only_the_configuration_has(folder: Path, options: dict[str,
     wanted = transformers.AutoTokenizer.from_pretrained(folder)(TEXT)["input_ids"]
     found.no_padding()
     assert found.encode(TEXT).ids == wanted != before
-    [check] = transformers_tokens.compare(find.read(str(folder)), found)
+    [check] = compared(find.read(str(folder)), found)
     assert check.outcome == Outcome.PASSED
 
 
@@ -83,15 +88,17 @@ def test_a_class_that_is_built_anew(tmp_path: Path) -> None:
     checkpoints.save_model(tmp_path, "roberta", vocab_size=rows, type_vocab_size=1)
     configure(tmp_path, add_prefix_space=True)
     source = find.read(str(tmp_path))
-    [check] = transformers_tokens.compare(source, source.tokenizer())
+    [check] = compared(source, source.tokenizer())
     assert check.outcome == Outcome.DIFFERS
     assert check.figures["differences"] > check.figures["compared"] / 2
     assert "the export follows tokenizer.json" in check.found
     texts = ["a", " a", " b"]
-    assert transformers_tokens.alike(source, texts) == [" a", " b"]
-    assert transformers_tokens.alike(source, texts[:1]) == texts[:1]
+    tokenizer = source.tokenizer()
+    theirs = transformers_tokens.read(source, tokenizer)
+    assert transformers_tokens.alike(theirs, tokenizer, texts) == [" a", " b"]
+    assert transformers_tokens.alike(theirs, tokenizer, texts[:1]) == texts[:1]
     configure(tmp_path, tokenizer_class="PreTrainedTokenizerFast")
-    [check] = transformers_tokens.compare(source, source.tokenizer())
+    [check] = compared(source, source.tokenizer())
     assert check.outcome == Outcome.PASSED
 
 
