@@ -75,16 +75,18 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _modules(package: ModuleType) -> Iterator[ModuleType]:
-    """The modules of a package, each of which declares an architecture or a kind."""
-    for module in pkgutil.iter_modules(package.__path__):
-        if not module.ispkg:
-            yield importlib.import_module(f"{package.__name__}.{module.name}")
+    """The modules of a package that declare an architecture or a kind."""
+    for found in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"{package.__name__}.{found.name}")
+        if hasattr(module, "ARCHITECTURE") or hasattr(module, "KIND"):
+            yield module
 
 
 def _described(module: ModuleType) -> tuple[str, str]:
     """The first paper that a module names, and its file."""
     paper = _PAPER.search(module.__doc__ or "")
-    return paper[0] if paper else NO, f"{module.__name__.replace('.', '/')}.py"
+    place = module.__name__.replace(".", "/")
+    return paper[0] if paper else NO, f"{place}/" if hasattr(module, "__path__") else f"{place}.py"
 
 
 def _sources(model_type: str, architecture: Architecture) -> tuple[str, ...]:
@@ -119,7 +121,7 @@ def _listed(names: Iterable[str]) -> str:
 def _linked(cell: str) -> str:
     if _PAPER.fullmatch(cell):
         return f"[{cell.rsplit('/', 1)[-1]}]({cell})"
-    return f"`{cell}`" if "." in cell else cell
+    return f"`{cell}`" if "." in cell or cell.endswith("/") else cell
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """In-graph text preprocessing, compiled from the tokenizer of a published checkpoint.
 
-One file a tokenizer kind; what they share is in `preprocess.core`.
+One file, or one room, a tokenizer kind: `wordpiece`, `unigram`, `bpe`. They share the rooms `text`
+(strings to words), `tokenizer`, `packing`, and below these `source` and `graph`.
 
     >>> "WordPiece" in kinds()
     True
@@ -13,16 +14,16 @@ from collections.abc import Mapping
 
 from tokenizers import Tokenizer as Source
 
-from preprocess.core import template
-from preprocess.core.components import Component, serialised
-from preprocess.core.errors import PreprocessError, UnsupportedTokenizerError, VocabularyError
-from preprocess.core.packing import Packed, Packer, Padding, Segment, Truncation, flat_segment
-from preprocess.core.preprocessor import Preprocessor, SpecialIds
-from preprocess.core.tokenizer import EXACT, Kind, Tokenizer
+from preprocess.graph.segments import Segment, flat_segment
+from preprocess.packing import template
+from preprocess.packing.packing import Packed, Packer, Padding, Truncation
+from preprocess.packing.preprocessor import Preprocessor, SpecialIds
+from preprocess.source.components import Component, serialised
+from preprocess.source.errors import PreprocessError, UnsupportedTokenizerError, VocabularyError
+from preprocess.tokenizer.tokenizer import EXACT, Tokenizer, TokenizerKind
 
 __all__ = [
     "EXACT",
-    "Kind",
     "Packed",
     "Packer",
     "PreprocessError",
@@ -30,6 +31,7 @@ __all__ = [
     "Segment",
     "SpecialIds",
     "Tokenizer",
+    "TokenizerKind",
     "UnsupportedTokenizerError",
     "VocabularyError",
     "build",
@@ -39,10 +41,11 @@ __all__ = [
 
 
 @functools.cache
-def kinds() -> Mapping[str, Kind]:
+def kinds() -> Mapping[str, TokenizerKind]:
     """Model type -> tokenizer kind, from every module of this package."""
-    names = [module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg]
-    found = [importlib.import_module(f"{__name__}.{name}").KIND for name in names]
+    names = [f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)]
+    modules = map(importlib.import_module, names)
+    found = [module.KIND for module in modules if hasattr(module, "KIND")]
     return {kind.model: kind for kind in found}
 
 
@@ -91,7 +94,7 @@ def build(
     packer = Packer(
         form, _padding(special.padding, tokenizer), _truncation(tokenizer), type_vocabulary
     )
-    compiled = compiled or Tokenizer(source, kinds()[model], engine)
+    compiled = compiled or Tokenizer(source, tokenizer, kinds()[model], engine)
     return Preprocessor(compiled, packer, special, seq_length)
 
 

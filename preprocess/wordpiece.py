@@ -8,11 +8,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from preprocess.core.components import Component, require
-from preprocess.core.errors import UnsupportedTokenizerError, VocabularyError
-from preprocess.core.model import Model, Offsets
-from preprocess.core.rows import owners
-from preprocess.core.tokenizer import Kind
+from preprocess.graph.rows import owners
+from preprocess.source.components import Component, require
+from preprocess.source.errors import UnsupportedTokenizerError, VocabularyError
+from preprocess.tokenizer.model import Model, Offsets
+from preprocess.tokenizer.tokenizer import TokenizerKind
 
 _OPTIONS = {
     "WordPiece": ("unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab")
@@ -77,4 +77,4 @@ class WordPiece(Model):
         return tf.strings.length(words, unit="UTF8_CHAR") > self._most_characters
 
 
-KIND = Kind("WordPiece", WordPiece, keeps_words=True, distinct=False)
+KIND = TokenizerKind("WordPiece", WordPiece, keeps_words=True, distinct=False)

@@ -56,6 +56,8 @@ class Rule:
         )
 
 
+KINDS = ("wordpiece", "bpe", "unigram")
+OF_KINDS = tuple(f"preprocess.{each}" for each in KINDS)
 GROUND = ("command", "contract", "errors", "settings", "terminal")
 # Each knows those before it.
 ABOVE = tuple(
@@ -71,6 +73,17 @@ RULES = {
         PACKAGES,
         ("torch", "sentence_transformers"),
         exempt=("hub_export.verify.reference", "hub_export.sources.formats.torch_files"),
+    ),
+    "preprocess's ground knows no room": Rule(
+        ("preprocess.graph", "preprocess.source"),
+        tuple(f"preprocess.{each}" for each in ("text", "tokenizer", "packing", *KINDS)),
+    ),
+    "text knows no tokenizer": Rule(
+        ("preprocess.text",),
+        tuple(f"preprocess.{each}" for each in ("tokenizer", "packing", *KINDS)),
+    ),
+    "tokenizers know no packing": Rule(
+        ("preprocess.tokenizer",), ("preprocess.packing", *OF_KINDS)
     ),
     "the contract is the ground": Rule(("hub_export.contract", "hub_export.errors"), PACKAGES),
     "the ground knows no room": Rule(tuple(f"hub_export.{each}" for each in GROUND), ABOVE),

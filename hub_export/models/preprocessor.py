@@ -1,6 +1,5 @@
 """The preprocessor as the root of a SavedModel."""
 
-import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -26,7 +25,7 @@ class Endpoint(tf.train.Checkpoint):
         super().__init__()
         self.__call__ = tf.function(function, autograph=False)
         for name, each in functions.items():
-            setattr(self, name, tf.function(each, autograph=False, input_signature=[]))
+            setattr(self, name, _traced(each))
 
     def trace(self, *args: Any, **kwargs: Any) -> None:
         """Makes the function available for arguments of these specs."""
@@ -47,16 +46,18 @@ class PreprocessorModel(tf.train.Checkpoint):
         split = _concrete(tokenizer.tokenize, text)
         locate = _concrete(tokenizer.tokenize_with_offsets, text)
         join = _concrete(tokenizer.detokenize, contract.ragged_spec(1))
-        pack = functools.cache(functools.partial(_packing, preprocessor.packer))
+        pack = [_packing(preprocessor.packer, count) for count in range(1, MOST_SEGMENTS + 1)]
 
         def pack_inputs(
             segments: Segments, seq_length: int | tf.Tensor = preprocessor.seq_length
         ) -> Tensors:
             listed = [segments] if isinstance(segments, tf.RaggedTensor) else segments
             flat = [part for segment in listed for part in flat_segment(segment)]
+            packed = pack[len(listed) - 1](*flat, seq_length)
             if isinstance(seq_length, int):
-                return pack(len(listed), seq_length)(*flat)
-            return pack(len(listed), None)(*flat, seq_length)
+                for each in packed.values():
+                    each.set_shape([None, seq_length])
+            return packed
 
         def detokenize(ids: tf.RaggedTensor | tf.Tensor) -> tf.Tensor:
             if not isinstance(ids, tf.RaggedTensor):
@@ -69,9 +70,7 @@ class PreprocessorModel(tf.train.Checkpoint):
             return {name: tf.constant(id, tf.int32) for name, id in specials.items()}
 
         special = {"get_special_tokens_dict": get_special_tokens_dict}
-        self.__call__ = tf.function(
-            lambda sentences: pack_inputs(split(sentences)), autograph=False, input_signature=[text]
-        )
+        self.__call__ = _traced(lambda sentences: pack_inputs(split(sentences)), text)
         self.tokenize = Endpoint(lambda sentences: split(sentences), **special)
         self.tokenize.trace(text)
         self.tokenize_with_offsets = Endpoint(lambda sentences: locate(sentences), **special)
@@ -117,18 +116,27 @@ def _concrete(function: Callable[..., Any], *specs: Any) -> tf.types.experimenta
     return tf.function(function, autograph=False).get_concrete_function(*specs)
 
 
-def _packing(
-    packer: Packer, segments: int, seq_length: int | None
-) -> tf.types.experimental.ConcreteFunction:
-    """Packs the flat parts of so many segments; without a length, it is given behind them."""
+def _traced(function: Callable[..., Any], *specs: Any) -> tf.types.experimental.PolymorphicFunction:
+    """A function for these arguments.
+
+    An `input_signature` would say the same, but where binding to one fails, TensorFlow 2.21 keeps a
+    lock, and the same call of another thread never ends.
+    """
+    made = tf.function(function, autograph=False)
+    made.get_concrete_function(*specs)
+    return made
+
+
+def _packing(packer: Packer, segments: int) -> tf.types.experimental.ConcreteFunction:
+    """Packs the flat parts of so many segments; their length is given behind them."""
 
     def pack(*parts: tf.Tensor) -> Tensors:
-        flat = [Segment(*parts[at : at + 2]) for at in range(0, 2 * segments, 2)]
-        return contract.inputs(*packer(flat, seq_length or parts[-1]))
+        *flat, seq_length = parts
+        listed = [Segment(*flat[at : at + 2]) for at in range(0, 2 * segments, 2)]
+        return contract.inputs(*packer(listed, seq_length))
 
     segment = [tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int64)]
-    length = [] if seq_length else [tf.TensorSpec([], tf.int32)]
-    return _concrete(pack, *segment * segments, *length)
+    return _concrete(pack, *segment * segments, tf.TensorSpec([], tf.int32))
 
 
 def _segment_specs() -> Iterator[Any]:

@@ -2,7 +2,7 @@
 
 import encoders
 import preprocess
-from preprocess.core.components import serialised
+from preprocess.source.components import serialised
 from tests.conformance import cases
 
 

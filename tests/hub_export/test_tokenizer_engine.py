@@ -14,7 +14,7 @@ import hub_export
 from hub_export import VerificationError
 from hub_export.publish import manifest
 from hub_export.verify import samples, transformers_tokens
-from preprocess.core import sentencepiece_op
+from preprocess.unigram import sentencepiece_op
 from tests import checkpoints
 
 MANY = [chr(point) for point in range(0x4E00, 0x4E00 + 6000)]

@@ -3,9 +3,9 @@ import random
 import tensorflow as tf
 from tokenizers import normalizers, pre_tokenizers
 
-from preprocess.core import codepoints
-from preprocess.core.codepoint_step import CodepointStep
-from preprocess.core.marks import combining_classes
+from preprocess.source import codepoints
+from preprocess.text.codepoint_step import CodepointStep
+from preprocess.text.marks import combining_classes
 
 
 def test_blocks_are_all_scalar_values() -> None:

@@ -8,8 +8,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 import preprocess
 from preprocess import UnsupportedTokenizerError
-from preprocess.core.sentencepiece_op import SentencePiece
-from preprocess.core.viterbi import Viterbi
+from preprocess.unigram.sentencepiece_op import SentencePiece
+from preprocess.unigram.viterbi import Viterbi
 
 Vocabulary = list[tuple[str, float]]
 

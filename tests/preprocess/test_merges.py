@@ -9,8 +9,8 @@ import tensorflow as tf
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 import preprocess
-from preprocess.core.byte_alphabet import ALPHABET
-from preprocess.core.merges import Merges
+from preprocess.bpe.merges import Merges
+from preprocess.source.byte_alphabet import ALPHABET
 
 Model = dict[str, Any]
 Row = tuple[list[int], list[tuple[int, int]]]

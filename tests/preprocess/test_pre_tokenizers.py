@@ -5,7 +5,7 @@ import random
 import pytest
 from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers, processors
 
-from preprocess.core.codepoints import word_characters
+from preprocess.source.codepoints import word_characters
 from tests.preprocess.same import assert_same, characters, words
 
 _TEXTS = ["a-b--c", "don't they're 'S", "x1 22,3!? ...", " a  b ▁c▁▁d", "a\u200db 👩\u200d👩 a²b"]

@@ -4,7 +4,7 @@ from tokenizers import Regex, normalizers
 
 from hub_export.verify import samples
 from preprocess import UnsupportedTokenizerError
-from preprocess.core import regex
+from preprocess.source import regex
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import tensorflow as tf
 from tokenizers import Tokenizer, models
 
 from preprocess import UnsupportedTokenizerError
-from preprocess.core import best_path, blocks, borders
-from preprocess.core.viterbi import Viterbi
+from preprocess.unigram import best_path, borders, word_blocks
+from preprocess.unigram.viterbi import Viterbi
 
 Vocabulary = list[tuple[str, float]]
 Found = list[tuple[list[int], list[int], list[int]]]
@@ -66,7 +66,7 @@ def test_random_vocabularies(seed: int, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(best_path, "_LONG", draw.choice([2, 64]))
     monkeypatch.setattr(best_path, "_ROUNDS", draw.choice([1, 2, 10]))
     monkeypatch.setattr(borders, "_UNCUT", draw.choice([3, 20]))
-    monkeypatch.setattr(blocks, "_LENGTH", draw.choice([2, 7, 64]))
+    monkeypatch.setattr(word_blocks, "_LENGTH", draw.choice([2, 7, 64]))
     compare(vocabulary, draw.random() < 0.5, random_words(draw, alphabet))
 
 
@@ -113,7 +113,7 @@ def test_blocks_settle_what_nothing_cuts(word: str) -> None:
     @tf.function(autograph=False)
     def solved(points: tf.Tensor) -> tf.Tensor:
         pieces, scores = engine._matcher(points), engine._best_path._scores
-        return blocks.solve_blocks(pieces, scores, tf.constant([0]), tf.shape(points) - 1)[2]
+        return word_blocks.solve_blocks(pieces, scores, tf.constant([0]), tf.shape(points) - 1)[2]
 
     assert solved(tf.constant([*map(ord, engine._matcher.stranger + word)]))
     compare(PUBLISHED, False, [word])
@@ -123,7 +123,7 @@ def test_blocks_that_do_not_settle_are_not_used(monkeypatch: pytest.MonkeyPatch)
     def careless(gains: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return gains * 1.5, tf.zeros_like(gains[:, :1, 0], tf.bool)
 
-    monkeypatch.setattr(blocks, "rounded", careless)
+    monkeypatch.setattr(word_blocks, "rounded", careless)
     compare(PUBLISHED, False, ["a" * 3000, "aab" * 700, "ab"])
 
 

@@ -1,0 +1,1 @@
+"""From pieces to the padded inputs of an encoder."""

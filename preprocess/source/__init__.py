@@ -1,0 +1,1 @@
+"""Reading a source tokenizer: its serialised components, and what it does when asked."""

@@ -1,0 +1,1 @@
+"""From strings to words: added tokens, normalizers, pre-tokenizers, and their places."""

@@ -1,0 +1,156 @@
+"""Normalizers of a source tokenizer, as codepoint maps and steps.
+
+A component that looks at single characters is a map, found by asking it about every codepoint; maps
+that follow each other become one. What depends on neighbours is a step of its own.
+"""
+
+import base64
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias, TypeVar
+
+from preprocess.source import regex
+from preprocess.source.codepoints import (
+    CodepointMap,
+    character_class,
+    compose,
+    normal_forms,
+    whitespace,
+)
+from preprocess.source.components import Component, flatten, normalizer, require
+from preprocess.text.charsmap import Charsmap
+from preprocess.text.codepoint_step import CodepointStep
+from preprocess.text.marks import CanonicalOrder, CompatibleComposition, Composition
+from preprocess.text.replacing import Prefix, Replace, ReplaceLiteral
+from preprocess.text.steps import Change, Step
+
+Items: TypeAlias = list[CodepointMap | Step]
+C = TypeVar("C", bound=Change)
+
+_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "BertNormalizer": ("clean_text", "handle_chinese_chars", "strip_accents", "lowercase"),
+    "Lowercase": (),
+    "NFC": (),
+    "NFD": (),
+    "NFKC": (),
+    "NFKD": (),
+    "Nmt": (),
+    "Precompiled": ("precompiled_charsmap",),
+    "Prepend": ("prepend",),
+    "Replace": ("pattern", "content"),
+    "Strip": ("strip_left", "strip_right"),
+    "StripAccents": (),
+}
+
+
+def read(component: Component | None) -> Items:
+    """The maps and steps of a normalizer, in order; no two maps follow each other.
+
+    Raises:
+        UnsupportedTokenizerError: names a component that is not supported.
+    """
+    items: Items = []
+    for part in reversed(list(flatten(component, "normalizers"))):
+        kind = require("normalizer", part, _OPTIONS)["type"]
+        behind = items[0] if items and isinstance(items[0], Mapping) else {}
+        items = join([*_READERS.get(kind, _single_characters)(part, behind), *items])
+    return items
+
+
+def join(items: Iterable[CodepointMap | C]) -> list[CodepointMap | C]:
+    """Makes one map of those that follow each other."""
+    joined: list[CodepointMap | C] = []
+    for item in items:
+        last = joined[-1] if joined else None
+        if isinstance(item, Mapping) and isinstance(last, Mapping):
+            joined[-1] = compose(last, item)
+        else:
+            joined.append(item)
+    return joined
+
+
+def compiled(items: Items) -> tuple[list[Change], list[Step]]:
+    """The items as changes, as few as will do, and as steps that keep track."""
+    exact = join(items)
+    fast = join([part for item in exact for part in _parts(item)])
+    made: dict[int, CodepointStep] = {}
+
+    def step(characters: CodepointMap) -> CodepointStep:
+        if id(characters) not in made:
+            made[id(characters)] = CodepointStep(characters)
+        return made[id(characters)]
+
+    return (
+        [step(item) if isinstance(item, Mapping) else item for item in fast],
+        [step(item) if isinstance(item, Mapping) else item for item in exact],
+    )
+
+
+def _parts(item: CodepointMap | Step) -> list[CodepointMap | Change]:
+    if isinstance(item, CompatibleComposition):
+        return [item.single, item.canonical]
+    return [item.clusters, item.single] if isinstance(item, Charsmap) else [item]
+
+
+def _map(component: Component) -> CodepointMap:
+    return normal_forms(component)
+
+
+def _single_characters(component: Component, behind: CodepointMap) -> Items:
+    return [_map(component)]
+
+
+def _bert(component: Component, behind: CodepointMap) -> Items:
+    normal = _map(component)
+    strips = component["strip_accents"]
+    if not (component["lowercase"] if strips is None else strips):
+        return [normal]
+    clean = {**component, "handle_chinese_chars": False, "strip_accents": False, "lowercase": False}
+    cleaned = {character for character, form in _map(clean).items() if not form}
+    return [CanonicalOrder(_map({"type": "NFD"}), cleaned, compose(normal, behind)), normal]
+
+
+def _decomposition(component: Component, behind: CodepointMap) -> Items:
+    normal = _map(component)
+    return [CanonicalOrder(normal, (), compose(normal, behind)), normal]
+
+
+def _composition(component: Component, behind: CodepointMap) -> Items:
+    return [Composition() if component["type"] == "NFC" else CompatibleComposition(_map(component))]
+
+
+def _precompiled(component: Component, behind: CodepointMap) -> Items:
+    normal = _map(component)
+    charsmap = base64.b64decode(component["precompiled_charsmap"])
+    return [Charsmap(normalizer(component).normalize_str, normal, charsmap)]
+
+
+def _replace(component: Component, behind: CodepointMap) -> Items:
+    (kind, pattern), content = next(iter(component["pattern"].items())), component["content"]
+    if kind == "Regex":
+        return [Replace(regex.translate(pattern), content)]
+    if len(pattern) == 1:
+        return [{pattern: content}]
+    return [ReplaceLiteral(pattern, content)]
+
+
+def _prepend(component: Component, behind: CodepointMap) -> Items:
+    return [Prefix(component["prepend"])]
+
+
+def _strip(component: Component, behind: CodepointMap) -> Items:
+    spaces = f"{character_class(whitespace())}+"
+    sides = {f"^{spaces}": component["strip_left"], f"{spaces}$": component["strip_right"]}
+    return [Replace(pattern, "") for pattern, strips in sides.items() if strips]
+
+
+_READERS: Mapping[str, Callable[[Component, CodepointMap], Items]] = {
+    "BertNormalizer": _bert,
+    "NFC": _composition,
+    "NFD": _decomposition,
+    "NFKC": _composition,
+    "NFKD": _decomposition,
+    "Precompiled": _precompiled,
+    "Prepend": _prepend,
+    "Replace": _replace,
+    "Strip": _strip,
+}

@@ -1,0 +1,105 @@
+"""Post-processing of offsets: byte-level tokenizers leave spaces out of them."""
+
+from typing import TypeAlias
+
+import numpy as np
+import tensorflow as tf
+from tokenizers import Tokenizer as Source
+
+from preprocess.graph.rows import owners
+from preprocess.source.codepoints import whitespace
+from preprocess.source.components import Component, flatten
+from preprocess.text.steps import lookup
+
+_SPACE = "\u0120"
+"""How a byte-level vocabulary spells a space."""
+
+Ragged: TypeAlias = tf.RaggedTensor
+
+
+class Trim(tf.Module):
+    """Takes the spaces that pieces and added tokens begin and end with out of their offsets.
+
+    As in the source, as many *characters* of the original text go as the piece has spaces; where a
+    space is put before the text, pieces at its start that have one keep it.
+
+    Attributes:
+        acts: whether there are any.
+    """
+
+    def __init__(self, source: Source, keeps_first: bool) -> None:
+        super().__init__()
+        spaces = "".join({_SPACE, *whitespace()})
+        ids = source.get_vocab().values()
+        size = max(ids) + 1
+        self._leading, self._trailing = np.zeros(size, np.int64), np.zeros(size, np.int64)
+        for id in ids:
+            piece = source.id_to_token(id) or ""
+            self._leading[id] = len(piece) - len(piece.lstrip(spaces))
+            self._trailing[id] = len(piece) - len(piece.rstrip(spaces))
+        self._keeps_first = keeps_first
+        added = source.get_added_tokens_decoder().values()
+        self.acts = bool(
+            self._leading.any()
+            or self._trailing.any()
+            or any(token.lstrip or token.rstrip for token in added)
+        )
+
+    def __call__(
+        self,
+        sentences: tf.Tensor,
+        ids: tf.Tensor,
+        rows: tf.Tensor,
+        start: tf.Tensor,
+        limit: tf.Tensor,
+        leading: tf.Tensor,
+        trailing: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Trims.
+
+        Args:
+            sentences: string [B].
+            ids: int32 [n], the pieces of all rows.
+            rows: int64 [n], the row of each.
+            start: its first byte, int64 [n].
+            limit: the byte behind it.
+            leading: how many characters of whitespace it begins with besides its own, int64 [n].
+            trailing: and ends with.
+        """
+        places = _Places(sentences)
+        start, limit = (places.characters(rows, each) for each in (start, limit))
+        leading += tf.gather(self._leading, ids)
+        trailing += tf.gather(self._trailing, ids)
+        if self._keeps_first:
+            first = tf.concat([tf.ones_like(rows[:1], tf.bool), rows[1:] != rows[:-1]], axis=0)
+            keeps = (first | tf.equal(start, 0)) & tf.equal(leading, 1)
+            leading -= tf.cast(keeps, tf.int64)
+        start = tf.minimum(start + leading, limit)
+        limit = tf.where(limit >= trailing, tf.maximum(limit - trailing, start), limit)
+        return places.bytes(rows, start), places.bytes(rows, limit)
+
+
+class _Places:
+    """Places in texts, counted in characters and in bytes."""
+
+    def __init__(self, texts: tf.Tensor) -> None:
+        _, starts = tf.strings.unicode_decode_with_offsets(texts, "UTF-8")
+        lengths = tf.cast(tf.strings.length(texts), tf.int64)
+        self._bounds = tf.concat([starts, lengths[:, tf.newaxis]], axis=1)
+        # A byte of distance between rows makes one ascending list of all.
+        self._base = tf.cumsum(lengths + 1, exclusive=True)
+        self._all = self._bounds.values + tf.gather(self._base, owners(self._bounds.row_splits))
+
+    def characters(self, rows: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+        at = tf.searchsorted(self._all, tf.gather(self._base, rows) + places, out_type=tf.int64)
+        return at - tf.gather(self._bounds.row_starts(), rows)
+
+    def bytes(self, rows: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+        return lookup(self._bounds, rows, places)
+
+
+def compile(source: Source, tokenizer: Component) -> list[Trim]:
+    """What the post-processor does to offsets, in order; the template checks its kinds."""
+    parts = flatten(tokenizer["post_processor"], "processors")
+    trims = [Trim(source, part["add_prefix_space"]) for part in parts if part.get("trim_offsets")]
+    return [trim for trim in trims if trim.acts]

@@ -1,0 +1,167 @@
+"""A tokenizer in the graph, and how a kind of tokenizers declares itself."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+import tensorflow as tf
+from tokenizers import Tokenizer as Source
+
+from preprocess.graph.rows import owners
+from preprocess.graph.segments import flat_segment
+from preprocess.source.components import Component
+from preprocess.source.errors import UnsupportedTokenizerError
+from preprocess.text.text import Text, Words
+from preprocess.tokenizer import decoders, offsets
+from preprocess.tokenizer.model import Model, Offsets
+
+Compile: TypeAlias = Callable[[Component], Model]
+
+EXACT = "exact"
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenizerKind:
+    """A tokenizer kind, as its file declares it.
+
+    Attributes:
+        model: the `model.type` of the serialised tokenizers that it compiles.
+        compile: makes the model from a serialised tokenizer; raises PreprocessError where it has
+            an option that is not supported.
+        keeps_words: whether ids are [B, (words), (pieces)] rather than [B, (pieces)].
+        distinct: whether it pays to tokenize each distinct word of a batch once.
+        others: engine -> the same as `compile`, for one that gives up some exactness for speed.
+    """
+
+    model: str
+    compile: Compile
+    keeps_words: bool = False
+    distinct: bool = True
+    others: Mapping[str, Compile] = dataclasses.field(default_factory=dict)
+
+    def engine(self, name: str) -> Compile:
+        """What makes the model: `exact`, or by name one of the others.
+
+        Raises:
+            UnsupportedTokenizerError: there is no such engine for this kind.
+        """
+        engines = {EXACT: self.compile, **self.others}
+        if name not in engines:
+            raise UnsupportedTokenizerError(
+                f"tokenizers of type {self.model} have no engine {name}; "
+                f"they have: {', '.join(engines)}"
+            )
+        return engines[name]
+
+
+class Tokenizer(tf.Module):
+    """A tokenizer; with the engine `exact`, equal to its source on every input.
+
+    Invalid UTF-8 is read as Python's `bytes.decode(errors="replace")` reads it.
+    """
+
+    def __init__(
+        self, source: Source, tokenizer: Component, kind: TokenizerKind, engine: str = EXACT
+    ) -> None:
+        """Compiles the source; `tokenizer` is its serialised form.
+
+        Raises:
+            UnsupportedTokenizerError: a component cannot be compiled exactly, or the kind does not
+                have the engine; it is named.
+            VocabularyError: a token that is needed is not in the vocabulary.
+        """
+        super().__init__()
+        self._kind = kind
+        self._model = kind.engine(engine)(tokenizer)
+        self._text = Text(source, tokenizer)
+        self._decoder = decoders.Decoder(source, tokenizer)
+        self._trims = offsets.compile(source, tokenizer)
+
+    def tokenize(self, sentences: tf.Tensor) -> tf.RaggedTensor:
+        """string [B] -> int32 [B, (pieces)], or [B, (words), (pieces)] where words are kept."""
+        words = self._text(sentences)
+        pieces = self._pieces(words.words.values)
+        return tf.cond(
+            tf.reduce_any(words.tokens >= 0),
+            lambda: self._rows(words, pieces, words.tokens),
+            lambda: self._shaped(words.words.row_splits, pieces, words.splits),
+        )
+
+    def tokenize_with_offsets(self, sentences: tf.Tensor) -> Offsets:
+        """string [B] -> ids, and int64 starts and limits: bytes of the original string."""
+        words, sources = self._text.locate(sentences)
+        ids, starts, limits = (
+            each.with_row_splits_dtype(tf.int64) for each in self._located(words.words.values)
+        )
+        extents = sources.words.extents(owners(ids.row_splits), starts.values, limits.values)
+        none = tf.zeros_like(extents[0])
+        pieces = ids.values, *extents, none, none
+        tokens = words.tokens, *sources[1:]
+        ids, *rest = (
+            self._rows(words, ids.with_values(piece), token)
+            for piece, token in zip(pieces, tokens, strict=True)
+        )
+        rows = owners(flat_segment(ids).row_splits)
+        start, limit, *taken = (each.flat_values for each in rest)
+        for trim in self._trims:
+            start, limit = trim(sentences, ids.flat_values, rows, start, limit, *taken)
+        return ids, *map(ids.with_flat_values, (start, limit))
+
+    def detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
+        """int32 [B, (pieces)] -> string [B], special tokens left out."""
+        return self._decoder(ids)
+
+    def _pieces(self, words: tf.Tensor) -> tf.RaggedTensor:
+        """Tokenizes words that are not spelled yet, string [n] -> int32 [n, (pieces)]."""
+        if not self._kind.distinct:
+            return self._model.tokenize(self._text.spelled(words))
+        distinct, index = tf.unique(words)
+        pieces = self._model.tokenize(self._text.spelled(distinct))
+        return tf.gather(pieces.with_row_splits_dtype(tf.int64), index)
+
+    def _located(self, words: tf.Tensor) -> Offsets:
+        """Tokenizes words that are spelled, string [n] -> ids, starts, limits."""
+        if not self._kind.distinct:
+            return self._model.tokenize_with_offsets(words)
+        distinct, index = tf.unique(words)
+        found = self._model.tokenize_with_offsets(distinct)
+        return tuple(tf.gather(each.with_row_splits_dtype(tf.int64), index) for each in found)
+
+    def _rows(self, words: Words, pieces: tf.RaggedTensor, tokens: tf.Tensor) -> tf.RaggedTensor:
+        """Puts added tokens among the pieces, each as a word of its own.
+
+        Args:
+            words: the words.
+            pieces: [w, (pieces)], something of each piece of each word.
+            tokens: [m], the same of each added token.
+        """
+        is_token = words.tokens >= 0
+        at = tf.boolean_mask(words.words.row_starts(), is_token)
+        values = _inserted(
+            pieces.values, tf.gather(pieces.row_splits, at), tf.boolean_mask(tokens, is_token)
+        )
+        lengths = _inserted(pieces.row_lengths(), at, tf.ones_like(at))
+        pieces = tf.RaggedTensor.from_row_lengths(values, lengths, validate=False)
+        before = tf.cumsum(tf.cast(is_token, tf.int64))
+        splits = words.words.row_splits + tf.concat([[0], before], axis=0)
+        return self._shaped(splits, pieces, words.splits)
+
+    def _shaped(
+        self, words: tf.Tensor, pieces: tf.RaggedTensor, rows: tf.Tensor
+    ) -> tf.RaggedTensor:
+        """Groups pieces by rows; `words` and `rows` are where sections and rows begin."""
+        words = tf.gather(words, rows)
+        if self._kind.keeps_words:
+            return tf.RaggedTensor.from_row_splits(pieces, words, validate=False)
+        splits = tf.gather(pieces.row_splits, words)
+        return tf.RaggedTensor.from_row_splits(pieces.values, splits, validate=False)
+
+
+def _inserted(x: tf.Tensor, at: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
+    """Puts new elements in, each before element `at` of `x` (int64, ascending)."""
+    places = tf.range(tf.size(x, tf.int64))
+    moved = places + tf.searchsorted(at, places, side="right", out_type=tf.int64)
+    taken = at + tf.range(tf.size(at, tf.int64))
+    return tf.dynamic_stitch(
+        [tf.cast(moved, tf.int32), tf.cast(taken, tf.int32)], [x, tf.cast(new, x.dtype)]
+    )
