@@ -1,7 +1,8 @@
 """Text encoders on plain TensorFlow operations, filled from published checkpoints.
 
 One file an architecture: `ls encoders/` is the support matrix. The parts they share are in
-`encoders.core`, whose docstring is the glossary of the axis letters.
+`encoders.core`, whose docstring is the glossary of the axis letters; what may stand on an encoder
+is in `encoders.heads`.
 
     >>> architectures()["bert"].model_types
     ('bert',)
@@ -14,33 +15,65 @@ from collections.abc import Mapping
 
 from encoders.core.architecture import Architecture
 from encoders.core.config import Dimensions
-from encoders.core.embedder import Embedder
 from encoders.core.encoder import Encoded, Encoder
 from encoders.core.errors import ConfigError, EncoderError, WeightsError
 from encoders.core.groups import by_length
-from encoders.core.heads import Dense, Dropped, Head, Normalized, Normed, Truncated
-from encoders.core.pooling import MODES, Pooling
 from encoders.core.real_tokens import RealTokens
+from encoders.core.rows import (
+    FLATTEN,
+    KEEP,
+    KERAS,
+    SPLIT_INPUTS,
+    SPLIT_OUTPUTS,
+    TENSORFLOW,
+    TORCH,
+    Change,
+    Row,
+    Rows,
+)
 from encoders.core.weights import Filled
+from encoders.heads.embedding import TextEmbedding
+from encoders.heads.head import Head, HeadedEncoder
+from encoders.heads.modules import (
+    DenseModule,
+    DropoutModule,
+    LayerNormModule,
+    NormalizeModule,
+    TruncateModule,
+    VectorModule,
+)
+from encoders.heads.pooling import MODES, Pooling
 
 __all__ = [
+    "FLATTEN",
+    "KEEP",
+    "KERAS",
     "MODES",
+    "SPLIT_INPUTS",
+    "SPLIT_OUTPUTS",
+    "TENSORFLOW",
+    "TORCH",
     "Architecture",
+    "Change",
     "ConfigError",
-    "Dense",
+    "DenseModule",
     "Dimensions",
-    "Dropped",
-    "Embedder",
+    "DropoutModule",
     "Encoded",
     "Encoder",
     "EncoderError",
     "Filled",
     "Head",
-    "Normalized",
-    "Normed",
+    "HeadedEncoder",
+    "LayerNormModule",
+    "NormalizeModule",
     "Pooling",
     "RealTokens",
-    "Truncated",
+    "Row",
+    "Rows",
+    "TextEmbedding",
+    "TruncateModule",
+    "VectorModule",
     "WeightsError",
     "architectures",
     "by_length",

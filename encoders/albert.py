@@ -16,13 +16,14 @@ from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
 from encoders.core.attention import SelfAttention
 from encoders.core.blocks import FeedForward, PostNormBlock
-from encoders.core.config import Config, Dimensions, TokenId, check_heads, check_padding
+from encoders.core.config import Config, TokenId, check_heads, check_padding
 from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder, Pooler
 from encoders.core.errors import ConfigError
 from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
 from encoders.core.layout import Layout
-from encoders.core.weights import Table, embedding, linear, norm
+from encoders.core.rows import embedding, linear, norm
+from encoders.core.weights import Table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,16 +109,16 @@ TABLE = Table(
         *embedding("embeddings.word", "embeddings.word_embeddings"),
         *embedding("embeddings.position", "embeddings.position_embeddings"),
         *embedding("embeddings.type", "embeddings.token_type_embeddings"),
-        *norm("embeddings.norm", "embeddings.LayerNorm"),
+        *norm("embeddings.layer_norm", "embeddings.LayerNorm"),
         *linear("embeddings.projection", "encoder.embedding_hidden_mapping_in"),
         *linear(f"{_BLOCK}.attention.query", f"{_GROUP}.attention.query"),
         *linear(f"{_BLOCK}.attention.key", f"{_GROUP}.attention.key"),
         *linear(f"{_BLOCK}.attention.value", f"{_GROUP}.attention.value"),
         *linear(f"{_BLOCK}.attention.output", f"{_GROUP}.attention.dense"),
-        *norm(f"{_BLOCK}.attention_norm", f"{_GROUP}.attention.LayerNorm"),
+        *norm(f"{_BLOCK}.attention_layer_norm", f"{_GROUP}.attention.LayerNorm"),
         *linear(f"{_BLOCK}.feed_forward.inner", f"{_GROUP}.ffn"),
         *linear(f"{_BLOCK}.feed_forward.output", f"{_GROUP}.ffn_output"),
-        *norm(f"{_BLOCK}.feed_forward_norm", f"{_GROUP}.full_layer_layer_norm"),
+        *norm(f"{_BLOCK}.feed_forward_layer_norm", f"{_GROUP}.full_layer_layer_norm"),
         *linear("pooler.dense", "pooler", optional="pooler"),
     ),
     prefix="albert.",
@@ -145,20 +146,12 @@ def build(config: AlbertConfig) -> Encoder:
         for _ in range(config.num_hidden_groups)
     ]
     return Encoder(
-        Dimensions(
-            layers=config.num_hidden_layers,
-            width=width,
-            heads=config.num_attention_heads,
-            vocabulary=config.vocab_size,
-            positions=config.max_position_embeddings,
-            types=config.type_vocab_size,
-            padding=config.pad_token_id or 0,
-        ),
+        config.dimensions,
         Embeddings(
             word=Embedding(config.vocab_size, narrow, padding=config.pad_token_id),
             position=Embedding(config.max_position_embeddings, narrow),
             type=Embedding(config.type_vocab_size, narrow),
-            norm=LayerNorm(narrow, epsilon),
+            layer_norm=LayerNorm(narrow, epsilon),
             dropout=Dropout(dropout),
             projection=Linear(narrow, width),
         ),

@@ -10,11 +10,12 @@ from typing import ClassVar
 from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
 from encoders.core.blocks import PostNormBlock, post_norm_blocks
-from encoders.core.config import Config, Dimensions, TokenId, check_heads, check_padding
+from encoders.core.config import Config, TokenId, check_heads, check_padding
 from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder, Pooler
 from encoders.core.layers import Dropout, Embedding, LayerNorm
-from encoders.core.weights import Table, embedding, linear, norm
+from encoders.core.rows import embedding, linear, norm
+from encoders.core.weights import Table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,17 +58,17 @@ EMBEDDING_ROWS = (
     *embedding("embeddings.word", "embeddings.word_embeddings"),
     *embedding("embeddings.position", "embeddings.position_embeddings"),
     *embedding("embeddings.type", "embeddings.token_type_embeddings"),
-    *norm("embeddings.norm", "embeddings.LayerNorm"),
+    *norm("embeddings.layer_norm", "embeddings.LayerNorm"),
 )
 BLOCK_ROWS = (
     *linear("blocks.{layer}.attention.query", f"{_BLOCK}.attention.self.query"),
     *linear("blocks.{layer}.attention.key", f"{_BLOCK}.attention.self.key"),
     *linear("blocks.{layer}.attention.value", f"{_BLOCK}.attention.self.value"),
     *linear("blocks.{layer}.attention.output", f"{_BLOCK}.attention.output.dense"),
-    *norm("blocks.{layer}.attention_norm", f"{_BLOCK}.attention.output.LayerNorm"),
+    *norm("blocks.{layer}.attention_layer_norm", f"{_BLOCK}.attention.output.LayerNorm"),
     *linear("blocks.{layer}.feed_forward.inner", f"{_BLOCK}.intermediate.dense"),
     *linear("blocks.{layer}.feed_forward.output", f"{_BLOCK}.output.dense"),
-    *norm("blocks.{layer}.feed_forward_norm", f"{_BLOCK}.output.LayerNorm"),
+    *norm("blocks.{layer}.feed_forward_layer_norm", f"{_BLOCK}.output.LayerNorm"),
 )
 POOLER_ROWS = linear("pooler.dense", "pooler.dense", optional="pooler")
 
@@ -96,20 +97,12 @@ def build(config: BertConfig) -> Encoder:
     """The encoder, its variables declared."""
     width = config.hidden_size
     return Encoder(
-        Dimensions(
-            layers=config.num_hidden_layers,
-            width=width,
-            heads=config.num_attention_heads,
-            vocabulary=config.vocab_size,
-            positions=config.max_position_embeddings,
-            types=config.type_vocab_size,
-            padding=config.pad_token_id or 0,
-        ),
+        config.dimensions,
         Embeddings(
             word=Embedding(config.vocab_size, width, padding=config.pad_token_id),
             position=Embedding(config.max_position_embeddings, width),
             type=Embedding(config.type_vocab_size, width),
-            norm=LayerNorm(width, config.layer_norm_eps),
+            layer_norm=LayerNorm(width, config.layer_norm_eps),
             dropout=Dropout(config.hidden_dropout_prob),
         ),
         blocks(config),

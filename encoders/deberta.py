@@ -17,13 +17,14 @@ from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
 from encoders.core.attention import Projected
 from encoders.core.blocks import FeedForward, PostNormBlock
-from encoders.core.config import Config, Dimensions, TokenId, at_least, check_heads, check_padding
+from encoders.core.config import Config, TokenId, at_least, check_heads, check_padding
 from encoders.core.disentangled import DisentangledAttention, Distances, MaskedEmbeddings
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
 from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
 from encoders.core.layout import Layout
-from encoders.core.weights import Row, Table, declare, embedding, linear, norm
+from encoders.core.rows import Row, embedding, linear, norm
+from encoders.core.weights import Table, declare
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,13 +132,13 @@ ROWS = (
     *embedding("embeddings.position", "embeddings.position_embeddings"),
     *embedding("embeddings.type", "embeddings.token_type_embeddings"),
     *linear("embeddings.projection", "embeddings.embed_proj"),
-    *norm("embeddings.norm", "embeddings.LayerNorm"),
+    *norm("embeddings.layer_norm", "embeddings.LayerNorm"),
     *embedding("shared.table", "encoder.rel_embeddings"),
     *linear("blocks.{layer}.attention.output", f"{_BLOCK}.attention.output.dense"),
-    *norm("blocks.{layer}.attention_norm", f"{_BLOCK}.attention.output.LayerNorm"),
+    *norm("blocks.{layer}.attention_layer_norm", f"{_BLOCK}.attention.output.LayerNorm"),
     *linear("blocks.{layer}.feed_forward.inner", f"{_BLOCK}.intermediate.dense"),
     *linear("blocks.{layer}.feed_forward.output", f"{_BLOCK}.output.dense"),
-    *norm("blocks.{layer}.feed_forward_norm", f"{_BLOCK}.output.LayerNorm"),
+    *norm("blocks.{layer}.feed_forward_layer_norm", f"{_BLOCK}.output.LayerNorm"),
 )
 BUFFERS = {
     r"embeddings\.position_ids": "counts positions, holds no weights",
@@ -177,13 +178,16 @@ def block_parts(config: DebertaConfig, attention: DisentangledAttention) -> Part
 
 
 def distances(
-    config: DebertaConfig, span: int, places: npt.NDArray[np.int_], norm: LayerNorm | None = None
+    config: DebertaConfig,
+    span: int,
+    places: npt.NDArray[np.int_],
+    layer_norm: LayerNorm | None = None,
 ) -> Distances | None:
     """The vectors of the places -span ... span - 1; `places` has that of each distance."""
     if not (config.relative_attention and config.terms):
         return None
     rows = np.clip(places + span, 0, 2 * span - 1).astype(np.int32)
-    return Distances(rows, Embedding(2 * span, config.hidden_size), norm)
+    return Distances(rows, Embedding(2 * span, config.hidden_size), layer_norm)
 
 
 def reachable(config: DebertaConfig) -> npt.NDArray[np.int_]:
@@ -198,21 +202,13 @@ def encoder(
     hidden, positions = config.hidden_size, config.max_position_embeddings
     width, types = config.embedding_size or hidden, config.type_vocab_size
     return Encoder(
-        Dimensions(
-            layers=config.num_hidden_layers,
-            width=hidden,
-            heads=config.num_attention_heads,
-            vocabulary=config.vocab_size,
-            positions=positions,
-            types=types,
-            padding=config.pad_token_id or 0,
-        ),
+        config.dimensions,
         MaskedEmbeddings(
             word=Embedding(config.vocab_size, width, padding=config.pad_token_id),
             position=Embedding(positions, width) if config.position_biased_input else None,
             type=Embedding(types, width) if types else None,
             projection=Linear(width, hidden, bias=False) if width != hidden else None,
-            norm=LayerNorm(hidden, config.layer_norm_eps),
+            layer_norm=LayerNorm(hidden, config.layer_norm_eps),
             dropout=Dropout(config.hidden_dropout_prob),
         ),
         blocks,

@@ -23,7 +23,8 @@ from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
 from encoders.core.layers import Dropout, LayerNorm, Linear
 from encoders.core.layout import Layout
-from encoders.core.weights import Row, Table, declare, linear, norm
+from encoders.core.rows import TRANSPOSE, Row, linear, norm
+from encoders.core.weights import Table, declare
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,21 +109,21 @@ class Convolution(tf.Module):
     bias: tf.Variable
 
     def __init__(
-        self, width: int, size: int, activation: Activation, dropout: Dropout, norm: LayerNorm
+        self, width: int, size: int, activation: Activation, dropout: Dropout, layer_norm: LayerNorm
     ) -> None:
         super().__init__()
         self.kernel = declare(size, width, width)
         self.bias = declare(width)
         self.activation = activation
         self.dropout = dropout
-        self.norm = norm
+        self.layer_norm = layer_norm
 
     def __call__(self, x: tf.Tensor, block: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """float32 [N, D] twice, `x` zero for padding -> float32 [N, D]."""
         convolved = tf.nn.conv1d(layout.to_batch(x), self.kernel, stride=1, padding="SAME")
         convolved = layout.to_tokens(tf.nn.bias_add(convolved, self.bias))
         added = self.activation(self.dropout(convolved, training))
-        return self.norm(block + added) * layout.real
+        return self.layer_norm(block + added) * layout.real
 
 
 class Block(PostNormBlock):
@@ -141,15 +142,15 @@ _ATTENTION = "encoder.layer.{layer}.attention.self"
 TABLE = Table(
     rows=(
         *deberta.ROWS,
-        *norm("shared.norm", "encoder.LayerNorm"),
+        *norm("shared.layer_norm", "encoder.LayerNorm"),
         *linear("blocks.{layer}.attention.query", f"{_ATTENTION}.query_proj"),
         *linear("blocks.{layer}.attention.key", f"{_ATTENTION}.key_proj"),
         *linear("blocks.{layer}.attention.value", f"{_ATTENTION}.value_proj"),
         *linear("blocks.{layer}.attention.position_key", f"{_ATTENTION}.pos_key_proj"),
         *linear("blocks.{layer}.attention.position_query", f"{_ATTENTION}.pos_query_proj"),
-        Row("blocks.0.convolution.kernel", ("encoder.conv.conv.weight",), transpose=True),
+        Row("blocks.0.convolution.kernel", ("encoder.conv.conv.weight",), TRANSPOSE),
         Row("blocks.0.convolution.bias", ("encoder.conv.conv.bias",)),
-        *norm("blocks.0.convolution.norm", "encoder.conv.LayerNorm"),
+        *norm("blocks.0.convolution.layer_norm", "encoder.conv.LayerNorm"),
     ),
     prefix="deberta.",
     buffers=deberta.BUFFERS,

@@ -11,11 +11,12 @@ from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
 from encoders.core.attention import SelfAttention
 from encoders.core.blocks import FeedForward, PostNormBlock
-from encoders.core.config import Config, Dimensions, TokenId, check_heads, check_padding
+from encoders.core.config import Config, TokenId, check_heads, check_padding
 from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
 from encoders.core.layers import Dropout, Embedding, LayerNorm
-from encoders.core.weights import Table, embedding, linear, norm
+from encoders.core.rows import embedding, linear, norm
+from encoders.core.weights import Table
 
 EPSILON = 1e-12
 
@@ -36,6 +37,7 @@ class DistilBertConfig(Config):
     activation: str = "gelu"
     pad_token_id: TokenId = 0
 
+    sizes: ClassVar = {"layers": "n_layers", "width": "dim", "heads": "n_heads"}
     # `tie_weights_` and `output_past` stand in the configs of the first published checkpoints.
     ignored: ClassVar = ("output_past", "qa_dropout", "seq_classif_dropout", "tie_weights_")
 
@@ -50,15 +52,15 @@ TABLE = Table(
     rows=(
         *embedding("embeddings.word", "embeddings.word_embeddings"),
         *embedding("embeddings.position", "embeddings.position_embeddings"),
-        *norm("embeddings.norm", "embeddings.LayerNorm"),
+        *norm("embeddings.layer_norm", "embeddings.LayerNorm"),
         *linear("blocks.{layer}.attention.query", f"{_BLOCK}.attention.q_lin"),
         *linear("blocks.{layer}.attention.key", f"{_BLOCK}.attention.k_lin"),
         *linear("blocks.{layer}.attention.value", f"{_BLOCK}.attention.v_lin"),
         *linear("blocks.{layer}.attention.output", f"{_BLOCK}.attention.out_lin"),
-        *norm("blocks.{layer}.attention_norm", f"{_BLOCK}.sa_layer_norm"),
+        *norm("blocks.{layer}.attention_layer_norm", f"{_BLOCK}.sa_layer_norm"),
         *linear("blocks.{layer}.feed_forward.inner", f"{_BLOCK}.ffn.lin1"),
         *linear("blocks.{layer}.feed_forward.output", f"{_BLOCK}.ffn.lin2"),
-        *norm("blocks.{layer}.feed_forward_norm", f"{_BLOCK}.output_layer_norm"),
+        *norm("blocks.{layer}.feed_forward_layer_norm", f"{_BLOCK}.output_layer_norm"),
     ),
     prefix="distilbert.",
     buffers={r"embeddings\.position_ids": "counts positions, holds no weights"},
@@ -80,21 +82,13 @@ def build(config: DistilBertConfig) -> Encoder:
         )
 
     return Encoder(
-        Dimensions(
-            layers=config.n_layers,
-            width=width,
-            heads=config.n_heads,
-            vocabulary=config.vocab_size,
-            positions=config.max_position_embeddings,
-            types=0,
-            padding=config.pad_token_id or 0,
-        ),
+        config.dimensions,
         Embeddings(
             word=Embedding(config.vocab_size, width, padding=config.pad_token_id),
             position=Embedding(
                 config.max_position_embeddings, width, trainable=not config.sinusoidal_pos_embds
             ),
-            norm=LayerNorm(width, EPSILON),
+            layer_norm=LayerNorm(width, EPSILON),
             dropout=Dropout(config.dropout),
         ),
         [block() for _ in range(config.n_layers)],

@@ -9,11 +9,11 @@ from typing import ClassVar
 
 from encoders import bert
 from encoders.core.architecture import Architecture
-from encoders.core.config import Dimensions
 from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
 from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
-from encoders.core.weights import Table, linear
+from encoders.core.rows import linear
+from encoders.core.weights import Table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,20 +50,12 @@ def build(config: ElectraConfig) -> Encoder:
     """The encoder, its variables declared."""
     width, narrow = config.hidden_size, config.embedding_size
     return Encoder(
-        Dimensions(
-            layers=config.num_hidden_layers,
-            width=width,
-            heads=config.num_attention_heads,
-            vocabulary=config.vocab_size,
-            positions=config.max_position_embeddings,
-            types=config.type_vocab_size,
-            padding=config.pad_token_id or 0,
-        ),
+        config.dimensions,
         Embeddings(
             word=Embedding(config.vocab_size, narrow, padding=config.pad_token_id),
             position=Embedding(config.max_position_embeddings, narrow),
             type=Embedding(config.type_vocab_size, narrow),
-            norm=LayerNorm(narrow, config.layer_norm_eps),
+            layer_norm=LayerNorm(narrow, config.layer_norm_eps),
             dropout=Dropout(config.hidden_dropout_prob),
             projection=None if narrow == width else Linear(narrow, width),
         ),

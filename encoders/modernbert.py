@@ -12,14 +12,15 @@ import tensorflow as tf
 
 from encoders.core.activations import Activation, activation
 from encoders.core.architecture import Architecture
-from encoders.core.config import Config, Dimensions, TokenId, at_least, check_padding
+from encoders.core.config import Config, TokenId, at_least, check_padding
 from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
 from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
 from encoders.core.layout import Layout
 from encoders.core.rotary import Rotary, RotaryAttention, check_rotary, theta
-from encoders.core.weights import Table, embedding, linear, norm
+from encoders.core.rows import embedding, linear, norm
+from encoders.core.weights import Table
 
 GLOBAL, LOCAL = "full_attention", "sliding_attention"
 
@@ -150,24 +151,24 @@ class PreNormBlock(tf.Module):
 
     def __init__(
         self,
-        attention_norm: LayerNorm | None,
+        attention_layer_norm: LayerNorm | None,
         attention: RotaryAttention,
         attention_dropout: Dropout,
-        feed_forward_norm: LayerNorm,
+        feed_forward_layer_norm: LayerNorm,
         feed_forward: GatedFeedForward,
     ) -> None:
         super().__init__()
-        self.attention_norm = attention_norm
+        self.attention_layer_norm = attention_layer_norm
         self.attention = attention
         self.attention_dropout = attention_dropout
-        self.feed_forward_norm = feed_forward_norm
+        self.feed_forward_layer_norm = feed_forward_layer_norm
         self.feed_forward = feed_forward
 
     def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """float32 [N, D] -> float32 [N, D]."""
-        normed = x if self.attention_norm is None else self.attention_norm(x)
+        normed = x if self.attention_layer_norm is None else self.attention_layer_norm(x)
         x += self.attention_dropout(self.attention(normed, layout, training), training)
-        return x + self.feed_forward(self.feed_forward_norm(x), training)
+        return x + self.feed_forward(self.feed_forward_layer_norm(x), training)
 
 
 _BLOCK = "layers.{layer}"
@@ -175,14 +176,14 @@ _BLOCK = "layers.{layer}"
 TABLE = Table(
     rows=(
         *embedding("embeddings.word", "embeddings.tok_embeddings"),
-        *norm("embeddings.norm", "embeddings.norm"),
-        *norm("blocks.{layer}.attention_norm", f"{_BLOCK}.attn_norm"),
+        *norm("embeddings.layer_norm", "embeddings.norm"),
+        *norm("blocks.{layer}.attention_layer_norm", f"{_BLOCK}.attn_norm"),
         *linear("blocks.{layer}.attention.input", f"{_BLOCK}.attn.Wqkv"),
         *linear("blocks.{layer}.attention.output", f"{_BLOCK}.attn.Wo"),
-        *norm("blocks.{layer}.feed_forward_norm", f"{_BLOCK}.mlp_norm"),
+        *norm("blocks.{layer}.feed_forward_layer_norm", f"{_BLOCK}.mlp_norm"),
         *linear("blocks.{layer}.feed_forward.inner", f"{_BLOCK}.mlp.Wi"),
         *linear("blocks.{layer}.feed_forward.output", f"{_BLOCK}.mlp.Wo"),
-        *norm("norm", "final_norm"),
+        *norm("layer_norm", "final_norm"),
     ),
     prefix="model.",
     buffers={},
@@ -196,7 +197,7 @@ def build(config: ModernBertConfig) -> Encoder:
     window = Window(config.local_attention // 2)
 
     def layer_norm() -> LayerNorm:
-        return LayerNorm(width, config.norm_eps, shift=config.norm_bias)
+        return LayerNorm(width, config.norm_eps, beta=config.norm_bias)
 
     def attention(kind: str) -> RotaryAttention:
         sizes = width, heads, config.attention_dropout, rotary[kind], config.attention_bias
@@ -218,22 +219,14 @@ def build(config: ModernBertConfig) -> Encoder:
         )
 
     return Encoder(
-        Dimensions(
-            layers=config.num_hidden_layers,
-            width=width,
-            heads=heads,
-            vocabulary=config.vocab_size,
-            positions=config.max_position_embeddings,
-            types=0,
-            padding=config.pad_token_id or 0,
-        ),
+        config.dimensions,
         Embeddings(
             word=Embedding(config.vocab_size, width, padding=config.pad_token_id),
-            norm=layer_norm(),
+            layer_norm=layer_norm(),
             dropout=Dropout(config.embedding_dropout),
         ),
         [block(layer, kind) for layer, kind in enumerate(config.kinds)],
-        norm=layer_norm(),
+        layer_norm=layer_norm(),
     )
 
 

@@ -9,6 +9,7 @@ pass: padding is 1, and there are 32 buckets, whatever a config says.
 """
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -16,12 +17,14 @@ import tensorflow as tf
 from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
 from encoders.core.blocks import post_norm_blocks
-from encoders.core.config import Config, Dimensions, check_heads
+from encoders.core.config import Config, check_heads
 from encoders.core.embeddings import Embeddings, after_padding
 from encoders.core.encoder import Encoder, Pooler
 from encoders.core.errors import ConfigError
 from encoders.core.layers import Dropout, Embedding, LayerNorm
-from encoders.core.weights import Table, embedding, linear, norm
+from encoders.core.layout import Layout
+from encoders.core.rows import embedding, linear, norm
+from encoders.core.weights import Table
 
 PADDING, BUCKETS = 1, 32
 
@@ -41,6 +44,13 @@ class MPNetConfig(Config):
     max_position_embeddings: int = 512
     layer_norm_eps: float = 1e-12
     relative_attention_num_buckets: int = 32
+
+    sizes: ClassVar = {"positions": "positions", "padding": "padding"}
+
+    @property
+    def padding(self) -> int:
+        """The padding id, which is no option."""
+        return PADDING
 
     @property
     def positions(self) -> int:
@@ -84,14 +94,14 @@ class RelativeBias(tf.Module):
         self.buckets = Embedding(rows, heads)
         self.positions = positions
 
-    def __call__(self, length: tf.Tensor | int) -> tf.Tensor:
-        """The length S, at most `positions` -> float32 [H, S, S]: head, query, key."""
+    def __call__(self, layout: Layout) -> tf.Tensor:
+        """For a length S of at most `positions`, float32 [1, H, S, S]: head, query, key."""
         far = self.positions - 1
         of_offset = np.array([bucket(offset) for offset in range(-far, far + 1)], np.int32)
-        places = tf.range(length)
+        places = tf.range(layout.length)
         offsets = places - places[:, tf.newaxis]  # [S, S]
         bias = self.buckets(tf.gather(of_offset, offsets + far))  # [S, S, H]
-        return tf.transpose(bias, [2, 0, 1])
+        return tf.transpose(bias, [2, 0, 1])[tf.newaxis]
 
 
 _BLOCK = "encoder.layer.{layer}"
@@ -100,16 +110,16 @@ TABLE = Table(
     rows=(
         *embedding("embeddings.word", "embeddings.word_embeddings"),
         *embedding("embeddings.position", "embeddings.position_embeddings"),
-        *norm("embeddings.norm", "embeddings.LayerNorm"),
+        *norm("embeddings.layer_norm", "embeddings.LayerNorm"),
         *embedding("score_bias.buckets", "encoder.relative_attention_bias"),
         *linear("blocks.{layer}.attention.query", f"{_BLOCK}.attention.attn.q"),
         *linear("blocks.{layer}.attention.key", f"{_BLOCK}.attention.attn.k"),
         *linear("blocks.{layer}.attention.value", f"{_BLOCK}.attention.attn.v"),
         *linear("blocks.{layer}.attention.output", f"{_BLOCK}.attention.attn.o"),
-        *norm("blocks.{layer}.attention_norm", f"{_BLOCK}.attention.LayerNorm"),
+        *norm("blocks.{layer}.attention_layer_norm", f"{_BLOCK}.attention.LayerNorm"),
         *linear("blocks.{layer}.feed_forward.inner", f"{_BLOCK}.intermediate.dense"),
         *linear("blocks.{layer}.feed_forward.output", f"{_BLOCK}.output.dense"),
-        *norm("blocks.{layer}.feed_forward_norm", f"{_BLOCK}.output.LayerNorm"),
+        *norm("blocks.{layer}.feed_forward_layer_norm", f"{_BLOCK}.output.LayerNorm"),
         *linear("pooler.dense", "pooler.dense", optional="pooler"),
     ),
     prefix="mpnet.",
@@ -121,20 +131,12 @@ def build(config: MPNetConfig) -> Encoder:
     """The encoder, its variables declared."""
     width, heads, epsilon = config.hidden_size, config.num_attention_heads, config.layer_norm_eps
     return Encoder(
-        Dimensions(
-            layers=config.num_hidden_layers,
-            width=width,
-            heads=heads,
-            vocabulary=config.vocab_size,
-            positions=config.positions,
-            types=0,
-            padding=PADDING,
-        ),
+        config.dimensions,
         Embeddings(
             word=Embedding(config.vocab_size, width, padding=PADDING),
             position=Embedding(config.max_position_embeddings, width, padding=PADDING),
             places=after_padding(PADDING),
-            norm=LayerNorm(width, epsilon),
+            layer_norm=LayerNorm(width, epsilon),
             dropout=Dropout(config.hidden_dropout_prob),
         ),
         post_norm_blocks(

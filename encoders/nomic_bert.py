@@ -11,13 +11,14 @@ import tensorflow as tf
 from encoders.core.activations import Activation, activation
 from encoders.core.architecture import Architecture
 from encoders.core.blocks import PostNormBlock
-from encoders.core.config import Config, Dimensions, TokenId, at_least, check_padding
+from encoders.core.config import Config, TokenId, at_least, check_padding
 from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
 from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
 from encoders.core.rotary import Rotary, RotaryAttention, check_rotary, theta
-from encoders.core.weights import Table, embedding, linear, norm
+from encoders.core.rows import embedding, linear, norm
+from encoders.core.weights import Table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,14 +125,14 @@ TABLE = Table(
     rows=(
         *embedding("embeddings.word", "embeddings.word_embeddings"),
         *embedding("embeddings.type", "embeddings.token_type_embeddings"),
-        *norm("embeddings.norm", "emb_ln"),
+        *norm("embeddings.layer_norm", "emb_ln"),
         *linear("blocks.{layer}.attention.input", f"{_BLOCK}.attn.Wqkv"),
         *linear("blocks.{layer}.attention.output", f"{_BLOCK}.attn.out_proj"),
-        *norm("blocks.{layer}.attention_norm", f"{_BLOCK}.norm1"),
+        *norm("blocks.{layer}.attention_layer_norm", f"{_BLOCK}.norm1"),
         *linear("blocks.{layer}.feed_forward.gate", f"{_BLOCK}.mlp.fc12"),
         *linear("blocks.{layer}.feed_forward.inner", f"{_BLOCK}.mlp.fc11"),
         *linear("blocks.{layer}.feed_forward.output", f"{_BLOCK}.mlp.fc2"),
-        *norm("blocks.{layer}.feed_forward_norm", f"{_BLOCK}.norm2"),
+        *norm("blocks.{layer}.feed_forward_layer_norm", f"{_BLOCK}.norm2"),
     ),
     prefix="nomic_bert.",
     buffers={r"pooler\..*": "`transformers` has no pooler here"},
@@ -155,19 +156,11 @@ def build(config: NomicBertConfig) -> Encoder:
         )
 
     return Encoder(
-        Dimensions(
-            layers=config.num_hidden_layers,
-            width=width,
-            heads=heads,
-            vocabulary=config.vocab_size,
-            positions=config.max_position_embeddings,
-            types=config.type_vocab_size,
-            padding=config.pad_token_id or 0,
-        ),
+        config.dimensions,
         Embeddings(
             word=Embedding(config.vocab_size, width, padding=config.pad_token_id),
             type=Embedding(config.type_vocab_size, width),
-            norm=LayerNorm(width, epsilon),
+            layer_norm=LayerNorm(width, epsilon),
             dropout=Dropout(dropout),
         ),
         [block() for _ in range(config.num_hidden_layers)],

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from encoders import bert
 from encoders.core.architecture import Architecture
-from encoders.core.config import Dimensions, TokenId
+from encoders.core.config import TokenId
 from encoders.core.embeddings import Embeddings, after_padding
 from encoders.core.encoder import Encoder, Pooler
 from encoders.core.errors import ConfigError
@@ -30,6 +30,7 @@ class RobertaConfig(bert.BertConfig):
 
     # `output_past` stands in the configs of the first published checkpoints.
     ignored: ClassVar = ("classifier_dropout", "output_past")
+    sizes: ClassVar = {"positions": "positions"}
 
     @property
     def positions(self) -> int:
@@ -59,21 +60,13 @@ def build(config: RobertaConfig) -> Encoder:
     """The encoder, its variables declared."""
     width, padding = config.hidden_size, config.padding
     return Encoder(
-        Dimensions(
-            layers=config.num_hidden_layers,
-            width=width,
-            heads=config.num_attention_heads,
-            vocabulary=config.vocab_size,
-            positions=config.positions,
-            types=config.type_vocab_size,
-            padding=padding,
-        ),
+        config.dimensions,
         Embeddings(
             word=Embedding(config.vocab_size, width, padding=padding),
             position=Embedding(config.max_position_embeddings, width, padding=padding),
             places=after_padding(padding),
             type=Embedding(config.type_vocab_size, width),
-            norm=LayerNorm(width, config.layer_norm_eps),
+            layer_norm=LayerNorm(width, config.layer_norm_eps),
             dropout=Dropout(config.hidden_dropout_prob),
         ),
         bert.blocks(config),

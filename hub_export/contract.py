@@ -13,6 +13,8 @@ D hidden width, L layers.
         `encoder_outputs`  list of L [B, S, D], the output of each block
         `default`          [B, D], the same as `pooled_output`
     attributes: `variables`, `trainable_variables`, `regularization_losses`;
+        of the variables, the names of norms contain `layer_norm` (`gamma`, `beta`), and those of
+        biases `bias`, as recipes that exempt them from weight decay expect;
         `serve(inputs)`, `serve_training(inputs)` for consumers that pass one argument.
     signatures: `serving_default` -> `pooled_output`, `sequence_output`, `default`;
         `encoder_outputs` -> `encoder_outputs_0` ...

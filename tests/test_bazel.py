@@ -21,6 +21,7 @@ TESTS = "//tests:__subpackages__"
 VISIBILITY = {
     "//encoders": [EXPORTER, TESTS],
     "//encoders/core": [ENCODERS],
+    "//encoders/heads": [ENCODERS],
     "//preprocess": [EXPORTER, TESTS],
     "//preprocess/graph": [PREPROCESS],
     "//preprocess/source": [PREPROCESS],

@@ -74,6 +74,7 @@ RULES = {
         ("torch", "sentence_transformers"),
         exempt=("hub_export.verify.reference", "hub_export.sources.formats.torch_files"),
     ),
+    "an encoder's machinery knows no head": Rule(("encoders.core",), ("encoders.heads",)),
     "preprocess's ground knows no room": Rule(
         ("preprocess.graph", "preprocess.source"),
         tuple(f"preprocess.{each}" for each in ("text", "tokenizer", "packing", *KINDS)),

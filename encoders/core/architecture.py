@@ -1,8 +1,8 @@
 """What a file of `encoders/` declares about its architecture."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -14,6 +14,15 @@ from encoders.core.initial import DEVIATION, initial
 from encoders.core.weights import Filled, Table, Tensors, expand
 
 
+class Head(Protocol):
+    """What the encoder has to know of a head; see `encoders.heads`."""
+
+    handles: ClassVar[frozenset[str]]
+
+    def fill(self, architecture: Any, tensors: Tensors, dtype: tf.DType) -> Collection[str]:
+        """Gives its variables their values; returns the names of the tensors it has taken."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Architecture:
     """One family of encoders.
@@ -23,12 +32,14 @@ class Architecture:
         config: its config class.
         encoder: builds the encoder, its variables declared.
         table: its weight table.
+        reference: the class of `transformers` that computes the same.
     """
 
     model_types: tuple[str, ...]
     config: type[Config]
     encoder: Callable[[Any], Encoder]
     table: Table
+    reference: str = "AutoModel"
 
     def dimensions(self, config: Mapping[str, Any]) -> Dimensions:
         """The sizes of a checkpoint's encoder, by its configuration alone.
@@ -36,10 +47,38 @@ class Architecture:
         Raises:
             ConfigError: an option is unknown or not supported.
         """
-        return self.encoder(self.config.read(config)).dimensions
+        return self.config.read(config).dimensions
+
+    def declare(self, config: Mapping[str, Any], head: Head | None = None) -> Encoder:
+        """The encoder of a configuration, its variables declared: no tensor is needed yet.
+
+        Raises:
+            ConfigError: an option is unknown or not supported.
+        """
+        handled = frozenset[str]() if head is None else head.handles
+        return self.encoder(self.config.read(config, handled))
+
+    def fill(
+        self,
+        encoder: Encoder,
+        tensors: Tensors,
+        dtype: tf.DType = tf.float32,
+        head: Head | None = None,
+    ) -> Filled:
+        """Gives the variables of a declared encoder their values, once; see `build`.
+
+        Raises:
+            WeightsError: the tensors do not fill the encoder exactly.
+        """
+        claimed = () if head is None else head.fill(self, tensors, dtype)
+        return self.table.fill(encoder, tensors, dtype, claimed)
 
     def build(
-        self, config: Mapping[str, Any], tensors: Tensors, dtype: tf.DType = tf.float32
+        self,
+        config: Mapping[str, Any],
+        tensors: Tensors,
+        dtype: tf.DType = tf.float32,
+        head: Head | None = None,
     ) -> tuple[Encoder, Filled]:
         """Builds the encoder of a checkpoint.
 
@@ -48,13 +87,14 @@ class Architecture:
             tensors: its tensors by name, of any float type.
             dtype: what kernels, their biases and tables are stored as, and matrix products with
                 kernels computed in. All else, and every output, is float32.
+            head: what stands on the encoder; it takes its tensors first.
 
         Raises:
             ConfigError: an option is unknown or not supported.
             WeightsError: the tensors do not fill the encoder exactly.
         """
-        encoder = self.encoder(self.config.read(config))
-        return encoder, self.table.fill(encoder, tensors, dtype)
+        encoder = self.declare(config, head)
+        return encoder, self.fill(encoder, tensors, dtype, head)
 
     def initial(self, config: Mapping[str, Any]) -> Mapping[str, Callable[[], np.ndarray]]:
         """Tensors to train from scratch: name -> draws the values, the same ones at every call.

@@ -30,25 +30,25 @@ class PostNormBlock(tf.Module):
         self,
         attention: Attention,
         attention_dropout: Dropout,
-        attention_norm: LayerNorm,
+        attention_layer_norm: LayerNorm,
         feed_forward: Callable[[tf.Tensor], tf.Tensor],
         feed_forward_dropout: Dropout,
-        feed_forward_norm: LayerNorm,
+        feed_forward_layer_norm: LayerNorm,
     ) -> None:
         super().__init__()
         self.attention = attention
         self.attention_dropout = attention_dropout
-        self.attention_norm = attention_norm
+        self.attention_layer_norm = attention_layer_norm
         self.feed_forward = feed_forward
         self.feed_forward_dropout = feed_forward_dropout
-        self.feed_forward_norm = feed_forward_norm
+        self.feed_forward_layer_norm = feed_forward_layer_norm
 
     def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """float32 [N, D] -> float32 [N, D]."""
         attended = self.attention_dropout(self.attention(x, layout, training), training)
-        x = self.attention_norm(x + attended)
+        x = self.attention_layer_norm(x + attended)
         fed = self.feed_forward_dropout(self.feed_forward(x), training)
-        return self.feed_forward_norm(x + fed)
+        return self.feed_forward_layer_norm(x + fed)
 
 
 def post_norm_blocks(

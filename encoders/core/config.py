@@ -59,6 +59,18 @@ class Dimensions:
     padding: int = 0
 
 
+SIZES: Mapping[str, str] = {
+    "layers": "num_hidden_layers",
+    "width": "hidden_size",
+    "heads": "num_attention_heads",
+    "vocabulary": "vocab_size",
+    "positions": "max_position_embeddings",
+    "types": "type_vocab_size",
+    "padding": "pad_token_id",
+}
+"""Size -> the option that gives it."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Base of the architectures' configs: fields are *handled*, `ignored` is ignored by name.
@@ -67,15 +79,28 @@ class Config:
     Field names and defaults are those of `transformers`. A key that is neither a field, nor
     ignored, nor `fixed` at the value found, is refused: its effect on the numbers is unknown.
     `renamed` lists old names of options: they are not read, but must not contradict the new ones.
+    `sizes` names the attributes that sizes are taken from, where they are not those of `SIZES`.
     """
 
     ignored: ClassVar[Collection[str]] = ()
     fixed: ClassVar[Mapping[str, Any]] = {}
     renamed: ClassVar[Mapping[str, str]] = {}
+    sizes: ClassVar[Mapping[str, str]] = {}
+
+    @property
+    def dimensions(self) -> Dimensions:
+        """The sizes of the encoder; what an architecture does not have is 0."""
+        names = {**SIZES, **self.sizes}
+        found = {size: getattr(self, name, None) or 0 for size, name in names.items()}
+        return Dimensions(**found)
 
     @classmethod
-    def read(cls: type[C], source: Mapping[str, Any]) -> C:
+    def read(cls: type[C], source: Mapping[str, Any], handled: Collection[str] = ()) -> C:
         """Reads a `config.json` mapping.
+
+        Args:
+            source: the mapping.
+            handled: keys that a head reads.
 
         Raises:
             ConfigError: lists every key that is unknown, or has a value that is not supported.
@@ -93,7 +118,7 @@ class Config:
             elif key in fixed:
                 if value != fixed[key]:
                     problems.append(f"{key}: only {fixed[key]!r} is supported, found {value!r}")
-            elif key not in {*BOOKKEEPING, *cls.ignored, *cls.renamed}:
+            elif key not in {*BOOKKEEPING, *cls.ignored, *cls.renamed, *handled}:
                 problems.append(f"{key}: unknown option (value {value!r})")
         if problems:
             raise ConfigError("unsupported configuration:\n  " + "\n  ".join(problems))

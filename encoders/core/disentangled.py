@@ -36,7 +36,7 @@ class Distances(tf.Module):
     """The vectors of distances."""
 
     def __init__(
-        self, rows: npt.NDArray[np.int32], table: Embedding, norm: LayerNorm | None = None
+        self, rows: npt.NDArray[np.int32], table: Embedding, layer_norm: LayerNorm | None = None
     ) -> None:
         """Takes the parts.
 
@@ -48,7 +48,7 @@ class Distances(tf.Module):
         super().__init__()
         self.rows = rows
         self.table = table
-        self.norm = norm
+        self.layer_norm = layer_norm
 
     def __call__(self, layout: Layout) -> Near:
         """Takes only the rows that this length needs, few if it is far below P."""
@@ -57,7 +57,7 @@ class Distances(tf.Module):
         first, last = places[0], places[-1]
         vectors = self.table[first : last + 1]
         return Near(
-            vectors if self.norm is None else self.norm(vectors),
+            vectors if self.layer_norm is None else self.layer_norm(vectors),
             falling=tf.reverse(places[:-1] - first, [0]),
             rising=places[1:] - first,
         )
@@ -139,10 +139,10 @@ def _attends(layout: Layout) -> tf.Tensor:
 class MaskedEmbeddings(Embeddings):
     """Embeddings that are projected before they are normalised, and are zero for padding."""
 
-    def __call__(
-        self, word_ids: tf.Tensor, type_ids: tf.Tensor | None, layout: Layout, training: bool
-    ) -> tf.Tensor:
-        """int32 [B, S] twice (`type_ids` may be None, for zeros) -> float32 [N, D]."""
-        x = self.sum(word_ids, type_ids, layout, training)
+    layer_norm: LayerNorm
+
+    def __call__(self, word_ids: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
+        """int32 [B, S] -> float32 [N, D]."""
+        x = self.sum(word_ids, layout, training)
         x = x if self.projection is None else self.projection(x)
-        return self.dropout(self.norm(x) * layout.real, training)
+        return self.dropout(self.layer_norm(x) * layout.real, training)

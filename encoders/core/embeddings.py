@@ -43,7 +43,7 @@ class Embeddings(tf.Module):
     def __init__(
         self,
         word: Embedding,
-        norm: LayerNorm,
+        layer_norm: LayerNorm | None,
         dropout: Dropout,
         position: Embedding | None = None,
         type: Embedding | None = None,
@@ -55,22 +55,19 @@ class Embeddings(tf.Module):
         self.position = position
         self.places = places
         self.type = type
-        self.norm = norm
+        self.layer_norm = layer_norm
         self.dropout = dropout
         self.projection = projection
 
-    def __call__(
-        self, word_ids: tf.Tensor, type_ids: tf.Tensor | None, layout: Layout, training: bool
-    ) -> tf.Tensor:
-        """int32 [B, S] twice (`type_ids` may be None, for zeros) -> float32 [N, D]."""
-        x = self.norm(self.sum(word_ids, type_ids, layout, training))
-        x = self.dropout(x, training)
+    def __call__(self, word_ids: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
+        """int32 [B, S] -> float32 [N, D]."""
+        x = self.sum(word_ids, layout, training)
+        x = self.dropout(x if self.layer_norm is None else self.layer_norm(x), training)
         return x if self.projection is None else self.projection(x)
 
-    def sum(
-        self, word_ids: tf.Tensor, type_ids: tf.Tensor | None, layout: Layout, training: bool
-    ) -> tf.Tensor:
+    def sum(self, word_ids: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """The same, before norm and dropout."""
+        type_ids = layout.type_ids
         x = self.word(layout.to_tokens(word_ids), training)
         if self.position is not None:
             x += self.position(self.places(word_ids, layout), training)

@@ -9,11 +9,12 @@ import tensorflow as tf
 from encoders.core.config import Dimensions
 from encoders.core.embeddings import Embeddings
 from encoders.core.layers import LayerNorm, Linear
-from encoders.core.layout import Layout, Padded
+from encoders.core.layout import Layout, Padded, first_token
 
 Block = Callable[[tf.Tensor, Layout, bool], tf.Tensor]
 Blocks = Iterable[Block]
-ScoreBias = Callable[[tf.Tensor | int], tf.Tensor]
+ScoreBias = Callable[[Layout], tf.Tensor]
+TokenOfRow = Callable[[Layout, tf.Tensor], tf.Tensor]
 
 
 class Encoded(NamedTuple):
@@ -45,7 +46,7 @@ class Pooler(tf.Module):
 class Encoder(tf.Module):
     """A transformer encoder of text.
 
-    Where there is no pooler, `Encoded.pooled` is the first token's vector.
+    Where there is no pooler, `Encoded.pooled` is the vector of one token, by default the first.
     """
 
     pooler: Pooler | None
@@ -57,8 +58,9 @@ class Encoder(tf.Module):
         blocks: Blocks,
         pooler: Pooler | None = None,
         score_bias: ScoreBias | None = None,
-        norm: LayerNorm | None = None,
+        layer_norm: LayerNorm | None = None,
         shared: tf.Module | None = None,
+        token: TokenOfRow = first_token,
     ) -> None:
         """Takes the parts.
 
@@ -67,9 +69,12 @@ class Encoder(tf.Module):
             embeddings: the input side.
             blocks: the layers.
             pooler: makes one vector of a row.
-            score_bias: computes from S what every block adds to its scores, float32 [H, S, S].
+            score_bias: computes from the layout what every block adds to its scores, float32
+                [1 or B, 1 or H, S, S]: relative positions, a causal mask, a bias of types.
             norm: normalises the output of the last block.
             shared: a part that the blocks have in common, kept here to have one name.
+            token: takes the vector of one token of each row, [N, D] -> [B, D], for the pooled
+                output.
         """
         super().__init__()
         self.dimensions = dimensions
@@ -77,8 +82,9 @@ class Encoder(tf.Module):
         self.blocks = blocks
         self.pooler = pooler
         self.score_bias = score_bias
-        self.norm = norm
+        self.layer_norm = layer_norm
         self.shared = shared
+        self.token = token
 
     def __call__(
         self,
@@ -104,18 +110,19 @@ class Encoder(tf.Module):
         """
         word_ids, mask = self._fitting(word_ids, mask)
         layout = arrange(mask)
+        layout.type_ids = type_ids
         if self.score_bias is not None:
-            layout = layout.biased(self.score_bias(layout.length))
-        x = self.embeddings(word_ids, type_ids, layout, training)
+            layout = layout.biased(self.score_bias(layout))
+        x = self.embeddings(word_ids, layout, training)
         layers = []
         for block in self.blocks:
             x = block(x, layout, training)
             layers.append(layout.to_batch(x))
-        if self.norm is not None:
-            x = self.norm(x)
+        if self.layer_norm is not None:
+            x = self.layer_norm(x)
             layers[-1] = layout.to_batch(x)
-        first = layout.first(x)
-        pooled = self.pooler(first) if self.pooler is not None else first
+        token = self.token(layout, x)
+        pooled = self.pooler(token) if self.pooler is not None else token
         return Encoded(pooled, layers[-1], layers)
 
     def without_pooler(self) -> "Encoder":

@@ -1,7 +1,7 @@
 """Values to start training from, where a checkpoint has none to give.
 
 Drawn as BERT's own code does (https://github.com/google-research/bert, `modeling.py`): kernels and
-tables from a normal distribution that is cut off at twice its deviation, scales one, all else zero.
+tables from a normal distribution that is cut off at twice its deviation, gammas one, all else zero.
 """
 
 import functools
@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from encoders.core.errors import ConfigError
-from encoders.core.weights import Declared, Row
+from encoders.core.rows import Row
+from encoders.core.weights import Declared
 
 DEVIATION = 0.02
 
@@ -50,9 +51,9 @@ def _part(owner: Any, name: str) -> Any:
 
 def _draw(row: Row, declared: Declared, deviation: float) -> np.ndarray:
     """float32, in the layout of the checkpoint's tensor."""
-    shape = declared.shape[::-1] if row.transpose else declared.shape
+    shape = row.change.source_shape(declared.shape)
     if len(shape) == 1:
-        return np.full(shape, row.target.endswith(".scale"), np.float32)
+        return np.full(shape, row.target.endswith(".gamma"), np.float32)
     generator = np.random.default_rng(zlib.crc32(row.target.encode()))
     values = generator.standard_normal(shape, np.float32)
     while (outside := np.abs(values) > 2).any():

@@ -28,20 +28,20 @@ class Linear(tf.Module):
 class LayerNorm(tf.Module):
     """Layer normalisation over the last axis (https://arxiv.org/abs/1607.06450)."""
 
-    scale: tf.Variable
-    shift: tf.Variable | None
+    gamma: tf.Variable
+    beta: tf.Variable | None
 
-    def __init__(self, width: int, epsilon: float, shift: bool = True) -> None:
+    def __init__(self, width: int, epsilon: float, beta: bool = True) -> None:
         super().__init__()
         self.epsilon = epsilon
-        self.scale = declare(width)
-        self.shift = declare(width) if shift else None
+        self.gamma = declare(width)
+        self.beta = declare(width) if beta else None
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
         variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
-        scaled = centred * tf.math.rsqrt(variance + self.epsilon) * self.scale
-        return scaled if self.shift is None else scaled + self.shift
+        scaled = centred * tf.math.rsqrt(variance + self.epsilon) * self.gamma
+        return scaled if self.beta is None else scaled + self.beta
 
 
 class Embedding(tf.Module):

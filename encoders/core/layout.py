@@ -23,18 +23,20 @@ class Layout(abc.ABC):
         real: float32 [N, 1], 1, or 0 for padding.
         bias: float32 [B, 1 or H, 1 or S, S], added to attention scores: the lowest float for
             padding, else 0 or what `biased` put there.
+        type_ids: int32 [B, S]; None stands for zeros.
     """
 
     length: tf.Tensor | int
     positions: tf.Tensor
     real: tf.Tensor
     bias: tf.Tensor
+    type_ids: tf.Tensor | None = None
 
     def __init__(self) -> None:
         self._shared: dict[Callable[..., Any], Any] = {}
 
     def biased(self, scores: tf.Tensor) -> "Layout":
-        """The same layout with float32 [H, S, S] added to the attention scores of every block."""
+        """The same layout with float32 [1 or B, 1 or H, S, S] added to every block's scores."""
         layout = copy.copy(self)
         layout.bias = self.bias + scores
         return layout
@@ -104,3 +106,8 @@ class Padded(Layout):
     def first(self, x: tf.Tensor) -> tf.Tensor:
         """[N, D] -> [B, D], the first position of each row."""
         return self.to_batch(x)[:, 0]
+
+
+def first_token(layout: Layout, x: tf.Tensor) -> tf.Tensor:
+    """[N, D] -> [B, D], the first position of each row."""
+    return layout.first(x)

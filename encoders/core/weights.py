@@ -1,20 +1,20 @@
 """Weight tables: which tensor of a checkpoint fills which variable of an encoder.
 
-A table is data. Each row names a variable by its attribute path and the tensor that fills it;
-`{layer}` (or any other field) in both stands for the index of a part in a list of the encoder. Rows
-of a part that the encoder was built without (None) do not apply. `fill` closes the table both
-ways: every declared variable is filled exactly once, every tensor is used or named with a reason.
+Fields of a row stand for the index of a part in a list of the encoder. Rows of a part that the
+encoder was built without (None) do not apply. `fill` closes the table both ways: every declared
+variable is filled exactly once, every tensor is used or named with a reason.
 """
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from encoders.core.errors import WeightsError
+from encoders.core.rows import Row
 
 Tensors = Mapping[str, np.ndarray]
 
@@ -40,51 +40,12 @@ def declare(*shape: int, trainable: bool = True, narrow: bool = False) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
-    """One variable and the tensor that fills it.
-
-    Attributes:
-        target: attribute path from the encoder, such as `blocks.{layer}.norm.scale`.
-        sources: names of the tensor; the first one that the checkpoint has is taken.
-        transpose: whether the tensor is stored [out, in] (as torch does) and wanted [in, out].
-        optional: the part that is left out (set to None) where the checkpoint has none of its
-            tensors; empty where the variable must be there.
-    """
-
-    target: str
-    sources: tuple[str, ...]
-    transpose: bool = False
-    optional: str = ""
-
-
-def linear(target: str, source: str, optional: str = "") -> tuple[Row, ...]:
-    """Rows of a dense layer; torch stores the kernel transposed."""
-    return (
-        Row(f"{target}.kernel", (f"{source}.weight",), transpose=True, optional=optional),
-        Row(f"{target}.bias", (f"{source}.bias",), optional=optional),
-    )
-
-
-def norm(target: str, source: str) -> tuple[Row, ...]:
-    """Rows of a layer norm; checkpoints converted from TensorFlow 1 say gamma and beta."""
-    return (
-        Row(f"{target}.scale", (f"{source}.weight", f"{source}.gamma")),
-        Row(f"{target}.shift", (f"{source}.bias", f"{source}.beta")),
-    )
-
-
-def embedding(target: str, source: str) -> tuple[Row, ...]:
-    """The row of an embedding table."""
-    return (Row(f"{target}.table", (f"{source}.weight",)),)
-
-
-@dataclasses.dataclass(frozen=True)
 class Filled:
     """What `fill` did.
 
     Attributes:
         absent: optional parts that the checkpoint does not have.
-        unused: tensors that the encoder has no use for -> the reason.
+        unused: tensors that nothing has taken -> the reason.
     """
 
     absent: tuple[str, ...]
@@ -105,18 +66,54 @@ class Table:
     prefix: str
     buffers: Mapping[str, str]
 
-    def fill(self, encoder: tf.Module, tensors: Tensors, dtype: tf.DType = tf.float32) -> Filled:
+    def fill(
+        self,
+        encoder: tf.Module,
+        tensors: Tensors,
+        dtype: tf.DType = tf.float32,
+        claimed: Collection[str] = (),
+    ) -> Filled:
         """Replaces every `declare`d attribute of `encoder` by a variable.
 
         Args:
             encoder: the encoder, its variables declared.
             tensors: the checkpoint's tensors by name; each is read at most once.
             dtype: of what takes part in matrix products.
+            claimed: the names of those that a head has taken.
 
         Raises:
             WeightsError: lists every missing, left-over or wrongly shaped tensor.
         """
-        names, unused = self._strip(tensors)
+        names, unused = self._strip([name for name in tensors if name not in claimed])
+        absent = self._assign(encoder, names, tensors, dtype, unused)
+        return Filled(absent, unused)
+
+    def take(
+        self, part: tf.Module, tensors: Tensors, dtype: tf.DType = tf.float32
+    ) -> frozenset[str]:
+        """Replaces every `declare`d attribute of a part by a variable, and leaves other tensors.
+
+        Returns:
+            The names of the tensors that it has taken.
+
+        Raises:
+            WeightsError: lists every missing or wrongly shaped tensor.
+        """
+        wanted = {source for row in expand(self.rows, part) for source in row.sources}
+        names = {name: name for name in tensors if name in wanted}
+        taken = frozenset(names)
+        self._assign(part, names, tensors, dtype, {})
+        return taken
+
+    def _assign(
+        self,
+        encoder: tf.Module,
+        names: dict[str, str],
+        tensors: Tensors,
+        dtype: tf.DType,
+        unused: dict[str, str],
+    ) -> tuple[str, ...]:
+        """Fills the variables, adds to `unused`; returns the parts that are absent."""
         missing, problems = [], []
         rows = list(expand(self.rows, encoder))
         absent = _absent(rows, names)
@@ -130,13 +127,13 @@ class Table:
                 missing.append(f"{row.sources[0]} (for {row.target})")
             elif problem := _assign(encoder, row, tensors[source], dtype):
                 problems.append(f"{source}: {problem}")
-        unused |= self._buffers(names)
+        unused.update(self._buffers(names))
         left = sorted(set(names.values()) - unused.keys())
         if missing or problems or left:
             raise WeightsError(_describe(missing, problems, left))
-        return Filled(absent, unused)
+        return absent
 
-    def _strip(self, tensors: Tensors) -> tuple[dict[str, str], dict[str, str]]:
+    def _strip(self, tensors: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
         """Splits the names into {name without prefix: name} and {unused name: reason}."""
         prefixed = any(name.startswith(self.prefix) for name in tensors)
         names, unused = {}, {}
@@ -161,8 +158,7 @@ def expand(rows: Iterable[Row], encoder: tf.Module) -> Iterator[Row]:
     """Writes out the rows for every index of their fields."""
     for row in rows:
         for at in _indices(encoder, row.target):
-            sources = tuple(source.format(**at) for source in row.sources)
-            yield dataclasses.replace(row, target=row.target.format(**at), sources=sources)
+            yield row.at(**at)
 
 
 def _indices(part: Any, path: str) -> Iterator[dict[str, int]]:
@@ -197,12 +193,12 @@ def _assign(encoder: tf.Module, row: Row, values: np.ndarray, dtype: tf.DType) -
     declared = getattr(owner, attribute)
     if not isinstance(declared, Declared):
         raise TypeError(f"two rows of the weight table fill {row.target}")
-    wanted = declared.shape[::-1] if row.transpose else declared.shape
+    wanted = row.change.source_shape(declared.shape)
     if values.shape != wanted:
         return f"expected shape {list(wanted)}, found {list(values.shape)}"
     if values.dtype.name not in ("float32", "float16", "bfloat16", "float64"):
         return f"expected floating-point values, found {values.dtype.name}"
-    values = values.T if row.transpose else values
+    values = row.change.apply(values)
     kept = dtype if declared.narrow else tf.float32
     variable = tf.Variable(
         np.ascontiguousarray(values, kept.as_numpy_dtype),

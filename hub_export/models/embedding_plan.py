@@ -5,23 +5,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from tokenizers import Tokenizer
 from tokenizers.normalizers import Lowercase, Sequence
 
-from encoders import MODES, Dimensions
+from encoders import MODES, Dimensions, NormalizeModule, TruncateModule
 from hub_export.errors import ExportError, SourceError
-from hub_export.settings import Settings
+from hub_export.settings import NONE, Settings
 from hub_export.sources.checkpoint import Checkpoint
-from hub_export.sources.module_list import MODULES
-from hub_export.sources.modules import (
-    Dense,
-    LayerNorm,
-    Normalize,
-    Pipeline,
-    Pooling,
-    TextModule,
-    Truncate,
-)
+from hub_export.sources.modules import Pipeline, Placed, PoolingOptions, read_weights
+from hub_export.sources.sentence_transformers import MODULES
 from hub_export.sources.tokenizer.files import restored
 
 
@@ -43,8 +36,8 @@ class Plan:
     prompt: str
     lower_case: bool
     max_length: int
-    pooling: Pooling | None
-    modules: tuple[TextModule, ...]
+    pooling: PoolingOptions | None
+    modules: tuple[Placed, ...]
     pairs: bool
     width: int
     weights: str
@@ -54,8 +47,8 @@ class Plan:
         return {
             "pooling": "the encoder's pooled output"
             if self.pooling is None
-            else self.pooling.words(),
-            "modules": [module.words() for module in self.modules],
+            else " + ".join(self.pooling.modes),
+            "modules": [each.module.describe() for each in self.modules],
             "dimensions": self.width,
             "max_length": self.max_length,
             "prompt": self.prompt,
@@ -65,12 +58,23 @@ class Plan:
     @property
     def cut(self) -> int | None:
         """How many columns are kept; None for all."""
-        return next((each.width for each in self.modules if isinstance(each, Truncate)), None)
+        modules = (each.module for each in self.modules)
+        return next((each.width for each in modules if isinstance(each, TruncateModule)), None)
 
     @property
     def normalizes(self) -> bool:
         """Whether the last module makes vectors of length one."""
-        return isinstance(self.modules[-1], Normalize)
+        return isinstance(self.modules[-1].module, NormalizeModule)
+
+    def weights_of(self, placed: Placed) -> Mapping[str, np.ndarray]:
+        """The tensors of a module: the checkpoint's, or random ones.
+
+        Raises:
+            SourceError: a file of weights cannot be read.
+        """
+        if self.weights == NONE:
+            return placed.module.drawn()
+        return read_weights(placed.folder) if placed.folder else {}
 
     @contextmanager
     def applied(self, tokenizer: Tokenizer) -> Iterator[bool]:
@@ -125,17 +129,19 @@ def plan(checkpoint: Checkpoint, settings: Settings, size: Dimensions) -> Plan:
         pooling=pooling,
         modules=(*pipeline.modules, *cut),
         pairs=pipeline.pairs,
-        width=cut[0].width if cut else width,
+        width=cut[0].module.gives(width) if cut else width,
         weights=settings.weights,
     )
 
 
-def _pooling(pipeline: Pipeline, settings: Settings) -> Pooling | None:
+def _pooling(pipeline: Pipeline, settings: Settings) -> PoolingOptions | None:
     if not settings.pooling:
         return pipeline.pooling
     if unknown := [mode for mode in settings.pooling if mode not in MODES]:
         raise ExportError(f"pooling must be some of {', '.join(MODES)}, not {', '.join(unknown)}")
-    return dataclasses.replace(pipeline.pooling or Pooling(()), modes=tuple(settings.pooling))
+    return dataclasses.replace(
+        pipeline.pooling or PoolingOptions(()), modes=tuple(settings.pooling)
+    )
 
 
 def _prompt(checkpoint: Checkpoint, pipeline: Pipeline, name: str | None) -> str:
@@ -148,33 +154,33 @@ def _prompt(checkpoint: Checkpoint, pipeline: Pipeline, name: str | None) -> str
     return pipeline.prompts[named]
 
 
-def _cut(pipeline: Pipeline, settings: Settings, width: int) -> tuple[Any, ...]:
+def _cut(pipeline: Pipeline, settings: Settings, width: int) -> tuple[Placed, ...]:
     """What leaves columns out. sentence-transformers itself does not normalise again."""
     if settings.dimensions is None:
-        return (Truncate(min(pipeline.dimensions, width)),) if pipeline.dimensions else ()
+        kept = min(pipeline.dimensions or width, width)
+        return (Placed(TruncateModule(kept)),) if pipeline.dimensions else ()
     if not 1 <= settings.dimensions <= width:
         raise ExportError(f"dimensions must be from 1 to {width}, not {settings.dimensions}")
-    again = (Normalize(),) if pipeline.normalizes else ()
-    return (Truncate(settings.dimensions), *again)
+    again = (Placed(NormalizeModule()),) if pipeline.normalizes else ()
+    return (Placed(TruncateModule(settings.dimensions)), *again)
 
 
 def _width(
     checkpoint: Checkpoint,
-    pooling: Pooling | None,
-    modules: tuple[TextModule, ...],
+    pooling: PoolingOptions | None,
+    modules: tuple[Placed, ...],
     width: int,
 ) -> int:
     """The width of the vectors, if every module fits the one before it."""
     file = checkpoint.config_file.with_name(MODULES)
     width *= 1 if pooling is None else len(pooling.modes)
-    for module in modules:
-        takes = getattr(module, "inputs", getattr(module, "width", width))
-        if isinstance(module, (Dense, LayerNorm)) and takes != width:
+    for module, _ in modules:
+        if module.takes not in (None, width):
             raise SourceError(
-                f"{file}: the module {module.words()} takes vectors of {takes}, but gets those of "
-                f"{width}; is the pooling another one than it was trained behind?"
+                f"{file}: the module {module.describe()} takes vectors of {module.takes}, but gets "
+                f"those of {width}; is the pooling another one than it was trained behind?"
             )
-        width = module.outputs if isinstance(module, Dense) else width
+        width = module.gives(width)
     return width
 
 

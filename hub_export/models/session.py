@@ -50,7 +50,8 @@ class Session:
         ignored = settings.ignored_options
         self.config = {k: v for k, v in checkpoint.config.items() if k not in ignored}
         with naming(checkpoint.config_file):
-            self.size: Dimensions = self.architecture.dimensions(self.config)
+            self._encoder = self.architecture.declare(self.config)
+            self.size: Dimensions = self._encoder.dimensions
             if settings.weights == NONE:
                 checkpoint = _untrained(checkpoint, self.architecture, self.config)
         self.checkpoint = checkpoint
@@ -66,9 +67,9 @@ class Session:
         dtype = tf.as_dtype(self.settings.compute_dtype)
         with naming(self.checkpoint.weights_file):
             # The tensors are let go as soon as the encoder has them.
-            found = self.architecture.build(self.config, self.checkpoint.tensors(), dtype)
-        self.has_pooler = found[0].pooler is not None
-        return found
+            filled = self.architecture.fill(self._encoder, self.checkpoint.tensors(), dtype)
+        self.has_pooler = self._encoder.pooler is not None
+        return self._encoder, filled
 
     @functools.cached_property
     def tokenizer(self) -> Tokenizer:
@@ -140,6 +141,7 @@ class Session:
 
     def release(self) -> None:
         """Lets go of what was built, once everything is saved."""
+        del self._encoder
         self.__dict__.pop("built", None)
         self._compiled.clear()
 

@@ -2,19 +2,21 @@
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from encoders import Embedder, Pooling, RealTokens, by_length
+from encoders import HeadedEncoder, Pooling, RealTokens, TextEmbedding, VectorModule, by_length
 from hub_export import contract
 from hub_export.contract import Tensors
 from hub_export.errors import SourceError
 from hub_export.models import signatures
+from hub_export.models.embedding_plan import Plan
 from hub_export.models.product import Product
-from hub_export.models.session import Session
-from hub_export.models.text_heads import heads
+from hub_export.models.session import Session, naming
 from hub_export.settings import TEXT_EMBEDDING
+from hub_export.sources.modules import Placed
 from preprocess import Packed, Preprocessor, flat_segment
 
 
@@ -26,7 +28,11 @@ class TextEmbeddingModel(tf.train.Checkpoint):
     """
 
     def __init__(
-        self, preprocessor: Preprocessor, embedder: Embedder, prompt: str = "", pairs: bool = False
+        self,
+        preprocessor: Preprocessor,
+        embedder: HeadedEncoder,
+        prompt: str = "",
+        pairs: bool = False,
     ) -> None:
         """Traces them.
 
@@ -42,15 +48,14 @@ class TextEmbeddingModel(tf.train.Checkpoint):
         self.trainable_variables = list(embedder.trainable_variables)
         self.regularization_losses: list[tf.Tensor] = []
         self._tokenizer = preprocessor.tokenizer  # whose functions use tables
-        embed, encode = (
-            functools.partial(each, arrange=RealTokens) for each in (embedder, embedder.encoder)
-        )
+        embed = functools.partial(embedder, arrange=RealTokens)
+        encode = functools.partial(embedder.encoder, arrange=RealTokens)
 
         def vectors(training: bool, text: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
             rows = _pack(preprocessor, prompt, text, *others)
             if training:
-                return embedder(*rows, training=True)
-            [found] = by_length(lambda *some: [embed(*some)], *rows)
+                return embedder(*rows, training=True)[contract.DEFAULT]
+            [found] = by_length(lambda *some: [embed(*some)[contract.DEFAULT]], *rows)
             return found
 
         def tokens(text: tf.Tensor) -> list[tf.Tensor]:
@@ -149,8 +154,18 @@ def _built(session: Session) -> TextEmbeddingModel:
             f"{shortest} special tokens"
         )
     encoder, _ = session.built
-    pooling = None if plan.pooling is None else Pooling(plan.pooling.modes, skipped)
-    if pooling is not None:
-        encoder = encoder.without_pooler()
-    embedder = Embedder(encoder, pooling, heads(plan.modules, plan.weights))
+    modules = [_filled(plan, each) for each in plan.modules]
+    if plan.pooling is None:
+        embedder = HeadedEncoder(encoder, TextEmbedding(modules=modules))
+    else:
+        head = TextEmbedding(Pooling(plan.pooling.modes, skipped), modules)
+        embedder = HeadedEncoder(encoder.without_pooler(), head)
     return TextEmbeddingModel(preprocessor, embedder, plan.prompt, plan.pairs)
+
+
+def _filled(plan: Plan, placed: Placed) -> VectorModule:
+    """A module with its weights."""
+    if placed.module.table.rows:
+        with naming(placed.folder or Path(placed.module.kind)):
+            placed.module.fill(plan.weights_of(placed))
+    return placed.module

@@ -15,7 +15,7 @@ from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.formats import torch_files
 from hub_export.sources.formats.json_files import is_name, read_json, sums
 from hub_export.sources.formats.tensors import SafetensorsFiles
-from hub_export.sources.module_list import MODULES, module_files
+from hub_export.sources.sentence_transformers import MODULES, module_files
 from hub_export.sources.tokenizer import files as tokenizer_files
 
 CONFIG = "config.json"

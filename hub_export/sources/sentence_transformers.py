@@ -5,17 +5,26 @@ It is told by `modules.json` and the files that it names, `sentence_bert_config.
 followed is refused by name. Nothing is imported from the names in these files.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hub_export.errors import SourceError
-from hub_export.sources.formats.json_files import sums
+from hub_export.sources.formats.json_files import is_name, read_any_json, sums
 from hub_export.sources.formats.options import Options
-from hub_export.sources.module_list import MODULES, module_files, read_modules
-from hub_export.sources.modules import Pipeline, Pooling
+from hub_export.sources.modules import (
+    CONFIG,
+    WEIGHTS,
+    Pipeline,
+    Placed,
+    PoolingOptions,
+    read_module,
+    read_pooling,
+)
 from hub_export.sources.tokenizer import files as tokenizer_files
 
+MODULES = "modules.json"
 TRANSFORMER = "sentence_bert_config.json"
 MODEL = "config_sentence_transformers.json"
 TEXTS = (MODULES, TRANSFORMER, MODEL)
@@ -46,6 +55,10 @@ _FIXED: Mapping[str, Any] = {
     "tokenizer_name_or_path": None,
 }
 _TEXT_MODALITY = {"method": "forward", "method_output_name": "last_hidden_state"}
+_TYPE = re.compile(
+    r"sentence_transformers\.(?:models|base\.modules|sentence_transformer\.modules)"
+    r"(?:\.\w+)?\.(?P<name>\w+)"
+)
 _CLASSIC, _CROSS_ENCODER = "SentenceTransformer", "CrossEncoder"
 
 
@@ -62,7 +75,7 @@ def read(folder: Path, config: Mapping[str, Any]) -> Pipeline:
     if not (folder / MODULES).exists():
         classifier = "ForSequenceClassification" in str(config.get("architectures"))
         return Pipeline(max_length=_length(folder), pairs=classifier)
-    modules = read_modules(folder)
+    pooling, modules = _modules(folder)
     model, transformer = (Options.read(folder / file) for file in (MODEL, TRANSFORMER))
     kind = model.take("model_type", str, _CLASSIC)
     if kind not in (_CLASSIC, _CROSS_ENCODER):
@@ -70,10 +83,10 @@ def read(folder: Path, config: Mapping[str, Any]) -> Pipeline:
     length = transformer.positive("max_seq_length") or _length(folder)
     lower_case = transformer.take("do_lower_case", bool, False)
     if kind == _CLASSIC:
-        _check(transformer)
+        _require_followed(transformer)
     return Pipeline(
-        pooling=next((each for each in modules if isinstance(each, Pooling)), None),
-        modules=tuple(each for each in modules if not isinstance(each, Pooling)),
+        pooling=pooling,
+        modules=tuple(modules),
         max_length=length,
         lower_case=lower_case,
         prompts=_prompts(model),
@@ -88,7 +101,7 @@ def file_sums(folder: Path) -> dict[str, str]:
     return sums((folder / file for file in (*TEXTS, *module_files(folder))), folder)
 
 
-def _check(transformer: Options) -> None:
+def _require_followed(transformer: Options) -> None:
     """Raises SourceError for an option of the first module that is not followed."""
     transformer.left.pop(_IGNORED, None)
     for key, value in _FIXED.items():
@@ -115,3 +128,66 @@ def _length(folder: Path) -> int | None:
     options = Options.read(folder / tokenizer_files.CONFIGS[1])
     length = options.left.get("model_max_length")
     return int(length) if isinstance(length, int | float) and 1 <= length < 1e9 else None
+
+
+def _modules(folder: Path) -> tuple[PoolingOptions | None, list[Placed]]:
+    """The pooling, if there is one, and the modules behind it.
+
+    Raises:
+        SourceError: the file is damaged, or a module is not supported.
+    """
+    file = folder / MODULES
+    entries = _listed(file, read_any_json(file))
+    names = [_name(file, entry) for entry in entries]
+    behind = names[1:]
+    if names[:1] != ["Transformer"] or entries[0]["path"] != "":
+        raise SourceError(
+            f"{file}: expected a Transformer in the folder itself as the first module, found "
+            f"{entries[:1]}"
+        )
+    if "Pooling" in behind[1:] or (behind and behind[0] != "Pooling"):
+        raise SourceError(
+            f"{file}: expected the modules Transformer, Pooling and, where wanted, Dense, "
+            f"LayerNorm, Normalize, Dropout behind them; found {', '.join(names)}"
+        )
+    places = [folder / entry["path"] for entry in entries[1:]]
+    pooling = read_pooling(places[0]) if places else None
+    return pooling, [*map(read_module, behind[1:], places[1:])]
+
+
+def module_files(folder: Path) -> list[str]:
+    """The files that `modules.json` leads to, relative to the folder, whether they exist or not.
+
+    Empty where there is no such file, or no sense in it; none of them is outside of the folder.
+    """
+    try:
+        entries: Any = read_any_json(folder / MODULES)
+        paths = [entry["path"] for entry in entries]
+    except (SourceError, TypeError, KeyError):
+        return []
+    named = [path for path in paths if is_name(path) and re.fullmatch(r"[\w.-]+", path)]
+    return [f"{path}/{file}" for path in named for file in (CONFIG, *WEIGHTS)]
+
+
+def _listed(file: Path, entries: object) -> Sequence[Mapping[str, Any]]:
+    """The entries, each with a type and with a path within the folder."""
+    if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
+        raise SourceError(f"{file}: expected a list of modules, each an object")
+    for entry in entries:
+        if not (entry.get("path") == "" or is_name(entry.get("path"))):
+            raise SourceError(
+                f"{file}: expected the name of a subfolder as path, found {entry.get('path')!r}"
+            )
+        if entry.get("kwargs"):
+            raise SourceError(f"{file}: kwargs of a module are not supported: {entry['kwargs']}")
+    return entries
+
+
+def _name(file: Path, entry: Mapping[str, Any]) -> str:
+    found = _TYPE.fullmatch(str(entry.get("type")))
+    if found is None:
+        raise SourceError(
+            f"{file}: the module {entry.get('type')} is not supported: its code is not "
+            "sentence-transformers'"
+        )
+    return found["name"]

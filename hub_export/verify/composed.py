@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from encoders import TruncateModule
+from hub_export.models.embedding_plan import Plan
 from hub_export.models.session import Session
-from hub_export.models.text_heads import heads
+from hub_export.sources.modules import Placed
 from hub_export.verify.closeness import Floats
-from hub_export.verify.reference import Reference
+from hub_export.verify.reference import Reference, torch_module
 
 
 class Composed:
@@ -23,7 +25,7 @@ class Composed:
         self._model, self._tokenizer = model, session.tokenizer
         self._plan = session.plan
         self._last_type = max(session.size.types, 1) - 1
-        self._heads = heads(self._plan.modules, self._plan.weights)
+        self._modules = [_module(self._plan, each) for each in self._plan.modules]
         self._skipped = self._plan.unpooled(session.tokenizer)
 
     def __call__(self, text: str, *others: str) -> Floats:
@@ -35,9 +37,16 @@ class Composed:
             modes = [_MODES[mode] for mode in self._plan.pooling.modes]
             tokens = encoded.sequence[0]
             x = np.concatenate([mode(tokens, self._skipped) for mode in modes])[np.newaxis]
-        for each in self._heads:
-            x = each(x, False)
-        return np.asarray(x)[0]
+        for each in self._modules:
+            x = each(x)
+        return x[0]
+
+
+def _module(plan: Plan, placed: Placed) -> Callable[[Floats], Floats]:
+    module = placed.module
+    if isinstance(module, TruncateModule):
+        return lambda x: x[:, : module.width]
+    return torch_module(module, plan.weights_of(placed))
 
 
 def _first(tokens: Floats, skipped: int) -> Floats:

@@ -89,6 +89,6 @@ def check(subject: str, found: Distance, closeness: Closeness, compared: int = 0
     )
 
 
-def not_compared(subject: str) -> Check:
-    """What stands in the report where torch is not installed."""
-    return Check(subject, Outcome.NOT_COMPARED, f"needs torch ({torch_files.INSTALL})")
+def not_compared(subject: str, needs: str) -> Check:
+    """What stands in the report where a library of the source is not installed."""
+    return Check(subject, Outcome.NOT_COMPARED, f"needs {needs} ({torch_files.INSTALL})")

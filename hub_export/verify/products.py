@@ -43,7 +43,7 @@ def verify(session: Session, places: Mapping[str, Path], progress: Progress) -> 
             if name == PREPROCESSOR:
                 checks += _compare_tokens(model, source, progress)
             else:
-                checks += _compare(model, name, session, answers.get(name), progress)
+                checks += _compare(model, name, source, answers.get(name), progress)
     return checks
 
 
@@ -82,7 +82,7 @@ def _ask(source: Source, places: Mapping[str, Path], progress: Progress) -> dict
     if ENCODER in places:
         progress.say("asking the source for numbers")
         answers[ENCODER] = numbers.ask(source.model, source.session.size)
-    if TEXT_EMBEDDING in places:
+    if TEXT_EMBEDDING in places and not source.needs:
         progress.say("asking the source for vectors")
         answers[TEXT_EMBEDDING] = vectors.ask(source, progress)
     source.release()
@@ -98,12 +98,13 @@ def _compare_tokens(model: Any, source: Source, progress: Progress) -> list[Chec
 
 
 def _compare(
-    model: Any, name: str, session: Session, answers: Any, progress: Progress
+    model: Any, name: str, source: Source, answers: Any, progress: Progress
 ) -> list[Check]:
     subject, compare = _NUMERIC[name]
     if answers is None:
-        return [outputs.not_compared(subject)]
-    settings = session.settings
+        needs = source.needs if torch_files.available() else "torch"
+        return [outputs.not_compared(subject, needs)]
+    settings = source.session.settings
     close = closeness(settings.compute_dtype, settings.tolerance)
     found: list[Check] = compare(model, answers, close, progress)
     return found

@@ -1,21 +1,31 @@
 """The source model in torch, to compare an export's numbers with."""
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from encoders import Dimensions, Encoded
+from encoders import (
+    DenseModule,
+    Dimensions,
+    Encoded,
+    LayerNormModule,
+    NormalizeModule,
+    VectorModule,
+)
 from hub_export.errors import SourceError
 from hub_export.models.session import Session
 from hub_export.sources.checkpoint import Checkpoint
+from hub_export.sources.modules import ACTIVATIONS
+from hub_export.verify.closeness import Floats
 
 Ids = npt.NDArray[np.int32]
 
 # How the source is run, whatever its configuration says of it.
 _CONFIG = {"return_dict": True, "chunk_size_feed_forward": 0}
+_EMBEDDING = "sentence_embedding"
 
 
 def has_sentence_transformers() -> bool:
@@ -100,7 +110,6 @@ def _from_folder(checkpoint: Checkpoint, options: Mapping[str, Any]) -> Any:
 
 def _from_tensors(checkpoint: Checkpoint, pooler: bool, options: Mapping[str, Any]) -> Any:
     """A model of `transformers` that has the checkpoint's tensors, and no others."""
-    import torch  # noqa: PLC0415
     import transformers  # noqa: PLC0415
 
     config = transformers.AutoConfig.for_model(**{**checkpoint.config, **_CONFIG})
@@ -108,7 +117,7 @@ def _from_tensors(checkpoint: Checkpoint, pooler: bool, options: Mapping[str, An
     model, found = transformers.MODEL_MAPPING[type(config)].from_pretrained(
         None,
         config=config,
-        state_dict={name: torch.tensor(np.asarray(tensors[name], np.float32)) for name in tensors},
+        state_dict=_as_torch(tensors),
         output_loading_info=True,
         **options,
     )
@@ -119,6 +128,53 @@ def _from_tensors(checkpoint: Checkpoint, pooler: bool, options: Mapping[str, An
             f"{min(missing)}"
         )
     return model
+
+
+def torch_module(
+    module: VectorModule, tensors: Mapping[str, np.ndarray]
+) -> Callable[[Floats], Floats]:
+    """A module behind the pooling as sentence-transformers computes it.
+
+    Args:
+        module: the one that is exported, for its options.
+        tensors: its weights.
+    """
+    import torch  # noqa: PLC0415
+
+    made = _module_of_sentence_transformers(module).eval()
+    made.load_state_dict(_as_torch(tensors))
+
+    def call(x: Floats) -> Floats:
+        with torch.inference_mode():
+            found: Floats = made({_EMBEDDING: torch.tensor(x)})[_EMBEDDING].numpy()
+        return found
+
+    return call
+
+
+def _module_of_sentence_transformers(module: VectorModule) -> Any:
+    import torch  # noqa: PLC0415
+    from sentence_transformers.base import modules as base  # noqa: PLC0415
+    from sentence_transformers.sentence_transformer import modules as own  # noqa: PLC0415
+
+    if isinstance(module, DenseModule):
+        classes = {name: each for each, name in ACTIVATIONS.items()}
+        return base.Dense(
+            module.takes,
+            module.outputs,
+            bias=module.linear.bias is not None,
+            activation_function=getattr(torch.nn, classes[module.activation_name])(),
+            use_residual=module.is_residual,
+        )
+    if isinstance(module, LayerNormModule):
+        return own.LayerNorm(module.takes)
+    return base.Normalize() if isinstance(module, NormalizeModule) else own.Dropout()
+
+
+def _as_torch(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    import torch  # noqa: PLC0415
+
+    return {name: torch.tensor(np.asarray(tensors[name], np.float32)) for name in tensors}
 
 
 class SentenceReference:

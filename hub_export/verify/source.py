@@ -64,9 +64,16 @@ class Source:
             self.__dict__.pop(name, None)
 
     @property
+    def needs(self) -> str:
+        """What must be installed to say what vectors are right; empty if it is."""
+        own = [each for each in self.session.plan.modules if each.module.kind != "Truncate"]
+        return "sentence-transformers" if own and not has_sentence_transformers() else ""
+
+    @property
     def vectors(self) -> tuple[str, Callable[..., Floats]]:
         """Who says what is right, and what gives the vector of a text, or of a pair of texts."""
         if self.sentences is not None:
             return "sentence-transformers", self.sentences
-        own = ", the modules behind by the export's own code" if self.session.plan.modules else ""
+        behind = self.session.plan.modules
+        own = ", the modules behind by sentence-transformers" if behind else ""
         return f"torch, pooled in numpy{own}", Composed(self.model, self.session)

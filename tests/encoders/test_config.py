@@ -35,7 +35,7 @@ def test_all_that_transformers_writes_is_known(model_type: str) -> None:
 )
 def test_what_changes_the_numbers_is_refused(model_type: str, option: dict[str, object]) -> None:
     with pytest.raises(encoders.ConfigError, match=next(iter(option))):
-        encoders.architectures()[model_type].dimensions(option)
+        encoders.architectures()[model_type].declare(option)
 
 
 def test_every_problem_is_listed_at_once() -> None:
@@ -79,7 +79,7 @@ def test_values_that_cannot_be_built(
     model_type: str, config: dict[str, object], words: str
 ) -> None:
     with pytest.raises(encoders.ConfigError, match=words):
-        encoders.architectures()[model_type].dimensions(config)
+        encoders.architectures()[model_type].declare(config)
 
 
 @pytest.mark.parametrize(

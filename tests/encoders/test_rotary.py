@@ -75,7 +75,7 @@ def test_old_and_new_options_of_modernbert(options: dict[str, object]) -> None:
 )
 def test_refusals_name_the_option(model_type: str, options: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        architectures()[model_type].dimensions(options)
+        architectures()[model_type].declare(options)
 
 
 def test_old_names_of_nomic_bert_that_agree() -> None:

@@ -129,7 +129,7 @@ def declared(model_type: str, config: dict[str, Any]) -> dict[str, tuple[int, ..
     for row in expand(architecture.table.rows, encoder):
         variable = functools.reduce(step, row.target.split("."), encoder)
         assert isinstance(variable, Declared)
-        found[row.sources[0]] = variable.shape[::-1] if row.transpose else variable.shape
+        found[row.sources[0]] = row.change.source_shape(variable.shape)
     return found
 
 

@@ -4,7 +4,8 @@ import tensorflow as tf
 
 from encoders.core.errors import WeightsError
 from encoders.core.layers import Linear
-from encoders.core.weights import Row, Table, linear
+from encoders.core.rows import Row, linear
+from encoders.core.weights import Table
 
 
 class Small(tf.Module):

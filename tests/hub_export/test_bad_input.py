@@ -527,13 +527,13 @@ def test_beside_the_prefix_of_a_task_model_is_free_but_inside_is_not(
         pytest.param(
             change(TOKENIZER, shorten),
             TOKENIZER,
-            ["ends at id 55", "57 rows", "--padded_embedding"],
+            ["ends at id 55", "57 rows", "padded_embedding"],
             id="short vocabulary",
         ),
         pytest.param(
             shorten_text,
             "vocab.txt",
-            ["ends at id 55", "57 rows", "--padded_embedding"],
+            ["ends at id 55", "57 rows", "padded_embedding"],
             id="short vocab.txt",
         ),
         pytest.param(

@@ -44,15 +44,15 @@ def test_the_real_checkpoint(minilm: Path, tmp_path: Path) -> None:
 def test_a_wrong_weight_is_found(
     part: str, minilm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build = encoders.Architecture.build
+    fill = encoders.Architecture.fill
 
-    def careless(self: Any, *arguments: Any) -> tuple[encoders.Encoder, encoders.Filled]:
-        encoder, filled = build(self, *arguments)
+    def careless(self: Any, encoder: encoders.Encoder, *arguments: Any) -> encoders.Filled:
+        filled = fill(self, encoder, *arguments)
         kernel = encoder.blocks[3].feed_forward.output.kernel
         kernel.assign(kernel * tf.constant(0.9, tf.bfloat16))
-        return encoder, filled
+        return filled
 
-    monkeypatch.setattr(encoders.Architecture, "build", careless)
+    monkeypatch.setattr(encoders.Architecture, "fill", careless)
     with pytest.raises(hub_export.VerificationError, match=r"FAILED .*lowest cosine"):
         hub_export.export(minilm, tmp_path, parts=[part], compute_dtype="bfloat16")
     assert not any(tmp_path.glob("*/1"))

@@ -25,7 +25,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> collections.Counter[str]:
         "tokenizer": (huggingface.tokenizer_files, "read"),
         "compiled tokenizer": (preprocess.Tokenizer, "__init__"),
         "encoder": (encoders.Encoder, "__init__"),
-        "tensors": (encoders.Architecture, "build"),
+        "tensors": (encoders.Architecture, "fill"),
         "reference model": (transformers.BertModel, "__init__"),
         "tokenizer of transformers": (transformers.AutoTokenizer, "from_pretrained"),
     }

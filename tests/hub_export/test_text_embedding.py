@@ -17,6 +17,7 @@ from sentence_transformers.sentence_transformer.modules import Dropout, LayerNor
 from tokenizers import normalizers
 
 import hub_export
+from encoders import DenseModule
 from hub_export.models import text as text_model
 from tests import checkpoints
 
@@ -154,9 +155,10 @@ def test_dimensions(make: Make) -> None:
     done = export(source, dimensions=8)
     assert_same(done, source, truncate_dim=8, normalize_embeddings=True)
     assert notes(done)["dimensions"] == 8
-    for wrong in (0, 25):
-        with pytest.raises(hub_export.ExportError, match=f"dimensions.* 1 to 24, not {wrong}"):
-            export(source, dimensions=wrong)
+    with pytest.raises(hub_export.ExportError, match="dimensions must be 1 or more, not 0"):
+        export(source, dimensions=0)
+    with pytest.raises(hub_export.ExportError, match="dimensions must be from 1 to 24, not 25"):
+        export(source, dimensions=25)
 
 
 def test_dimensions_of_the_checkpoint(make: Make) -> None:
@@ -271,16 +273,15 @@ def test_a_weight_or_a_pooling_that_is_wrong_is_found(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = make(Pooling(24, pooling_mode="mean"), Dense(24, 8), Normalize())
-    right = text_model.heads
+    right = DenseModule.fill
 
-    def wrong(*arguments: Any) -> Any:
-        made = right(*arguments)
-        made[0].linear.kernel[0, 0].assign(made[0].linear.kernel[0, 0] + 1e-2)
-        return made
+    def wrong(self: DenseModule, tensors: Any) -> None:
+        right(self, tensors)
+        self.linear.kernel[0, 0].assign(self.linear.kernel[0, 0] + 1e-2)
 
-    monkeypatch.setattr(text_model, "heads", wrong)
+    monkeypatch.setattr(DenseModule, "fill", wrong)
     refuse(source)
-    monkeypatch.setattr(text_model, "heads", right)
+    monkeypatch.setattr(DenseModule, "fill", right)
     pooling = text_model.Pooling
     monkeypatch.setattr(text_model, "Pooling", lambda modes, skipped: pooling(["cls"], skipped))
     refuse(source)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from encoders import DenseModule, DropoutModule, LayerNormModule, NormalizeModule
 from hub_export import SourceError
-from hub_export.sources import huggingface, module_list, sentence_transformers
-from hub_export.sources.module_files import read_weights
-from hub_export.sources.modules import Dense, Dropout, LayerNorm, Normalize, Pipeline, Pooling
+from hub_export.sources import huggingface, sentence_transformers
+from hub_export.sources.modules import Pipeline, PoolingOptions, read_weights
 
 TRANSFORMER = {"path": "", "type": "sentence_transformers.models.Transformer"}
 POOLING = {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}
@@ -67,14 +67,16 @@ def test_everything_is_said(tmp_path: Path) -> None:
             "4_Dropout": {"dropout": 0.25},
         },
     )
-    assert found.pooling == Pooling(("max", "cls"))
-    dense, norm, dropout, normalize = found.modules
-    assert isinstance(dense, Dense)
-    assert (dense.inputs, dense.outputs, dense.activation, dense.bias) == (4, 2, "relu", True)
-    assert isinstance(norm, LayerNorm)
-    assert norm.width == 2
-    assert dropout == Dropout(0.25)
-    assert normalize == Normalize()
+    assert found.pooling == PoolingOptions(("max", "cls"))
+    dense, norm, dropout, normalize = (each.module for each in found.modules)
+    assert isinstance(dense, DenseModule)
+    assert (dense.takes, dense.outputs, dense.activation_name) == (4, 2, "relu")
+    assert dense.linear.bias is not None
+    assert isinstance(norm, LayerNormModule)
+    assert norm.takes == 2
+    assert isinstance(dropout, DropoutModule)
+    assert dropout.dropout.rate == 0.25
+    assert isinstance(normalize, NormalizeModule)
     assert (found.max_length, found.lower_case, found.dimensions) == (77, True, 1)
     assert (found.prompts, found.default_prompt) == ({"query": "q: ", "document": ""}, "query")
 
@@ -85,7 +87,9 @@ def test_weights_of_a_module(tmp_path: Path) -> None:
     save_file(weights, tmp_path / "2_Dense" / "model.safetensors")
     files = {"1_Pooling": {}, "2_Dense": {**SIZES, "bias": False}}
     (dense,) = read(tmp_path, modules=[TRANSFORMER, POOLING, DENSE], **files).modules
-    assert isinstance(dense, Dense)
+    assert isinstance(dense.module, DenseModule)
+    assert dense.module.linear.bias is None
+    assert dense.folder == tmp_path / "2_Dense"
     np.testing.assert_array_equal(read_weights(dense.folder)["linear.weight"], 1)
     assert set(sentence_transformers.file_sums(tmp_path)) == {
         "modules.json",
@@ -140,6 +144,7 @@ def test_modules_that_are_refused(tmp_path: Path, modules: Any, words: list[str]
         ("2_Dense", {"in_features": 4}, ["out_features", "int"]),
         ("2_Dense", {**SIZES, "activation_function": "torch.nn.Softmax"}, ["torch.nn.Softmax"]),
         ("2_Dense", {**SIZES, "activation_function": "os.Tanh"}, ["os.Tanh"]),
+        ("2_Dense", {**SIZES, "activation_function": "torch.nnevil.Tanh"}, ["torch.nnevil.Tanh"]),
         ("2_Dense", {**SIZES, "module_input_name": "token_embeddings"}, ["token_embeddings"]),
         ("sentence_bert_config", {"transformer_task": "fill-mask"}, ["fill-mask"]),
         ("sentence_bert_config", {"novelty": 1}, ["novelty"]),
@@ -170,13 +175,13 @@ def test_files_that_are_damaged(tmp_path: Path) -> None:
         (tmp_path / "modules.json").write_text(content)
         with pytest.raises(SourceError, match=r"modules\.json: cannot be read as JSON"):
             sentence_transformers.read(tmp_path, {})
-        assert module_list.module_files(tmp_path) == []
+        assert sentence_transformers.module_files(tmp_path) == []
 
 
 def test_downloads_stay_within_the_folder(tmp_path: Path) -> None:
     paths = ["", "1_Pooling", "..", "../x", "/etc", "a/b", "*", "2_[D]ense", 3, None]
     write(tmp_path, modules=[{"path": path} for path in paths])
-    assert module_list.module_files(tmp_path) == [
+    assert sentence_transformers.module_files(tmp_path) == [
         "1_Pooling/config.json",
         "1_Pooling/model.safetensors",
         "1_Pooling/pytorch_model.bin",
@@ -212,7 +217,7 @@ def test_an_adapter_brings_its_own_modules(tiny_bert: Path, tmp_path: Path) -> N
     assert huggingface.with_own_files(base, tmp_path) == base
     write(tmp_path, modules=[TRANSFORMER, POOLING], **{"1_Pooling": {"pooling_mode": "max"}})
     adapted = huggingface.with_own_files(base, tmp_path)
-    assert adapted.pipeline().pooling == Pooling(("max",))
+    assert adapted.pipeline().pooling == PoolingOptions(("max",))
     assert "1_Pooling/config.json" in adapted.files
 
 

@@ -1,62 +1,20 @@
-"""Tables that bring the tensors of other libraries under the names of `transformers`.
+"""Bringing the tensors of other libraries under the names of `transformers`, by tables of rows."""
 
-A table is data, as those of `encoders` are. Each row names a tensor of `transformers`, the one of
-the source that it is made of, and how; fields in braces stand for indices.
-"""
-
-import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from encoders import Row
 from hub_export.errors import SourceError
 from hub_export.sources.formats.tensors import LazyTensors
 
-Change = Callable[[np.ndarray], np.ndarray]
 Fields = Mapping[str, object]
 
 
-def unchanged(tensor: np.ndarray) -> np.ndarray:
-    """The tensor itself."""
-    return tensor
-
-
-def split_outputs(kernel: np.ndarray) -> np.ndarray:
-    """[in, out] or [in, heads, width of a head] -> torch's [out, in]."""
-    return kernel.reshape(kernel.shape[0], -1).T
-
-
-def split_inputs(kernel: np.ndarray) -> np.ndarray:
-    """[in, out] or [heads, width of a head, out] -> torch's [out, in]."""
-    return kernel.reshape(-1, kernel.shape[-1]).T
-
-
-def flat(bias: np.ndarray) -> np.ndarray:
-    """[out] or [heads, width of a head] -> [out]."""
-    return bias.reshape(-1)
-
-
-@dataclasses.dataclass(frozen=True)
-class Renamed:
-    """A tensor under another name.
-
-    Attributes:
-        target: its name in `transformers`.
-        source: its name in the source.
-        change: makes the one of the other.
-        optional: whether the source may lack it.
-    """
-
-    target: str
-    source: str
-    change: Change = unchanged
-    optional: bool = False
-
-
 def rename(
-    rows: Iterable[Renamed],
+    rows: Iterable[Row],
     fields: Iterable[Fields],
     tensors: Mapping[str, np.ndarray],
     file: Path,
@@ -72,15 +30,11 @@ def rename(
     Raises:
         SourceError: lists every tensor that is missing, or that the table does not know.
     """
-    written = {
-        row.target.format(**each): (row.source.format(**each), row)
-        for each in fields
-        for row in rows
-    }
-    required = {source for source, row in written.values() if not row.optional}
+    written = [row.at(**each) for each in fields for row in rows]
+    required = {row.sources[0] for row in written if not row.optional}
     problems = {
         "missing": required - tensors.keys(),
-        "not part of the encoder": tensors.keys() - {source for source, _ in written.values()},
+        "not part of the encoder": tensors.keys() - {row.sources[0] for row in written},
     }
     if lines := [
         "\n  ".join([f"{title} ({len(names)}):", *sorted(names)])
@@ -90,12 +44,12 @@ def rename(
         raise SourceError("\n".join([f"{file}: the tensors do not fill the encoder:", *lines]))
     return LazyTensors(
         {
-            target: functools.partial(_changed, tensors, source, row.change)
-            for target, (source, row) in written.items()
-            if source in tensors
+            row.target: functools.partial(_changed, tensors, row)
+            for row in written
+            if row.sources[0] in tensors
         }
     )
 
 
-def _changed(tensors: Mapping[str, np.ndarray], source: str, change: Change) -> np.ndarray:
-    return change(tensors[source])
+def _changed(tensors: Mapping[str, np.ndarray], row: Row) -> np.ndarray:
+    return row.change.apply(tensors[row.sources[0]])

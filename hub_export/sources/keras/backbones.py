@@ -11,14 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from hub_export.sources.formats.renaming import (
-    Fields,
-    Renamed,
-    flat,
-    split_inputs,
-    split_outputs,
-    unchanged,
-)
+from encoders import FLATTEN, KEEP, KERAS, SPLIT_INPUTS, SPLIT_OUTPUTS, TORCH, Change, Row, Rows
+from hub_export.sources.formats.renaming import Fields
 
 Config = Mapping[str, Any]
 
@@ -41,32 +35,22 @@ class Backbone:
     model_type: str
     options: Mapping[str, tuple[str, ...]]
     constants: Config
-    rows: tuple[Renamed, ...]
+    rows: tuple[Row, ...]
     fields: Callable[[Config], Iterator[Fields]]
     first_position: int = 0
     zeros: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
-def _linear(target: str, source: str, kernel: Any = split_outputs) -> tuple[Renamed, ...]:
-    return (
-        Renamed(f"{target}.weight", f"{source}/vars/0", kernel),
-        Renamed(f"{target}.bias", f"{source}/vars/1", flat),
-    )
+_ROWS = Rows(TORCH, KERAS, SPLIT_OUTPUTS, FLATTEN)
+_linear, _norm = _ROWS.linear, _ROWS.norm
 
 
-def _norm(target: str, source: str) -> tuple[Renamed, ...]:
-    return (
-        Renamed(f"{target}.weight", f"{source}/vars/0"),
-        Renamed(f"{target}.bias", f"{source}/vars/1"),
-    )
+def _table(target: str, source: str, change: Change = KEEP) -> tuple[Row, ...]:
+    return _ROWS.embedding(target, f"layers/{source}", change)
 
 
-def _table(target: str, source: str, change: Any = unchanged) -> tuple[Renamed, ...]:
-    return (Renamed(f"{target}.weight", f"layers/{source}/vars/0", change),)
-
-
-def _block(names: Mapping[str, str]) -> tuple[Renamed, ...]:
+def _block(names: Mapping[str, str]) -> tuple[Row, ...]:
     """The rows of a TransformerEncoder, from the names of its parts in `transformers`."""
     layer = "layers/{block}"
     attention = f"{layer}/_self_attention_layer"
@@ -76,7 +60,7 @@ def _block(names: Mapping[str, str]) -> tuple[Renamed, ...]:
             for part in ("query", "key", "value")
             for row in _linear(names[part], f"{attention}/{part}_dense")
         ),
-        *_linear(names["output"], f"{attention}/output_dense", split_inputs),
+        *_linear(names["output"], f"{attention}/output_dense", kernel=SPLIT_INPUTS),
         *_norm(names["attention_norm"], f"{layer}/_self_attention_layer_norm"),
         *_linear(names["inner"], f"{layer}/_feedforward_intermediate_dense"),
         *_linear(names["outer"], f"{layer}/_feedforward_output_dense"),
@@ -101,11 +85,8 @@ def _shared_layers(options: Config) -> Iterator[Fields]:
             yield {"group": group, "inner": inner, "block": block}
 
 
-def _after_padding(table: np.ndarray) -> np.ndarray:
-    return np.pad(table, ((_FAIRSEQ_FIRST, 0), (0, 0)))
-
-
 _FAIRSEQ_FIRST = 2
+_AFTER_PADDING = Change(lambda table: np.pad(table, ((_FAIRSEQ_FIRST, 0), (0, 0))))
 _POST_NORM = "encoder.layer.{layer}"
 _SHARED = "encoder.albert_layer_groups.{group}.albert_layers.{inner}"
 
@@ -220,7 +201,7 @@ _ROBERTA = Backbone(
         *_table(
             "embeddings.position_embeddings",
             "token_and_position_embedding/position_embedding",
-            _after_padding,
+            _AFTER_PADDING,
         ),
         *_norm("embeddings.LayerNorm", "layers/layer_normalization"),
         *_BERT_BLOCK,

@@ -7,7 +7,8 @@ from typing import Any
 
 from tokenizers import Tokenizer, normalizers
 
-from hub_export.sources.formats.renaming import Fields, Renamed, split_outputs
+from encoders import SPLIT_OUTPUTS, TENSORFLOW, TORCH, Row, Rows
+from hub_export.sources.formats.renaming import Fields
 from hub_export.sources.tokenizer import sentencepiece, wordpiece
 
 Config = Mapping[str, Any]
@@ -32,7 +33,7 @@ class Family:
 
     model_type: str
     config: str
-    rows: tuple[Renamed, ...]
+    rows: tuple[Row, ...]
     fields: Callable[[Config], Iterator[Fields]]
     vocabulary: str
     special_tokens: Mapping[str, str]
@@ -42,18 +43,8 @@ class Family:
     case_rule: str
 
 
-def _linear(target: str, source: str, optional: bool = False) -> tuple[Renamed, ...]:
-    return (
-        Renamed(f"{target}.weight", f"{source}/kernel", split_outputs, optional),
-        Renamed(f"{target}.bias", f"{source}/bias", optional=optional),
-    )
-
-
-def _norm(target: str, source: str) -> tuple[Renamed, ...]:
-    return (
-        Renamed(f"{target}.weight", f"{source}/gamma"),
-        Renamed(f"{target}.bias", f"{source}/beta"),
-    )
+_ROWS = Rows(TORCH, TENSORFLOW, SPLIT_OUTPUTS)
+_linear, _norm = _ROWS.linear, _ROWS.norm
 
 
 def _layers(config: Config) -> Iterator[Fields]:
@@ -77,8 +68,9 @@ def _albert_tokenizer(path: Path, lower: bool) -> Tokenizer:
 
 _EMBEDDINGS = (
     *(
-        Renamed(f"embeddings.{name}.weight", f"bert/embeddings/{name}")
+        row
         for name in ("word_embeddings", "position_embeddings", "token_type_embeddings")
+        for row in _ROWS.embedding(f"embeddings.{name}", f"bert/embeddings/{name}")
     ),
     *_norm("embeddings.LayerNorm", "bert/embeddings/LayerNorm"),
 )
@@ -104,7 +96,7 @@ _BERT = Family(
         *_linear(f"{_LAYER}.intermediate.dense", f"{_TF_LAYER}/intermediate/dense"),
         *_linear(f"{_LAYER}.output.dense", f"{_TF_LAYER}/output/dense"),
         *_norm(f"{_LAYER}.output.LayerNorm", f"{_TF_LAYER}/output/LayerNorm"),
-        *_linear("pooler.dense", "bert/pooler/dense", optional=True),
+        *_linear("pooler.dense", "bert/pooler/dense", optional="pooler"),
     ),
     _layers,
     "vocab.txt",
@@ -132,7 +124,7 @@ _ALBERT = Family(
         *_linear(f"{_SHARED}.ffn", f"{_TF_SHARED}/ffn_1/intermediate/dense"),
         *_linear(f"{_SHARED}.ffn_output", f"{_TF_SHARED}/ffn_1/intermediate/output/dense"),
         *_norm(f"{_SHARED}.full_layer_layer_norm", f"{_TF_SHARED}/LayerNorm_1"),
-        *_linear("pooler", "bert/pooler/dense", optional=True),
+        *_linear("pooler", "bert/pooler/dense", optional="pooler"),
     ),
     _shared_layers,
     "*.model",

@@ -1,7 +1,7 @@
-"""What may follow the pooling of a text encoder: modules that make one vector of another.
+"""What may follow the pooling of a text embedding: modules that make one vector of another.
 
-The modules are those of sentence-transformers (https://sbert.net). Each is a function of
-(x, training), float32 [B, in] -> float32 [B, out].
+The modules are those of sentence-transformers (https://sbert.net): a class holds its options, its
+rows and its call. Each is a function of (x, training), float32 [B, in] -> float32 [B, out].
 """
 
 from collections.abc import Mapping
@@ -13,21 +13,34 @@ import tensorflow as tf
 from encoders.core.activations import activation
 from encoders.core.initial import DEVIATION, initial
 from encoders.core.layers import Dropout, LayerNorm, Linear
-from encoders.core.weights import Row, Table, expand, linear
+from encoders.core.rows import TRANSPOSE, Row, linear, norm
+from encoders.core.weights import Table, expand
 
 
-class Head(tf.Module):
+class VectorModule(tf.Module):
     """A module behind the pooling.
 
     Attributes:
+        kind: the name of its class in sentence-transformers.
+        takes: the width of the vectors that it is for; None for any.
         table: which tensors fill it; none by default.
     """
 
+    kind: ClassVar[str]
+    takes: int | None = None
     table: ClassVar[Table] = Table((), prefix="", buffers={})
 
     def __call__(self, x: tf.Tensor, training: bool) -> tf.Tensor:
         """float32 [B, in] -> float32 [B, out]."""
         raise NotImplementedError
+
+    def gives(self, width: int) -> int:
+        """The width of its vectors, made of those of a width."""
+        return width
+
+    def describe(self) -> str:
+        """What it does, for a reader."""
+        return self.kind
 
     def fill(self, tensors: Mapping[str, np.ndarray]) -> None:
         """Gives its variables their values.
@@ -40,22 +53,23 @@ class Head(tf.Module):
         """
         self.table.fill(self, tensors)
 
-    def draw(self) -> None:
-        """Gives its variables values to start training from: the same ones at every call.
+    def drawn(self) -> Mapping[str, np.ndarray]:
+        """Tensors to start training from: the same ones at every call.
 
         Those of a kernel come from a normal distribution, as BERT's code draws them.
         """
         rows = expand(self.table.rows, self)
-        self.fill({name: values() for name, values in initial(rows, self, DEVIATION).items()})
+        return {name: values() for name, values in initial(rows, self, DEVIATION).items()}
 
 
-class Dense(Head):
+class DenseModule(VectorModule):
     """A dense layer with an activation, and a connection past it where it is residual."""
 
+    kind = "Dense"
     table = Table(
         (
             *linear("linear", "linear"),
-            Row("residual.kernel", ("residual.weight",), transpose=True),
+            Row("residual.kernel", ("residual.weight",), TRANSPOSE),
         ),
         prefix="",
         buffers={},
@@ -70,7 +84,9 @@ class Dense(Head):
             ConfigError: the activation is not supported.
         """
         super().__init__()
+        self.takes, self.outputs = inputs, outputs
         self.linear = Linear(inputs, outputs, bias)
+        self.activation_name = activation_name
         self.activation = activation(activation_name)
         self.is_residual = residual
         widens = residual and inputs != outputs
@@ -82,33 +98,42 @@ class Dense(Head):
             return y
         return y + (x if self.residual is None else self.residual(x))
 
+    def gives(self, width: int) -> int:
+        return self.outputs
 
-class Normed(Head):
+    def describe(self) -> str:
+        residual = ", residual" if self.is_residual else ""
+        return f"Dense ({self.takes} to {self.outputs}, {self.activation_name}{residual})"
+
+
+class LayerNormModule(VectorModule):
     """Layer normalisation."""
 
-    table = Table(
-        (Row("norm.scale", ("norm.weight",)), Row("norm.shift", ("norm.bias",))),
-        prefix="",
-        buffers={},
-    )
+    kind = "LayerNorm"
+    table = Table(norm("layer_norm", "norm"), prefix="", buffers={})
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm = LayerNorm(width, epsilon=1e-5)  # torch's own, which no option changes
+        self.takes = width
+        self.layer_norm = LayerNorm(width, epsilon=1e-5)  # torch's own, which no option changes
 
     def __call__(self, x: tf.Tensor, training: bool) -> tf.Tensor:
-        return self.norm(x)
+        return self.layer_norm(x)
 
 
-class Normalized(Head):
+class NormalizeModule(VectorModule):
     """Vectors of length one; zeros stay zeros."""
+
+    kind = "Normalize"
 
     def __call__(self, x: tf.Tensor, training: bool) -> tf.Tensor:
         return tf.nn.l2_normalize(x, axis=1, epsilon=1e-24)  # of the squares: torch's 1e-12
 
 
-class Dropped(Head):
+class DropoutModule(VectorModule):
     """Dropout, active in training only."""
+
+    kind = "Dropout"
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -118,8 +143,13 @@ class Dropped(Head):
         return self.dropout(x, training)
 
 
-class Truncated(Head):
-    """The first columns alone (Matryoshka, https://arxiv.org/abs/2205.13147)."""
+class TruncateModule(VectorModule):
+    """The first columns alone (Matryoshka, https://arxiv.org/abs/2205.13147).
+
+    In sentence-transformers it is no module, but an option of the whole.
+    """
+
+    kind = "Truncate"
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -127,3 +157,9 @@ class Truncated(Head):
 
     def __call__(self, x: tf.Tensor, training: bool) -> tf.Tensor:
         return x[:, : self.width]
+
+    def gives(self, width: int) -> int:
+        return min(width, self.width)
+
+    def describe(self) -> str:
+        return f"the first {self.width} columns"

@@ -91,9 +91,10 @@ class Pooling(tf.Module):
             ConfigError: a mode is unknown.
         """
         super().__init__()
+        self.modes = tuple(modes)
         if unknown := [mode for mode in modes if mode not in MODES]:
             raise ConfigError(f"unknown pooling {unknown}; supported: {', '.join(MODES)}")
-        self._modes = [MODES[mode] for mode in modes]
+        self._functions = [MODES[mode] for mode in modes]
         self._prompt = prompt
 
     def __call__(self, sequence: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
@@ -110,4 +111,4 @@ class Pooling(tf.Module):
         place = tf.cumsum(tf.cast(real, tf.int32), axis=1)
         chosen = real & (place > self._prompt)
         pooled = Pooled(sequence, chosen, tf.cast(place, tf.float32))
-        return tf.concat([mode(pooled) for mode in self._modes], axis=1)
+        return tf.concat([mode(pooled) for mode in self._functions], axis=1)

@@ -1,0 +1,78 @@
+"""The protocol of heads, and an encoder with a head on it."""
+
+import abc
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+import tensorflow as tf
+
+from encoders.core.encoder import Encoded, Encoder
+from encoders.core.layout import Layout, Padded
+from encoders.core.rows import Row
+from encoders.core.weights import Table, Tensors
+
+if TYPE_CHECKING:
+    from encoders.core.architecture import Architecture
+
+Outputs = dict[str, tf.Tensor]
+
+
+class Head(tf.Module, abc.ABC):
+    """Makes named outputs of what an encoder computes.
+
+    Attributes:
+        handles: keys of a checkpoint's configuration that it reads, so that the guard of the
+            encoder's configuration lets them pass.
+    """
+
+    handles: ClassVar[frozenset[str]] = frozenset()
+
+    def rows(self, architecture: "Architecture") -> tuple[Row, ...]:
+        """Its rows of the weight table in checkpoints of an architecture; none by default."""
+        del architecture
+        return ()
+
+    @abc.abstractmethod
+    def __call__(self, encoded: Encoded, mask: tf.Tensor, training: bool) -> Outputs:
+        """Computes the outputs by name.
+
+        Args:
+            encoded: what the encoder computes, of S positions.
+            mask: int32 [B, S], 0 where a position is padding.
+            training: whether dropout is active.
+        """
+
+    def fill(
+        self, architecture: "Architecture", tensors: Tensors, dtype: tf.DType = tf.float32
+    ) -> frozenset[str]:
+        """Gives its variables their values.
+
+        Returns:
+            The names of the tensors that it has taken.
+
+        Raises:
+            WeightsError: one is missing, or of another shape.
+        """
+        table = Table(self.rows(architecture), prefix="", buffers={})
+        return table.take(self, tensors, dtype)
+
+
+class HeadedEncoder(tf.Module):
+    """From packed rows of tokens to the outputs of a head."""
+
+    def __init__(self, encoder: Encoder, head: Head) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+
+    def __call__(
+        self,
+        word_ids: tf.Tensor,
+        mask: tf.Tensor,
+        type_ids: tf.Tensor | None = None,
+        training: bool = False,
+        arrange: Callable[[tf.Tensor], Layout] = Padded,
+    ) -> Mapping[str, tf.Tensor]:
+        """Computes the outputs of a batch; arguments and errors are those of the encoder."""
+        encoded = self.encoder(word_ids, mask, type_ids, training, arrange)
+        return self.head(encoded, mask[:, : tf.shape(encoded.sequence)[1]], training)
