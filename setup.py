@@ -1,10 +1,14 @@
 """Installs the exporter and the two packages that it stands on."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
-REFERENCE = ["torch"]
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.*)"', (HERE / "hub_export/version.py").read_text())
+
+REFERENCE = ["torch>=2.4"]
 # To download presets; those in a folder are read without it.
 KERAS = ["keras-hub; python_version >= '3.11'"]
 # To compare vectors of texts with its own.
@@ -17,32 +21,34 @@ TEST = ["peft", "pytest", "pytest-xdist", *KERAS, *REFERENCE, *SENTENCES, *SERVI
 
 setup(
     name="hub_export",
-    version="0.1.0",
+    version=VERSION[1] if VERSION else "0",
     description="Exports text encoders as verified TF Hub SavedModels",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["encoders*", "preprocess*", "hub_export*"]),
+    package_data={package: ["py.typed"] for package in ("encoders", "preprocess", "hub_export")},
     install_requires=[
-        "absl-py",
-        "flatbuffers",
-        "h5py",
-        "huggingface_hub",
-        "ml_dtypes",
-        "numpy",
-        "protobuf",
-        "safetensors",
-        "sentencepiece",
+        "absl-py>=2.1",
+        "flatbuffers>=25.9",
+        "h5py>=3.11",
+        "huggingface_hub>=1.31",
+        "ml_dtypes>=0.5.1",
+        "numpy>=1.26",
+        "protobuf>=6.31",
+        "safetensors>=0.8",
+        "sentencepiece>=0.2",
         # tensorflow_hub imports pkg_resources, which later versions do not have.
         "setuptools<81",
         "tensorflow>=2.21,<2.22",
         "tensorflow-hub>=0.16.1",
         "tensorflow-text>=2.21,<2.22",
         "tf_keras>=2.21,<2.22",
-        "tokenizers",
-        "tqdm",
-        "transformers>=5",
+        # How 0.23.2 truncates pairs differs: which segment keeps the odd piece.
+        "tokenizers>=0.23.3",
+        "tqdm>=4.66",
+        "transformers>=5.20",
     ],
     extras_require={
         "benchmarks": BENCHMARKS,
@@ -50,7 +56,7 @@ setup(
         "reference": [*REFERENCE, *SENTENCES],
         "serving": SERVING,
         "test": TEST,
-        "dev": [*TEST, "mypy", "ruff"],
+        "dev": [*TEST, "mypy", "pre-commit", "ruff"],
     },
     entry_points={
         "console_scripts": [

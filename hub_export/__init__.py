@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from hub_export.errors import ExportError, SourceError, TargetError, VerificationError
+from hub_export.version import __version__
 
 if TYPE_CHECKING:
     from hub_export.exporter import Export, export
@@ -22,6 +23,7 @@ __all__ = [
     "SourceError",
     "TargetError",
     "VerificationError",
+    "__version__",
     "export",
 ]
 

@@ -12,7 +12,7 @@ from absl import flags, logging
 
 from hub_export import settings, terminal
 from hub_export.errors import ExportError
-from hub_export.settings import Kind
+from hub_export.settings import ValueKind
 
 S = TypeVar("S")
 
@@ -90,7 +90,7 @@ class Command(Generic[S]):
             lines += [head, textwrap.indent(body, _INDENT)]
         return "\n".join([*lines, "  --help", f"{_INDENT}Show this."])
 
-    def _head(self, field: Any, kind: Kind) -> str:
+    def _head(self, field: Any, kind: ValueKind) -> str:
         """A flag with the form of its value, and its default."""
         default = self._default(field)
         value = "|".join(field.metadata["choices"]) or _FORMS[kind.type]
@@ -155,7 +155,7 @@ class _Required:
 _REQUIRED = _Required()
 
 
-def _value(name: str, kind: Kind, value: Any) -> Any:
+def _value(name: str, kind: ValueKind, value: Any) -> Any:
     """What a flag's value is in Python."""
     try:
         if kind.named:

@@ -201,7 +201,7 @@ def options(settings: type) -> list[dataclasses.Field[Any]]:
     return [field for field in dataclasses.fields(settings) if "help" in field.metadata]
 
 
-class Kind(NamedTuple):
+class ValueKind(NamedTuple):
     """The type of an option's value.
 
     Attributes:
@@ -215,7 +215,7 @@ class Kind(NamedTuple):
     named: bool = False
 
 
-def kinds(settings: type) -> dict[str, Kind]:
+def kinds(settings: type) -> dict[str, ValueKind]:
     """Option -> the type of its value."""
     hints = get_type_hints(settings)
     return {field.name: _kind(hints[field.name]) for field in options(settings)}
@@ -252,11 +252,11 @@ def _documented(text: str, settings: Any) -> str:
     return "\n\n".join([summary, "\n".join(lines), rest])
 
 
-def _kind(hint: Any) -> Kind:
+def _kind(hint: Any) -> ValueKind:
     """That of the first type of a union."""
     if isinstance(hint, types.UnionType):
         return _kind(get_args(hint)[0])
     inner = get_args(hint)
     if not inner:
-        return Kind(hint)
-    return Kind(_kind(inner[-1]).type, many=len(inner) == 1, named=len(inner) == 2)
+        return ValueKind(hint)
+    return ValueKind(_kind(inner[-1]).type, many=len(inner) == 1, named=len(inner) == 2)

@@ -16,7 +16,7 @@ import encoders
 import preprocess
 from encoders import Architecture, ConfigError
 from hub_export.sources.keras.backbones import BACKBONES
-from hub_export.sources.keras.tokenizer import KINDS
+from hub_export.sources.keras.tokenizer import CLASSES
 from hub_export.sources.lora import UNSUPPORTED
 from hub_export.sources.tensorflow1.families import FAMILIES
 
@@ -102,7 +102,7 @@ def _sources(model_type: str, architecture: Architecture) -> tuple[str, ...]:
 def _tokenizer_sources(model: str) -> tuple[str, ...]:
     return (
         YES,
-        _listed(name for name, each in KINDS.items() if each.model == model),
+        _listed(name for name, each in CLASSES.items() if each.model == model),
         _listed(each.vocabulary for each in FAMILIES if each.tokenizer_model == model),
     )
 

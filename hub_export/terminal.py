@@ -33,7 +33,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Says what comes next."""
-        _check()
+        _raise_if_interrupted()
         if not self._quiet:
             print(line, file=sys.stderr, flush=True)
 
@@ -45,7 +45,7 @@ class Progress:
         ) as bar:
 
             def advance(count: int) -> None:
-                _check()
+                _raise_if_interrupted()
                 bar.update(count)
 
             yield advance
@@ -74,6 +74,6 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _check() -> None:
+def _raise_if_interrupted() -> None:
     if _interrupted.is_set():
         raise KeyboardInterrupt

@@ -52,7 +52,7 @@ def _embed(settings: EmbedSettings) -> None:
 
 
 def _run(arguments: EmbedSettings) -> None:
-    _check(arguments)
+    _require_places(arguments)
     with silenced():
         from hub_export.use.embedding_job import EmbeddingJob  # noqa: PLC0415
         from hub_export.use.text_embedder import TextEmbedder  # noqa: PLC0415
@@ -74,7 +74,7 @@ def _run(arguments: EmbedSettings) -> None:
     progress.say(f"{arguments.output}: {rows} vectors of {embedder.width}")
 
 
-def _check(arguments: EmbedSettings) -> None:
+def _require_places(arguments: EmbedSettings) -> None:
     """Raises ExportError for arguments that lead nowhere."""
     output, metadata = arguments.output, arguments.metadata
     if arguments.input != "-" and not Path(arguments.input).exists():

@@ -62,7 +62,7 @@ def compare(
             )
             drawn = fuzz[: 2 * amount.pairs]
             sample = [*awkward, *drawn]
-            checks.append(_check("offsets", sample, _offset_differences(model, source, sample)))
+            checks.append(_counted("offsets", sample, _offset_differences(model, source, sample)))
         pairs = list(zip(drawn[::2], drawn[1::2], strict=True))
         with restored(source):
             checks.append(_packed(model, source, pairs, types, advance))
@@ -95,7 +95,7 @@ def _tokens(
     for subject, found in differences.items():
         tied = few and all(each.tie for each in found.values())
         words = [each.words for each in found.values()]
-        checks.append(_check(subject, texts[subject], words, tied))
+        checks.append(_counted(subject, texts[subject], words, tied))
         ties.update(found if tied else ())
     return checks, ties
 
@@ -109,7 +109,7 @@ def _packed(
         for length in lengths
         for each in _packing_differences(model, source, pairs, length, types, advance)
     ]
-    return _check("packed texts and pairs", [*pairs] * 2 * len(lengths), found)
+    return _counted("packed texts and pairs", [*pairs] * 2 * len(lengths), found)
 
 
 def summary(checks: Iterable[Check]) -> str:
@@ -119,7 +119,7 @@ def summary(checks: Iterable[Check]) -> str:
     return f"{differ:,} of {compared:,} texts differ from the source"
 
 
-def _check(
+def _counted(
     subject: str, compared: Sequence[Any], differences: Iterable[str], tied: bool = False
 ) -> Check:
     found = list(differences)

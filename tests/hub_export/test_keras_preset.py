@@ -166,7 +166,7 @@ def test_kinds_are_those_of_the_tokenizers(tmp_path: Path) -> None:
         tokenizer, folder = make(), tmp_path / name
         tokenizer.save_to_preset(str(folder))
         built = json.loads(keras_tokenizer.read(folder / "tokenizer.json").to_str())
-        assert keras_tokenizer.KINDS[type(tokenizer).__name__].model == built["model"]["type"]
+        assert keras_tokenizer.CLASSES[type(tokenizer).__name__].model == built["model"]["type"]
 
 
 @pytest.mark.usefixtures("brief")

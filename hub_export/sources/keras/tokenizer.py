@@ -103,7 +103,7 @@ def _without_unknown(special: Special) -> Special:
 
 
 @dataclasses.dataclass(frozen=True)
-class Kind:
+class TokenizerClass:
     """One of keras-hub's tokenizers.
 
     Attributes:
@@ -119,7 +119,7 @@ class Kind:
     build: Build
 
 
-_WORD_PIECE = Kind(
+_WORD_PIECE = TokenizerClass(
     "WordPiece",
     _without_unknown(wordpiece.SPECIAL),
     {
@@ -135,30 +135,32 @@ _WORD_PIECE = Kind(
     },
     _word_piece,
 )
-KINDS: Mapping[str, Kind] = {
+CLASSES: Mapping[str, TokenizerClass] = {
     "BertTokenizer": _WORD_PIECE,
     "DistilBertTokenizer": _WORD_PIECE,
-    "AlbertTokenizer": Kind(
+    "AlbertTokenizer": TokenizerClass(
         "Unigram", sentencepiece.ALBERT_SPECIAL, {}, _unigram(sentencepiece.albert)
     ),
-    "RobertaTokenizer": Kind(
+    "RobertaTokenizer": TokenizerClass(
         "BPE",
         _without_unknown(sentencepiece.FAIRSEQ_SPECIAL),
         {"add_prefix_space": False, "unsplittable_tokens": None},
         _byte_pairs,
     ),
-    "XLMRobertaTokenizer": Kind(
+    "XLMRobertaTokenizer": TokenizerClass(
         "Unigram", sentencepiece.FAIRSEQ_SPECIAL, {}, _unigram(sentencepiece.xlm_roberta)
     ),
 }
 """The tokenizers that can be read, by `class_name`."""
 
 
-def _kind(file: Path) -> Kind:
+def _kind(file: Path) -> TokenizerClass:
     found = str(read_json(file).get("class_name"))
-    if found not in KINDS:
-        raise SourceError(f"{file}: class {found} is not supported; supported: {', '.join(KINDS)}")
-    return KINDS[found]
+    if found not in CLASSES:
+        raise SourceError(
+            f"{file}: class {found} is not supported; supported: {', '.join(CLASSES)}"
+        )
+    return CLASSES[found]
 
 
 def _require(path: Path, vocabulary: Mapping[str, int], tokens: Any) -> None:
