@@ -3,10 +3,11 @@ import os
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import functools
+import gc
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 import tensorflow as tf
@@ -19,7 +20,7 @@ from tests.conformance import cases
 
 tf.random.set_seed(0)
 
-Save = Callable[[cases.TokenizerCase], cases.SavedPreprocessor]
+S = TypeVar("S")
 
 
 @pytest.fixture(scope="session")
@@ -72,31 +73,55 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(samples.AMOUNTS, verify, samples.AMOUNTS["quick"])
 
 
+CASES = ("encoder_case", "tokenizer_case")
+WHOLE = {"whole_encoder_case": cases.WHOLE_ENCODERS, "whole_case": cases.WHOLE}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one case run in one process, which exports it once; else those of one file.
+
+    What asks for a whole case runs on some of the cases alone.
+    """
+    for item in [*items]:
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        case = next((params[name] for name in CASES if name in params), None)
+        item.add_marker(pytest.mark.xdist_group(case.name if case else item.path.name))
+        for fixture, some in WHOLE.items():
+            if fixture in getattr(item, "fixturenames", ()) and case not in some:
+                items.remove(item)
+
+
+def saved(make: Callable[..., S], case: Any, factory: pytest.TempPathFactory) -> Iterator[S]:
+    """What is exported of a case; its models are let go when no test needs them any longer."""
+    made = make(case, factory.mktemp(case.name))
+    yield made
+    vars(made).clear()
+    gc.collect()
+
+
 @pytest.fixture(scope="session", params=cases.ENCODERS, ids=lambda case: case.name)
 def encoder_case(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> cases.SavedEncoder:
+) -> Iterator[cases.SavedEncoder]:
     """An encoder of each kind: its checkpoint, and what was exported from it."""
-    return cases.save_encoder(request.param, tmp_path_factory.mktemp(request.param.name))
+    yield from saved(cases.save_encoder, request.param, tmp_path_factory)
 
 
-@pytest.fixture(scope="session")
-def save_preprocessor(tmp_path_factory: pytest.TempPathFactory) -> Save:
-    """Exports the preprocessor of a case, once."""
-    return functools.cache(
-        lambda case: cases.save_preprocessor(case, tmp_path_factory.mktemp(case.name))
-    )
+@pytest.fixture
+def whole_encoder_case(encoder_case: cases.SavedEncoder) -> cases.SavedEncoder:
+    """One encoder of each architecture, that with the most options of its own."""
+    return encoder_case
 
 
 @pytest.fixture(scope="session", params=cases.TOKENIZERS, ids=lambda case: case.name)
 def tokenizer_case(
-    request: pytest.FixtureRequest, save_preprocessor: Save
-) -> cases.SavedPreprocessor:
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[cases.SavedPreprocessor]:
     """A tokenizer of each kind and setting, and the preprocessor exported from it."""
-    return save_preprocessor(request.param)
+    yield from saved(cases.save_preprocessor, request.param, tmp_path_factory)
 
 
-@pytest.fixture(scope="session", params=cases.WHOLE, ids=lambda case: case.name)
-def whole_case(request: pytest.FixtureRequest, save_preprocessor: Save) -> cases.SavedPreprocessor:
+@pytest.fixture
+def whole_case(tokenizer_case: cases.SavedPreprocessor) -> cases.SavedPreprocessor:
     """A tokenizer of each kind, exported with all that packing takes."""
-    return save_preprocessor(request.param)
+    return tokenizer_case

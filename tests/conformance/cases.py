@@ -345,6 +345,13 @@ ENCODERS = [
 ]
 
 
+_OWN = """bert_options distilbert_options albert_groups electra_discriminator roberta_masked_lm
+mpnet_masked_lm deberta_masked_lm deberta_v2_convolution modernbert_masked_lm
+nomic_bert_masked_lm""".split()
+WHOLE_ENCODERS = [case for case in ENCODERS if case.name in _OWN]
+"""Of each file of `encoders/` the case with the most options of its own."""
+
+
 @dataclasses.dataclass(frozen=True)
 class SavedEncoder:
     """A case that has been exported."""

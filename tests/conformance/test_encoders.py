@@ -14,7 +14,8 @@ import torch
 import transformers
 from safetensors.numpy import load_file
 
-from encoders.core.weights import Row, expand
+from encoders.core.rows import Row
+from encoders.core.weights import expand
 from hub_export.terminal import Progress
 from hub_export.verify import numbers
 from hub_export.verify.checks import Outcome
@@ -134,21 +135,21 @@ def test_signatures_give_zeros_for_padding(encoder_case: SavedEncoder) -> None:
                 assert np.all(values.numpy()[padding] == 0)
 
 
-def test_signatures_compute_rows_by_themselves(encoder_case: SavedEncoder) -> None:
-    inputs = batch(encoder_case, rows=40)
-    served = encoder_case.model.signatures["serving_default"]
+def test_signatures_compute_rows_by_themselves(whole_encoder_case: SavedEncoder) -> None:
+    inputs = batch(whole_encoder_case, rows=40)
+    served = whole_encoder_case.model.signatures["serving_default"]
     together = served(**{name: tf.constant(each) for name, each in inputs.items()})
     for row in (0, 7, 39):
         alone = served(**{name: tf.constant(each[row : row + 1]) for name, each in inputs.items()})
         assert_same(alone, {name: each[row : row + 1] for name, each in together.items()}, 1e-5)
 
 
-def test_serve_endpoints(encoder_case: SavedEncoder) -> None:
-    inputs = batch(encoder_case)
-    assert_same(encoder_case.model.serve(inputs), encoder_case.model(inputs))
-    assert encoder_case.model.serve_training(inputs)["default"].shape == (
+def test_serve_endpoints(whole_encoder_case: SavedEncoder) -> None:
+    inputs = batch(whole_encoder_case)
+    assert_same(whole_encoder_case.model.serve(inputs), whole_encoder_case.model(inputs))
+    assert whole_encoder_case.model.serve_training(inputs)["default"].shape == (
         5,
-        encoder_case.size.width,
+        whole_encoder_case.size.width,
     )
 
 
@@ -210,7 +211,7 @@ def test_gradients_equal_torch(encoder_case: SavedEncoder, tmp_path: Path) -> No
         assert scale > 0, name
         np.testing.assert_allclose(
             tf.convert_to_tensor(found[name]),
-            wanted.T if row.transpose else wanted,
+            row.change.apply(wanted),
             rtol=0,
             atol=1e-4 * scale,
             err_msg=name,
@@ -245,21 +246,23 @@ def test_sinusoidal_positions_are_not_trained(encoder_case: SavedEncoder) -> Non
 
 
 def test_saved_again_after_the_first_copy_is_gone(
-    encoder_case: SavedEncoder, tmp_path: Path
+    whole_encoder_case: SavedEncoder, tmp_path: Path
 ) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    shutil.copytree(encoder_case.path, first)
+    shutil.copytree(whole_encoder_case.path, first)
     loaded = hub.load(str(first))
     tf.saved_model.save(loaded, str(second), signatures=dict(loaded.signatures))
     shutil.rmtree(first)
     again = tf.saved_model.load(str(second))
-    inputs = batch(encoder_case)
-    assert_same(again(inputs, training=False), encoder_case.model(inputs, training=False), 1e-5)
-    assert len(again.trainable_variables) == len(encoder_case.model.trainable_variables)
+    inputs = batch(whole_encoder_case)
+    assert_same(
+        again(inputs, training=False), whole_encoder_case.model(inputs, training=False), 1e-5
+    )
+    assert len(again.trainable_variables) == len(whole_encoder_case.model.trainable_variables)
 
 
-def test_no_path_is_left_in_any_file(encoder_case: SavedEncoder) -> None:
-    assert_no_path(encoder_case.path)
+def test_no_path_is_left_in_any_file(whole_encoder_case: SavedEncoder) -> None:
+    assert_no_path(whole_encoder_case.path)
 
 
 def assert_no_path(path: Path) -> None:
@@ -271,15 +274,15 @@ def assert_no_path(path: Path) -> None:
             assert secret.encode() not in content, (file, secret)
 
 
-def test_keras_layer_trains(encoder_case: SavedEncoder) -> None:
-    layer = hub.KerasLayer(str(encoder_case.path), trainable=True)
+def test_keras_layer_trains(whole_encoder_case: SavedEncoder) -> None:
+    layer = hub.KerasLayer(str(whole_encoder_case.path), trainable=True)
     inputs = {name: tf_keras.Input([None], dtype=tf.int32, name=name) for name in NAMES}
     outputs = tf_keras.layers.Dense(1)(layer(inputs)["pooled_output"])
     model = tf_keras.Model(inputs, outputs)
-    assert len(layer.trainable_weights) == len(encoder_case.model.trainable_variables)
+    assert len(layer.trainable_weights) == len(whole_encoder_case.model.trainable_variables)
     before = [weight.numpy() for weight in layer.trainable_weights]
     model.compile(tf_keras.optimizers.Adam(1e-2), "mse")
-    data = {name: tf.constant(each) for name, each in batch(encoder_case).items()}
+    data = {name: tf.constant(each) for name, each in batch(whole_encoder_case).items()}
     model.fit(data, tf.ones([5, 1]), epochs=2, verbose=0)
     still = [
         weight.name
@@ -289,35 +292,36 @@ def test_keras_layer_trains(encoder_case: SavedEncoder) -> None:
     assert still == []
 
 
-def test_xla_compiles_the_call(encoder_case: SavedEncoder) -> None:
-    inputs = {name: tf.constant(each) for name, each in batch(encoder_case).items()}
-    call = lambda x: encoder_case.model(x, training=False)  # noqa: E731
+def test_xla_compiles_the_call(whole_encoder_case: SavedEncoder) -> None:
+    inputs = {name: tf.constant(each) for name, each in batch(whole_encoder_case).items()}
+    call = lambda x: whole_encoder_case.model(x, training=False)  # noqa: E731
     compiled = tf.function(call, jit_compile=True)
     assert_same(compiled(inputs), call(inputs), 2e-5)
 
 
-def test_static_shapes_flow_through(encoder_case: SavedEncoder) -> None:
+def test_static_shapes_flow_through(whole_encoder_case: SavedEncoder) -> None:
     specs = {name: tf.TensorSpec([6, 9], tf.int32, name) for name in NAMES}
-    shapes = tf.function(lambda x: encoder_case.model(x)).get_concrete_function(specs)
+    shapes = tf.function(lambda x: whole_encoder_case.model(x)).get_concrete_function(specs)
     shapes = shapes.structured_outputs
-    width, layers = encoder_case.size.width, encoder_case.size.layers
+    width, layers = whole_encoder_case.size.width, whole_encoder_case.size.layers
     assert shapes["pooled_output"].shape == [6, width]
     assert shapes["sequence_output"].shape == [6, 9, width]
     assert [each.shape for each in shapes["encoder_outputs"]] == [[6, 9, width]] * layers
 
 
-def test_batch_of_none(encoder_case: SavedEncoder) -> None:
-    inputs = {name: tf.constant(x[:0]) for name, x in batch(encoder_case).items()}
-    served = encoder_case.model.signatures["serving_default"]
-    for outputs in (encoder_case.model(inputs), served(**inputs)):
-        assert outputs["sequence_output"].shape == (0, 17, encoder_case.size.width)
-        assert outputs["pooled_output"].shape == (0, encoder_case.size.width)
+def test_batch_of_none(whole_encoder_case: SavedEncoder) -> None:
+    inputs = {name: tf.constant(x[:0]) for name, x in batch(whole_encoder_case).items()}
+    served = whole_encoder_case.model.signatures["serving_default"]
+    for outputs in (whole_encoder_case.model(inputs), served(**inputs)):
+        assert outputs["sequence_output"].shape == (0, 17, whole_encoder_case.size.width)
+        assert outputs["pooled_output"].shape == (0, whole_encoder_case.size.width)
 
 
-def test_too_long_a_sequence_is_refused(encoder_case: SavedEncoder) -> None:
-    positions, model = encoder_case.size.positions, encoder_case.model
+def test_too_long_a_sequence_is_refused(whole_encoder_case: SavedEncoder) -> None:
+    positions, model = whole_encoder_case.size.positions, whole_encoder_case.model
     inputs = {
-        name: tf.constant(each) for name, each in batch(encoder_case, length=positions + 1).items()
+        name: tf.constant(each)
+        for name, each in batch(whole_encoder_case, length=positions + 1).items()
     }
     named = rf"length\W+{positions + 1}\W+exceeds the number of positions\W+{positions}\W"
     served = [lambda x, each=each: each(**x) for each in model.signatures.values()]
@@ -349,7 +353,7 @@ def test_bfloat16_loses_as_much_as_in_torch(encoder_case: SavedEncoder) -> None:
     assert 0 < ours < 2 * theirs
 
 
-def test_output_dtypes(encoder_case: SavedEncoder) -> None:
-    outputs = flat(encoder_case.model(batch(encoder_case)))
+def test_output_dtypes(whole_encoder_case: SavedEncoder) -> None:
+    outputs = flat(whole_encoder_case.model(batch(whole_encoder_case)))
     assert {each.dtype for each in outputs.values()} == {np.dtype(np.float32)}
-    assert list(encoder_case.model.regularization_losses) == []
+    assert list(whole_encoder_case.model.regularization_losses) == []

@@ -1,6 +1,9 @@
 """What the products of an export have in common is made once."""
 
 import collections
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import encoders
 import hub_export
 import preprocess
 from hub_export.sources import find, huggingface
+from preprocess.source import codepoints
 
 
 @pytest.fixture
@@ -65,3 +69,28 @@ def test_each_is_made_once(source: Path, tmp_path: Path, made: collections.Count
     assert theirs <= 2  # sentence-transformers reads its own
     assert made == dict.fromkeys(made, 1)
     assert len(made) == 6
+
+
+def test_what_consumers_import_loads_no_exporter() -> None:
+    code = (
+        "import sys\n"
+        "from hub_export.use import embedding_job, serving, text_embedder\n"
+        "ours = {'encoders', 'preprocess', 'hub_export.exporter', 'hub_export.sources'}\n"
+        "theirs = {'torch', 'transformers', 'tokenizers', 'sentence_transformers'}\n"
+        "sys.exit(', '.join((ours | theirs) & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, text=True)
+    assert done.returncode == 0, done.stderr[-300:]
+
+
+def test_each_codepoint_is_asked_once(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = find.read(str(tiny_bert)).tokenizer()
+    codepoints._normal_forms.cache_clear()
+    asked: list[str] = []
+    real = codepoints.normalizer
+    monkeypatch.setattr(
+        codepoints, "normalizer", lambda each: asked.append(json.dumps(each)) or real(each)
+    )
+    for _ in range(2):
+        preprocess.build(source, "[PAD]", "[MASK]", 128, 2)
+    assert len(asked) == len(set(asked)) > 0
