@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 
 from hub_export import contract
-from hub_export.contract import MOST_SEGMENTS, Tensors
+from hub_export.contract import Tensors
 from hub_export.errors import ExportError
 from hub_export.models import signatures
 from hub_export.models.product import Product
@@ -41,12 +41,14 @@ class PreprocessorModel(tf.train.Checkpoint):
 
     def __init__(self, preprocessor: Preprocessor) -> None:
         super().__init__()
-        tokenizer, text = preprocessor.tokenizer, contract.text_spec(contract.TEXT)
+        tokenizer, text = preprocessor.tokenizer, contract.text_spec("sentences")
         self._tokenizer = tokenizer  # whose functions use tables, saved with what owns them
         split = _concrete(tokenizer.tokenize, text)
         locate = _concrete(tokenizer.tokenize_with_offsets, text)
         join = _concrete(tokenizer.detokenize, contract.ragged_spec(1))
-        pack = [_packing(preprocessor.packer, count) for count in range(1, MOST_SEGMENTS + 1)]
+        pack = [
+            _packing(preprocessor.packer, count) for count in range(1, contract.MOST_SEGMENTS + 1)
+        ]
 
         def pack_inputs(
             segments: Segments, seq_length: int | tf.Tensor = preprocessor.seq_length
@@ -142,7 +144,7 @@ def _packing(packer: Packer, segments: int) -> tf.types.experimental.ConcreteFun
 def _segment_specs() -> Iterator[Any]:
     """Everything that packing takes: a list of segments, each of either rank, or one by itself."""
     specs = [contract.ragged_spec(rank) for rank in (1, 2)]
-    for count in range(1, MOST_SEGMENTS + 1):
+    for count in range(1, contract.MOST_SEGMENTS + 1):
         for chosen in itertools.product(specs, repeat=count):
             yield list(chosen)
     # Last: a loaded function compares its argument with each spec in turn, and fails where it
@@ -179,10 +181,13 @@ def product(session: Session) -> Product:
 
     def build() -> PreprocessorModel:
         made = session.preprocessor(session.seq_length)
-        shortest, longest = made.packer.special_tokens(MOST_SEGMENTS), session.size.positions
+        shortest, longest = (
+            made.packer.special_tokens(contract.MOST_SEGMENTS),
+            session.size.positions,
+        )
         if not shortest <= session.seq_length <= longest:
             raise ExportError(
-                f"seq_length must be from {shortest} (the special tokens of {MOST_SEGMENTS} "
+                f"seq_length must be from {shortest} (the special tokens of {contract.MOST_SEGMENTS} "
                 f"segments) to {longest} (the positions of the encoder), not {session.seq_length}"
             )
         return PreprocessorModel(made)

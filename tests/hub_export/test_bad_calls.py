@@ -58,7 +58,7 @@ ENCODER: dict[str, tuple[Call, str]] = {
     ),
 }
 PREPROCESSOR: dict[str, tuple[Call, str]] = {
-    "numbers": (lambda m: m(IDS[0]), "sentences: TensorSpec.*dtype=tf.string"),
+    "numbers": (lambda m: m(IDS[0]), r"TensorSpec\(.*dtype=tf.string, name='sentences'"),
     "numbers, signature": (lambda m: serve(m)(text=IDS[0]), "expected to be a string tensor"),
     "rank 2": (lambda m: m(SQUARE), r"shape=\(None,\), dtype=tf.string"),
     "rank 2, tokenize": (lambda m: m.tokenize(SQUARE), r"shape=\(None,\), dtype=tf.string"),

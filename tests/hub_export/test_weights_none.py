@@ -45,9 +45,9 @@ def test_without_weights(configured: Path, tmp_path: Path) -> None:
     model = tf.saved_model.load(str(done.paths["encoder"]))
     values = {each.name.removesuffix(":0"): each.numpy() for each in model.variables}
     for name, each in values.items():
-        if name.endswith(("bias", "shift")):
+        if name.endswith(("bias", "beta")):
             assert not each.any(), name
-        elif name.endswith("scale"):
+        elif name.endswith("gamma"):
             assert (each == 1).all(), name
         else:
             # A normal distribution cut off at twice its deviation has 0.88 of it. The draws are

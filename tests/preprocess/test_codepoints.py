@@ -9,14 +9,14 @@ from preprocess.text.marks import combining_classes
 
 
 def test_blocks_are_all_scalar_values() -> None:
-    text = "".join(codepoints.blocks())
+    text = "".join(codepoints.codepoint_blocks())
     assert len(text) == len(set(text)) == 0x110000 - 0x800
     assert list(text) == sorted(text)
 
 
 def test_a_random_map_acts_on_every_codepoint() -> None:
     draw = random.Random(1)
-    text = "".join(codepoints.blocks())
+    text = "".join(codepoints.codepoint_blocks())
     forms = ["", "x", " y ", "é", "\U0001f600\U0001f600", "a" * 63, "\0"]
     changes = {character: draw.choice(forms) for character in draw.sample(text, 150_000)}
     changes["\0"] = "nul"

@@ -16,6 +16,7 @@ _NAMES = (
     "bert-multi-cased",
     "gpt2",
     "roberta",
+    "t5",
     "xlm-roberta",
 )
 
