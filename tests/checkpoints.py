@@ -5,11 +5,12 @@ import io
 import json
 import random
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import sentencepiece
+import tensorflow as tf
 import torch
 import transformers
 from tokenizers import (
@@ -22,6 +23,10 @@ from tokenizers import (
     processors,
     trainers,
 )
+
+import encoders
+from hub_export import contract
+from hub_export.sources import find
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 FAIRSEQ_SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
@@ -216,3 +221,28 @@ def sentence_pieces(fairseq: bool = False) -> bytes:
         **special,
     )
     return written.getvalue()
+
+
+Encode = Callable[[Any, Any, Any], encoders.Encoded]
+
+
+def built(folder: Path, base_model: Path | None = None) -> tuple[encoders.Encoder, encoders.Filled]:
+    """The encoder that an export would save, and what became of the tensors."""
+    checkpoint = find.read(str(folder), None if base_model is None else str(base_model))
+    architecture = encoders.architectures()[checkpoint.config["model_type"]]
+    encoder, filled = architecture.build(checkpoint.config, checkpoint.tensors())
+    unused = {**filled.unused, **checkpoint.unused}
+    return encoder, dataclasses.replace(filled, unused=unused)
+
+
+def saved(path: Path) -> Encode:
+    """The call of a saved encoder, in the form of an encoder's own."""
+    model = tf.saved_model.load(str(path))
+
+    def encode(word_ids: Any, mask: Any, type_ids: Any) -> encoders.Encoded:
+        found = model(contract.inputs(word_ids, mask, type_ids))
+        return encoders.Encoded(
+            found["pooled_output"], found["sequence_output"], found["encoder_outputs"]
+        )
+
+    return encode

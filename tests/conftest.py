@@ -14,6 +14,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401 (its operations)
 
 import hub_export
+from hub_export import contract
 from hub_export.verify import samples
 from tests import checkpoints
 from tests.conformance import cases
@@ -68,7 +69,11 @@ def calm_export(tmp_path_factory: pytest.TempPathFactory) -> hub_export.Export:
 
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An export compares a part of its texts. `test_the_real_checkpoint` compares them all."""
+    """An export compares a part of its texts, and packs up to two segments.
+
+    `test_the_real_checkpoint` compares all, and packs as many as an export does.
+    """
+    monkeypatch.setattr(contract, "MOST_SEGMENTS", 2)
     for verify in ("auto", "full"):
         monkeypatch.setitem(samples.AMOUNTS, verify, samples.AMOUNTS["quick"])
 

@@ -181,14 +181,12 @@ def product(session: Session) -> Product:
 
     def build() -> PreprocessorModel:
         made = session.preprocessor(session.seq_length)
-        shortest, longest = (
-            made.packer.special_tokens(contract.MOST_SEGMENTS),
-            session.size.positions,
-        )
+        segments, longest = contract.MOST_SEGMENTS, session.size.positions
+        shortest = made.packer.special_tokens(segments)
         if not shortest <= session.seq_length <= longest:
             raise ExportError(
-                f"seq_length must be from {shortest} (the special tokens of {contract.MOST_SEGMENTS} "
-                f"segments) to {longest} (the positions of the encoder), not {session.seq_length}"
+                f"seq_length must be from {shortest} (the special tokens of {segments} segments) "
+                f"to {longest} (the positions of the encoder), not {session.seq_length}"
             )
         return PreprocessorModel(made)
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
 import torch
 import transformers
 from safetensors.numpy import load_file, save_file
@@ -40,21 +39,20 @@ def adapter(base: Path, folder: Path, kind: str = "AutoModel", **options: Any) -
     return adapted.eval().merge_and_unload()
 
 
-def assert_equal(done: hub_export.Export, merged: Any) -> None:
+def assert_equal(encode: checkpoints.Encode, merged: Any) -> None:
     encoder = getattr(merged, merged.base_model_prefix, merged)
     config = encoder.config.to_dict()
     size = encoders.architectures()[config["model_type"]].dimensions(config)
     *_, (ids, mask, types), _, _ = samples.batches(size)  # rows with padding and holes
-    inputs = {"input_word_ids": ids, "input_mask": mask, "input_type_ids": types}
-    found = tf.saved_model.load(str(done.paths["encoder"]))(inputs)
+    found = encode(ids, mask, types)
     optional = {"token_type_ids": torch.tensor(types)} if size.types else {}
     with torch.inference_mode():
         expected = encoder(torch.tensor(ids), attention_mask=torch.tensor(mask), **optional)
     scale = float(expected[0].abs().max())
     wanted = expected[0].numpy()
-    np.testing.assert_allclose(found["sequence_output"], wanted, rtol=0, atol=1e-5 * scale)
+    np.testing.assert_allclose(found.sequence, wanted, rtol=0, atol=1e-5 * scale)
     if getattr(encoder, "pooler", None) is not None:
-        np.testing.assert_allclose(found["pooled_output"], expected[1], rtol=0, atol=1e-5 * scale)
+        np.testing.assert_allclose(found.pooled, expected[1], rtol=0, atol=1e-5 * scale)
 
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -93,15 +91,9 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 def test_numbers(tiny_bert: Path, tmp_path: Path, case: str) -> None:
     kind, options = CASES[case]
     merged = adapter(tiny_bert, tmp_path / "mine", kind, **options)
-    done = hub_export.export(
-        tmp_path / "mine", tmp_path / "out", parts=ENCODER, base_model=tiny_bert, verify="full"
-    )
-    assert_equal(done, merged)
-    unused = done.report.notes["encoder"]["unused_tensors"]
-    assert ("classifier.weight" in unused) == (case == "classifier")
-    assert done.paths["encoder"].parent.name == "mine_L-2_H-24_A-3"
-    page = (done.paths["encoder"] / "assets.extra/README.md").read_text()
-    assert "A LoRA adapter, merged into the weights of tiny-bert." in page
+    encoder, filled = checkpoints.built(tmp_path / "mine", tiny_bert)
+    assert_equal(encoder, merged)
+    assert ("classifier.weight" in filled.unused) == (case == "classifier")
 
 
 @pytest.mark.parametrize("model_type", sorted(encoders.architectures()))
@@ -111,8 +103,7 @@ def test_every_architecture(model_type: str, tmp_path: Path) -> None:
     if model_type in lora.UNSUPPORTED:
         refuse(tmp_path / "mine", tmp_path / "out", SourceError, model_type, "not supported")
         return
-    done = hub_export.export(tmp_path / "mine", tmp_path / "out", parts=ENCODER, verify="full")
-    assert_equal(done, merged)
+    assert_equal(checkpoints.built(tmp_path / "mine")[0], merged)
 
 
 @pytest.mark.usefixtures("brief")
@@ -129,7 +120,10 @@ def test_over_a_roberta_classifier_from_end_to_end(tmp_path: Path) -> None:
     )
     parts = ["encoder", "preprocessor"]
     done = hub_export.export(tmp_path / "mine", tmp_path / "out", parts=parts, verify="full")
-    assert_equal(done, merged)
+    assert_equal(checkpoints.saved(done.paths["encoder"]), merged)
+    assert done.paths["encoder"].parent.name == "mine_L-2_H-24_A-3"
+    page = (done.paths["encoder"] / "assets.extra/README.md").read_text()
+    assert "A LoRA adapter, merged into the weights of base." in page
     notes = done.report.notes["encoder"]
     assert notes["pooled_output"] == "the pooler's output"
     assert {"classifier.dense.weight", "classifier.out_proj.bias"} <= notes["unused_tensors"].keys()
@@ -157,10 +151,7 @@ def test_over_a_task_model_with_old_names(tiny_bert: Path, tmp_path: Path) -> No
     merged = adapter(
         tiny_bert, tmp_path / "mine", target_modules=["query"], modules_to_save=["LayerNorm"]
     )
-    done = hub_export.export(
-        tmp_path / "mine", tmp_path / "out", parts=ENCODER, base_model=base, verify="full"
-    )
-    assert_equal(done, merged)
+    assert_equal(checkpoints.built(tmp_path / "mine", base)[0], merged)
 
 
 def test_distilbert(tmp_path: Path) -> None:
@@ -172,16 +163,9 @@ def test_distilbert(tmp_path: Path) -> None:
         target_modules=["q_lin", "lin2"],
         task_type="SEQ_CLS",
     )
-    done = hub_export.export(
-        tmp_path / "mine",
-        tmp_path / "out",
-        parts=ENCODER,
-        base_model=tmp_path / "base",
-        verify="full",
-    )
-    assert_equal(done, merged)
-    unused = done.report.notes["encoder"]["unused_tensors"]
-    assert {"classifier.weight", "pre_classifier.weight"} <= unused.keys()
+    encoder, filled = checkpoints.built(tmp_path / "mine", tmp_path / "base")
+    assert_equal(encoder, merged)
+    assert {"classifier.weight", "pre_classifier.weight"} <= filled.unused.keys()
 
 
 def test_the_base_model_of_the_config_and_its_tokenizer(tiny_bert: Path, tmp_path: Path) -> None:

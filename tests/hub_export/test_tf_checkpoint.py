@@ -18,6 +18,8 @@ import transformers
 import encoders
 import hub_export
 from hub_export.errors import ExportError, SourceError
+from hub_export.models.session import Session
+from hub_export.settings import Settings
 from hub_export.sources import find
 from hub_export.verify import samples
 from tests import checkpoints
@@ -153,26 +155,23 @@ def test_from_end_to_end(original: Path, bert: Any, tmp_path: Path) -> None:
     page = (done.paths["encoder"] / "assets.extra/README.md").read_text()
     assert "Text is lower-cased: by the rule that the vocabulary has an entry" in page
     assert "`gelu` is computed in its tanh form" in page
-    assert_equal(done, bert)
+    assert_equal(checkpoints.saved(done.paths["encoder"]), bert)
 
 
-def assert_equal(done: hub_export.Export, model: Any) -> None:
-    """The saved encoder gives what a model of torch gives."""
+def assert_equal(encode: checkpoints.Encode, model: Any) -> None:
+    """The encoder gives what a model of torch gives."""
     config = model.config.to_dict()
     size = encoders.architectures()[config["model_type"]].dimensions(config)
     *_, (ids, mask, types), _, _ = samples.batches(size)
-    found = tf.saved_model.load(str(done.paths["encoder"]))(
-        {"input_word_ids": ids, "input_mask": mask, "input_type_ids": types}
-    )
+    found = encode(ids, mask, types)
     with torch.inference_mode():
         expected = model(*map(torch.tensor, (ids, mask, types)))
-    for name, each in (("sequence_output", expected[0]), ("pooled_output", expected[1])):
+    for values, each in ((found.sequence, expected[0]), (found.pooled, expected[1])):
         scale = float(each.abs().max())
-        np.testing.assert_allclose(found[name], each.numpy(), rtol=0, atol=1e-5 * max(scale, 1))
+        np.testing.assert_allclose(values, each.numpy(), rtol=0, atol=1e-5 * max(scale, 1))
 
 
-@pytest.mark.usefixtures("brief")
-def test_albert_from_end_to_end(tmp_path: Path) -> None:
+def test_albert(tmp_path: Path) -> None:
     spiece = checkpoints.sentence_pieces()
     options = {
         **OPTIONS,
@@ -206,11 +205,13 @@ def test_albert_from_end_to_end(tmp_path: Path) -> None:
     written = {**options, **google, "hidden_act": "gelu", "down_scale_factor": 1}
     (folder / "albert_config.json").write_text(json.dumps(written))
     (folder / "30k-clean.model").write_bytes(spiece)
-    done = hub_export.export(folder, tmp_path / "out", verify="full")
-    assert_equal(done, model)
-    assert {"albert_config.json", "30k-clean.model"} <= done.report.source["sha256"].keys()
-    tokenize = tf.saved_model.load(str(done.paths["preprocessor"])).tokenize
-    assert tokenize(["LÖ ``ka''"]).to_list() == tokenize(['lo "ka"']).to_list()
+    assert_equal(checkpoints.built(folder)[0], model)
+    checkpoint = find.read(str(folder))
+    assert {"albert_config.json", "30k-clean.model"} <= checkpoint.files.keys()
+    session = Session(checkpoint, Settings(str(folder)))
+    tokenize = session.preprocessor(session.seq_length).tokenizer.tokenize
+    one, other = (tokenize(tf.constant([each])) for each in ("LÖ ``ka''", 'lo "ka"'))
+    assert one.to_list() == other.to_list()
 
 
 @pytest.mark.parametrize("name", ["bert-base-uncased", "bert-base-cased", "bert-multi-cased"])
@@ -248,8 +249,7 @@ def test_a_tokenizer_config_decides_on_case(folder: Path) -> None:
 def test_without_a_pooler(folder: Path, bert: Any, tmp_path: Path) -> None:
     kept = {name: each for name, each in variables(bert, bert_name).items() if "pooler" not in name}
     write(folder / PREFIX, kept)
-    done = hub_export.export(folder, tmp_path / "out", parts=ENCODER, verify="full")
-    assert done.report.notes["encoder"]["pooled_output"] == "the first token's vector"
+    assert checkpoints.built(folder)[1].absent == ("pooler",)
 
 
 Damage = Callable[[Path], object]

@@ -12,6 +12,10 @@ import tensorflow as tf
 import encoders
 import hub_export
 from hub_export.errors import SourceError
+from hub_export.models.session import Session
+from hub_export.settings import Settings
+from hub_export.sources import find
+from hub_export.verify.reference import Reference
 from tests import checkpoints
 
 SIZES = {"vocab_size": 500, "hidden_size": 96, "initializer_range": 0.05}
@@ -102,7 +106,16 @@ def test_an_architecture_without_pooler_from_end_to_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize("model_type", sorted(encoders.architectures()))
 def test_every_architecture(model_type: str, tmp_path: Path) -> None:
     checkpoints.config(model_type, pad_token_id=1).save_pretrained(tmp_path / "source")
-    export(tmp_path / "source", tmp_path / "out")
+    checkpoint = find.read(str(tmp_path / "source"), weights=False)
+    session = Session(checkpoint, Settings("x", weights="none"))
+    encoder, filled = session.built
+    assert filled.unused == {}
+    source = Reference.load(session.checkpoint, session.size, encoder.pooler is not None)
+    ids = np.array([[5, 6, 7], [8, 9, 1]], np.int32)
+    mask, types = (ids != 1).astype(np.int32), np.zeros_like(ids)
+    found, wanted = encoder(ids, mask, types), source(ids, mask, types)
+    for one, other in ((found.sequence, wanted.sequence), (found.pooled, wanted.pooled)):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
 
 
 def test_a_table_that_is_not_learnt(tmp_path: Path) -> None:
