@@ -111,7 +111,7 @@ TABLE = Table(
         *embedding("embeddings.word", "embeddings.word_embeddings"),
         *embedding("embeddings.position", "embeddings.position_embeddings"),
         *norm("embeddings.layer_norm", "embeddings.LayerNorm"),
-        *embedding("score_bias.buckets", "encoder.relative_attention_bias"),
+        *embedding("added_scores.buckets", "encoder.relative_attention_bias"),
         *linear("blocks.{layer}.attention.query", f"{_BLOCK}.attention.attn.q"),
         *linear("blocks.{layer}.attention.key", f"{_BLOCK}.attention.attn.k"),
         *linear("blocks.{layer}.attention.value", f"{_BLOCK}.attention.attn.v"),

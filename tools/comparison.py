@@ -2,7 +2,6 @@
 
 import codecs
 import itertools
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ import tensorflow as tf
 from tokenizers import Encoding, Tokenizer
 
 import preprocess
+from hub_export.verify.tokens import without_clean_up
 
 CHUNK = 10_000
 _BROKEN = "\udc00"
@@ -159,17 +159,6 @@ def chunks(items: Iterable[Any]) -> Iterator[list[Any]]:
             chunk = []
     if chunk:
         yield chunk
-
-
-def without_clean_up(source: Tokenizer) -> Tokenizer:
-    """A copy whose decoder cleans nothing up."""
-    content = json.loads(source.to_str())
-    decoder = content["decoder"] or {}
-    for part in (decoder, *decoder.get("decoders", ())):
-        part.update({"cleanup": False} if "cleanup" in part else {})
-    copied = Tokenizer.from_str(json.dumps(content))
-    copied.encode_special_tokens = source.encode_special_tokens
-    return copied
 
 
 def _rows(x: tf.RaggedTensor) -> list[list[int]]:

@@ -13,7 +13,7 @@ from encoders.core.layout import Layout, Padded, first_token
 
 Block = Callable[[tf.Tensor, Layout, bool], tf.Tensor]
 Blocks = Iterable[Block]
-ScoreBias = Callable[[Layout], tf.Tensor]
+AddedScores = Callable[[Layout], tf.Tensor]
 TokenOfRow = Callable[[Layout, tf.Tensor], tf.Tensor]
 
 
@@ -57,7 +57,7 @@ class Encoder(tf.Module):
         embeddings: Embeddings,
         blocks: Blocks,
         pooler: Pooler | None = None,
-        score_bias: ScoreBias | None = None,
+        added_scores: AddedScores | None = None,
         layer_norm: LayerNorm | None = None,
         shared: tf.Module | None = None,
         token: TokenOfRow = first_token,
@@ -69,7 +69,7 @@ class Encoder(tf.Module):
             embeddings: the input side.
             blocks: the layers.
             pooler: makes one vector of a row.
-            score_bias: computes from the layout what every block adds to its scores, float32
+            added_scores: computes from the layout what every block adds to its scores, float32
                 [1 or B, 1 or H, S, S]: relative positions, a causal mask, a bias of types.
             norm: normalises the output of the last block.
             shared: a part that the blocks have in common, kept here to have one name.
@@ -81,7 +81,7 @@ class Encoder(tf.Module):
         self.embeddings = embeddings
         self.blocks = blocks
         self.pooler = pooler
-        self.score_bias = score_bias
+        self.added_scores = added_scores
         self.layer_norm = layer_norm
         self.shared = shared
         self.token = token
@@ -111,8 +111,8 @@ class Encoder(tf.Module):
         word_ids, mask = self._fitting(word_ids, mask)
         layout = arrange(mask)
         layout.type_ids = type_ids
-        if self.score_bias is not None:
-            layout = layout.biased(self.score_bias(layout))
+        if self.added_scores is not None:
+            layout = layout.biased(self.added_scores(layout))
         x = self.embeddings(word_ids, layout, training)
         layers = []
         for block in self.blocks:

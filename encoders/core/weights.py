@@ -105,6 +105,29 @@ class Table:
         self._assign(part, names, tensors, dtype, {})
         return taken
 
+    def expected(
+        self,
+        part: tf.Module,
+        tensors: Tensors,
+        dtype: tf.DType = tf.float32,
+        absent: Collection[str] = (),
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        """The values that each variable must have, for whoever checks what `fill` did.
+
+        Args:
+            part: as it was declared, before `fill`.
+            tensors: read anew.
+            dtype: of what takes part in matrix products.
+            absent: optional parts that were left out.
+        """
+        names, _ = self._strip(tensors)
+        for row in expand(self.rows, part):
+            if row.optional not in absent or not row.optional:
+                source = next(names[name] for name in row.sources if name in names)
+                kept = dtype if _owner(part, row)[1].narrow else tf.float32
+                values = row.change.apply(tensors[source])
+                yield row.target, np.ascontiguousarray(values, kept.as_numpy_dtype)
+
     def _assign(
         self,
         encoder: tf.Module,
@@ -186,11 +209,7 @@ def _absent(rows: Iterable[Row], names: Mapping[str, str]) -> tuple[str, ...]:
 
 def _assign(encoder: tf.Module, row: Row, values: np.ndarray, dtype: tf.DType) -> str:
     """Fills one variable; returns what is wrong with the tensor, or nothing."""
-    *parts, attribute = row.target.split(".")
-    owner: Any = encoder
-    for part in parts:
-        owner = owner[int(part)] if part.isdigit() else getattr(owner, part)
-    declared = getattr(owner, attribute)
+    owner, declared = _owner(encoder, row)
     if not isinstance(declared, Declared):
         raise TypeError(f"two rows of the weight table fill {row.target}")
     wanted = row.change.source_shape(declared.shape)
@@ -205,8 +224,16 @@ def _assign(encoder: tf.Module, row: Row, values: np.ndarray, dtype: tf.DType) -
         trainable=declared.trainable,
         name=row.target.replace(".", "/"),
     )
-    setattr(owner, attribute, variable)
+    setattr(owner, row.target.rsplit(".", 1)[-1], variable)
     return ""
+
+
+def _owner(encoder: Any, row: Row) -> tuple[Any, Any]:
+    """The part that has the variable of a row, and the variable."""
+    *parts, attribute = row.target.split(".")
+    for part in parts:
+        encoder = encoder[int(part)] if part.isdigit() else getattr(encoder, part)
+    return encoder, getattr(encoder, attribute)
 
 
 def _describe(missing: list[str], problems: list[str], left: list[str]) -> str:

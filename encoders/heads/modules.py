@@ -4,7 +4,7 @@ The modules are those of sentence-transformers (https://sbert.net): a class hold
 rows and its call. Each is a function of (x, training), float32 [B, in] -> float32 [B, out].
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -52,6 +52,10 @@ class VectorModule(tf.Module):
             WeightsError: the tensors do not fill it exactly.
         """
         self.table.fill(self, tensors)
+
+    def expected(self, tensors: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+        """Path and values that each variable must have; the module may be filled already."""
+        return self.table.expected(self, tensors)
 
     def drawn(self) -> Mapping[str, np.ndarray]:
         """Tensors to start training from: the same ones at every call.

@@ -35,9 +35,11 @@ class Session:
         size: its sizes.
         checkpoint: where everything comes from.
         has_pooler: whether it has a pooler, known as soon as the encoder is built.
+        absent: optional parts of the encoder that it does not have, known then as well.
     """
 
     has_pooler: bool
+    absent: frozenset[str]
 
     def __init__(self, checkpoint: Checkpoint, settings: Settings) -> None:
         """Reads the configuration.
@@ -69,6 +71,7 @@ class Session:
             # The tensors are let go as soon as the encoder has them.
             filled = self.architecture.fill(self._encoder, self.checkpoint.tensors(), dtype)
         self.has_pooler = self._encoder.pooler is not None
+        self.absent = frozenset(filled.absent)
         return self._encoder, filled
 
     @functools.cached_property

@@ -12,7 +12,7 @@ from hub_export.models.session import Session
 from hub_export.settings import ENCODER, NONE, PREPROCESSOR, TEXT_EMBEDDING
 from hub_export.sources.formats import torch_files
 from hub_export.terminal import Progress
-from hub_export.verify import numbers, outputs, tokens, transformers_tokens, vectors
+from hub_export.verify import numbers, outputs, tokens, transformers_tokens, vectors, weights
 from hub_export.verify.checks import Check
 from hub_export.verify.closeness import closeness
 from hub_export.verify.samples import AMOUNTS
@@ -40,6 +40,8 @@ def verify(session: Session, places: Mapping[str, Path], progress: Progress) -> 
         for name, place in places.items():
             progress.say(f"loading and verifying the {name}")
             model = tf.saved_model.load(str(place))
+            if name != PREPROCESSOR:
+                checks.append(weights.compare(model, session, name, progress))
             if name == PREPROCESSOR:
                 checks += _compare_tokens(model, source, progress)
             else:

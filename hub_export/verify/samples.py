@@ -6,12 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from tokenizers import Tokenizer
 
 from encoders import Dimensions
 from hub_export.settings import FULL, QUICK
 
 SEED = 20180131
 _IN_A_ROW = 16
+_BEGINNINGS = 26
 
 Ids = npt.NDArray[np.int32]
 
@@ -82,10 +84,39 @@ def codepoints(step: int = 1) -> Iterator[str]:
         yield " ".join(f"a{character}b {character}" for character in characters)
 
 
-def vocabulary(pieces: Sequence[str]) -> Iterator[str]:
-    """Every piece (as text) as a word, and as the end of one."""
-    for piece in pieces:
-        yield f"{piece} a{piece}"
+def vocabulary(source: Tokenizer) -> tuple[list[str], int]:
+    """Texts that give every entry of a vocabulary, as far as any was found.
+
+    Each entry is tried as a word, and within words behind one beginning after the other, until a
+    text gives it.
+
+    Args:
+        source: the tokenizer, which neither cuts nor pads.
+
+    Returns:
+        The texts, and how many entries none of them gives.
+    """
+    ids = sorted(source.get_vocab().values())
+    missing, texts, draw = set(ids), list[str](), random.Random(SEED)
+    words = [source.decode([id], skip_special_tokens=False) for id in ids]
+    inner = {id: _inner(source, id, word) for id, word in zip(ids, words, strict=True)}
+    alphabetic = [word for word in words if word.isalpha()] or ["a"]
+    tried = [f"{word} a{inner[id]}" for id, word in zip(ids, words, strict=True)]
+    for beginning in [*"aes10x", *draw.choices(alphabetic, k=_BEGINNINGS)]:
+        rows = source.encode_batch(tried, add_special_tokens=False)
+        for text, row in zip(tried, rows, strict=True):
+            if not missing.isdisjoint(row.ids):
+                missing.difference_update(row.ids)
+                texts.append(text)
+        tried = [f"{beginning}{inner[id]}" for id in sorted(missing)]
+    return texts, len(missing)
+
+
+def _inner(source: Tokenizer, id: int, word: str) -> str:
+    """What an entry adds to a word that it stands in."""
+    before = source.decode([id], skip_special_tokens=False)
+    twice = source.decode([id, id], skip_special_tokens=False)
+    return twice[len(before) :] if twice.startswith(before) else word
 
 
 def fuzz(

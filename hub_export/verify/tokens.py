@@ -1,5 +1,7 @@
 """Comparing an exported preprocessor with the source tokenizer."""
 
+import dataclasses
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -51,11 +53,15 @@ def compare(
         amount: how much to compare.
         ties: whether the preprocessor may differ where two ways to cut a word are as good as equal.
     """
-    texts, tie = _texts(source, amount), _ties(source) if ties else _never
+    with unpacked(source):
+        texts, unreached = _texts(source, amount)
+    tie = _ties(source) if ties else _never
     total = sum(map(len, texts.values())) + 2 * amount.pairs * len(_lengths(source))
     with progress.bar("verifying tokens", total) as advance:
         with unpacked(source):
             checks, tied = _tokens(model, source, texts, tie, advance)
+            checks = [_reached(check, unreached) for check in checks]
+            checks.append(_entries(model, source))
             awkward, fuzz = (
                 [text for text in each if text not in tied]
                 for each in (texts[_AWKWARD], texts[_RANDOM])
@@ -69,17 +75,53 @@ def compare(
     return checks
 
 
-def _texts(source: Tokenizer, amount: Amount) -> Mapping[str, Sequence[str]]:
-    """What is compared -> texts."""
+def _texts(source: Tokenizer, amount: Amount) -> tuple[Mapping[str, Sequence[str]], int]:
+    """What is compared -> texts; and how many entries of the vocabulary none of them gives."""
     ids = sorted(source.get_vocab().values())
     pieces = [source.decode([id], skip_special_tokens=False) for id in ids]
     special = [token.content for token in source.get_added_tokens_decoder().values()]
-    return {
+    reaching, unreached = samples.vocabulary(source)
+    texts = {
         _CODEPOINTS: list(samples.codepoints(amount.step)),
-        _ENTRIES: list(samples.vocabulary(pieces)),
+        _ENTRIES: reaching,
         _AWKWARD: samples.AWKWARD,
         _RANDOM: list(samples.fuzz(pieces, special, amount.fuzz)),
     }
+    return texts, unreached
+
+
+def _entries(model: Any, source: Tokenizer) -> Check:
+    """Compares what each id stands for, alone and behind another one."""
+    plain, ids = without_clean_up(source), sorted(source.get_vocab().values())
+    rows = [*([id] for id in ids), *map(list, itertools.pairwise(ids))]
+    differences = []
+    for chunk in _chunks(rows):
+        found = model.detokenize(tf.ragged.constant(chunk, tf.int32, ragged_rank=1)).numpy()
+        for row, text, wanted in zip(chunk, found, plain.decode_batch(chunk), strict=True):
+            if text != wanted.encode():
+                got = text.decode(errors="replace")
+                differences.append(f"ids {row}: expected {wanted!a}, found {got!a}")
+    return _counted("vocabulary, every entry", rows, differences)
+
+
+def _reached(check: Check, unreached: int) -> Check:
+    """Adds to the check of the vocabulary how many entries no text has given."""
+    if check.subject != _ENTRIES:
+        return check
+    figures = {**check.figures, "never_produced": unreached}
+    words = f"{check.found}; no text gives {unreached:,} of the entries"
+    return dataclasses.replace(check, found=words, figures=figures)
+
+
+def without_clean_up(source: Tokenizer) -> Tokenizer:
+    """A copy whose decoder cleans nothing up."""
+    content = json.loads(source.to_str())
+    decoder = content["decoder"] or {}
+    for part in (decoder, *decoder.get("decoders", ())):
+        part.update({"cleanup": False} if "cleanup" in part else {})
+    copied = Tokenizer.from_str(json.dumps(content))
+    copied.encode_special_tokens = source.encode_special_tokens
+    return copied
 
 
 def _tokens(

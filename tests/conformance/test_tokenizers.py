@@ -12,9 +12,10 @@ import tensorflow_hub as hub
 import tf_keras
 
 from hub_export.verify import samples
+from hub_export.verify.tokens import without_clean_up
 from tests.conformance.cases import SavedPreprocessor
 from tests.conformance.test_encoders import assert_no_path
-from tools.comparison import in_bytes, without_clean_up
+from tools.comparison import in_bytes
 
 NAMES = ("input_word_ids", "input_mask", "input_type_ids")
 TEXTS = ["a bad cab", "", "über [MASK] straße", "neo! [x] sp  日本", "abcd " * 60, "dad"]

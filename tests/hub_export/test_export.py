@@ -27,10 +27,13 @@ def test_the_real_checkpoint(minilm: Path, tmp_path: Path) -> None:
         "text_embedding": Path("all_minilm_l6_v2_text_embedding/1"),
     }
     assert {check.subject.split(",")[0] for check in done.report.checks} == {
+        "weights of the encoder",
         "numbers",
         "tokens",
+        "vocabulary",
         "offsets",
         "packed texts and pairs",
+        "weights of the text embedding",
         "vectors",
     }
     assert sorted(each.name for each in tmp_path.iterdir()) == [
@@ -90,7 +93,8 @@ def test_without_torch_numbers_are_not_compared(
     monkeypatch.setattr("hub_export.sources.formats.torch_files.available", lambda: False)
     done = hub_export.export(tiny_bert, tmp_path / "auto", parts=["encoder"])
     assert [(check.subject, check.outcome.value) for check in done.report.checks] == [
-        ("numbers", "not compared")
+        ("weights of the encoder", "passed"),
+        ("numbers", "not compared"),
     ]
     assert "pip install '.[reference]'" in done.report.table()
     with pytest.raises(hub_export.ExportError, match="needs torch"):
