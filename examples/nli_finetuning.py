@@ -93,13 +93,15 @@ def dataset(
 
 
 def compile_for(model: tf_keras.Model, steps: int, highest: float, warmup: float) -> None:
-    """AdamW, whose learning rate rises from zero, then falls back to it."""
+    """AdamW, whose learning rate rises, then falls back; norms and biases do not decay."""
     rising = int(warmup * steps)
     rate = tf_keras.optimizers.schedules.CosineDecay(
         0.0, steps - rising, warmup_target=highest, warmup_steps=rising
     )
+    optimizer = tf_keras.optimizers.AdamW(rate, weight_decay=0.01, clipnorm=1.0)
+    optimizer.exclude_from_weight_decay(var_names=["layer_norm", "bias"])
     model.compile(
-        tf_keras.optimizers.AdamW(rate, weight_decay=0.01, clipnorm=1.0),
+        optimizer,
         tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )

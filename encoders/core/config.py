@@ -32,6 +32,8 @@ ENCODER_ONLY: Mapping[str, Any] = {
 }
 
 
+_MOST_LAYERS = 10_000
+
 C = TypeVar("C", bound="Config")
 TokenId = int | None
 
@@ -123,6 +125,10 @@ class Config:
         if problems:
             raise ConfigError("unsupported configuration:\n  " + "\n  ".join(problems))
         config = cls(**{key: value for key, value in source.items() if key in fields})
+        if config.dimensions.layers > _MOST_LAYERS:
+            raise ConfigError(
+                f"{config.dimensions.layers} layers are beyond any encoder ({_MOST_LAYERS} at most)"
+            )
         config.check()
         for old, new in cls.renamed.items():
             if source.get(old) not in (None, getattr(config, new)):

@@ -68,7 +68,8 @@ class PreprocessorModel(tf.train.Checkpoint):
 
         specials = _special_tokens(preprocessor.special)
 
-        def get_special_tokens_dict() -> Mapping[str, tf.Tensor]:
+        # Takes none: but where binding too many fails, TensorFlow 2.21 keeps a lock.
+        def get_special_tokens_dict(*_: Any) -> Mapping[str, tf.Tensor]:
             return {name: tf.constant(id, tf.int32) for name, id in specials.items()}
 
         special = {"get_special_tokens_dict": get_special_tokens_dict}

@@ -1,11 +1,13 @@
 """One SavedModel of an export: what it is called, what it is, and what a user should know."""
 
 import dataclasses
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import tensorflow as tf
+from tensorflow.core.protobuf import fingerprint_pb2
 
 from hub_export.errors import TargetError
 
@@ -44,5 +46,16 @@ class Product:
         model = self.build()
         try:
             tf.saved_model.save(model, str(path), signatures=model.serving())
+            _name_by_content(path / "fingerprint.pb")
         except (OSError, tf.errors.OpError) as error:
             raise TargetError(f"{path.parent}: the model cannot be written: {error}") from error
+
+
+def _name_by_content(file: Path) -> None:
+    """Makes two exports of the same the same bytes: TensorFlow puts a random UUID in this file."""
+    if file.exists():
+        fingerprint = fingerprint_pb2.FingerprintDef.FromString(file.read_bytes())
+        fingerprint.uuid = ""
+        content = fingerprint.SerializeToString(deterministic=True)
+        fingerprint.uuid = str(uuid.uuid5(uuid.NAMESPACE_OID, content.hex()))
+        file.write_bytes(fingerprint.SerializeToString(deterministic=True))

@@ -18,6 +18,7 @@ from hub_export.errors import SourceError
 from hub_export.models.embedding_plan import Plan, plan
 from hub_export.settings import NONE, Settings
 from hub_export.sources.checkpoint import Checkpoint
+from hub_export.sources.find import explained
 from hub_export.sources.formats.tensors import LazyTensors
 from preprocess import Preprocessor
 
@@ -81,7 +82,8 @@ class Session:
         Raises:
             SourceError: it cannot be read, or its vocabulary does not fit the encoder.
         """
-        tokenizer = self.checkpoint.tokenizer()
+        with explained(self.checkpoint.tokenizer_file):
+            tokenizer = self.checkpoint.tokenizer()
         tokenizer.encode_special_tokens = not self.settings.special_tokens_in_text
         found, rows = max(tokenizer.get_vocab().values()) + 1, self.size.vocabulary
         file = self.checkpoint.tokenizer_file
@@ -106,7 +108,8 @@ class Session:
             SourceError: the checkpoint asks for something that is not supported.
             ExportError: the user asks for something that the checkpoint does not have.
         """
-        return plan(self.checkpoint, self.settings, self.size)
+        with explained(self.checkpoint.config_file.parent):
+            return plan(self.checkpoint, self.settings, self.size)
 
     @property
     def seq_length(self) -> int:

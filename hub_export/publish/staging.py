@@ -17,7 +17,8 @@ from types import TracebackType
 
 from hub_export.errors import TargetError
 
-_PREFIX = ".hub_export-"
+_PREFIX, _MARK = ".hub_export-", "staging_of_hub_export"
+"""The mark is put into a folder once it is locked: what has none is not ours, or being made."""
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
@@ -42,7 +43,7 @@ class Staging:
             self._root = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._output_dir))
             try:
                 self._lock = _locked(self._root)
-                self._root.stat()  # another export may have removed it before it was locked
+                (self._root / _MARK).touch()
             except OSError:
                 shutil.rmtree(self._root, ignore_errors=True)
                 raise
@@ -114,7 +115,8 @@ def _move(staged: Path, final: Path) -> Callable[[], object]:
 
 def _remove_abandoned(output_dir: Path) -> None:
     """Removes the hidden folders of exports that are no longer running."""
-    for root in output_dir.glob(f"{_PREFIX}*"):
+    for mark in output_dir.glob(f"{_PREFIX}*/{_MARK}"):
+        root = mark.parent
         try:
             lock = _locked(root)
         except OSError:

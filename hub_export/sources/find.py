@@ -12,6 +12,8 @@ All may lie in a folder, the first two and the last also in a repository of the 
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hub_export.errors import ExportError, SourceError
@@ -27,6 +29,32 @@ EXPECTED = (
 
 
 def read(model: str, base_model: str | None = None, weights: bool = True) -> Checkpoint:
+    """Finds a checkpoint and reads its configuration; see `_read`.
+
+    Raises:
+        SourceError: nothing is there, or a file is missing or damaged, or not supported.
+        ExportError: the arguments contradict what is there.
+    """
+    with explained(model):
+        return _read(model, base_model, weights)
+
+
+@contextmanager
+def explained(what: object) -> Iterator[None]:
+    """Turns what no check has foreseen into a SourceError: damaged files end in one line."""
+    try:
+        yield
+    except (ExportError, MemoryError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise SourceError(
+            f"{what}: cannot be read ({type(error).__name__}: {reason:.300}); is a file damaged, "
+            "or not yours to read?"
+        ) from error
+
+
+def _read(model: str, base_model: str | None, weights: bool) -> Checkpoint:
     """Finds a checkpoint and reads its configuration.
 
     Args:
@@ -90,7 +118,7 @@ def _adapted(
     named = base_model or _named(adapter)
     try:
         beside = Path(named).is_dir() and folder.samefile(named)
-        base = _whole(folder, name, revision, weights) if beside else read(named)
+        base = _whole(folder, name, revision, weights) if beside else _read(named, None, True)
     except SourceError as error:
         raise SourceError(
             f"the base model of {folder} cannot be read; say another with --base_model: {error}"

@@ -1,0 +1,186 @@
+"""What a hostile or damaged checkpoint, or a bad call, must not do."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow as tf
+
+import hub_export
+from hub_export import ExportError, SourceError
+from hub_export.publish.staging import Staging
+from hub_export.sources import find
+from tests import checkpoints
+
+PAYLOAD = """
+from pathlib import Path
+Path({mark!r}).touch()
+from transformers import BertConfig as Config, BertModel as Model, PreTrainedTokenizerFast as Own
+"""
+
+
+def plant(folder: Path, mark: Path) -> None:
+    """Code beside a checkpoint, named by each file that can name it."""
+    (folder / "payload.py").write_text(PAYLOAD.format(mark=str(mark)))
+    config = json.loads((folder / "config.json").read_text())
+    config["auto_map"] = {"AutoConfig": "payload.Config", "AutoModel": "payload.Model"}
+    (folder / "config.json").write_text(json.dumps(config))
+    path = folder / "tokenizer_config.json"
+    tokenizer = json.loads(path.read_text()) if path.exists() else {}
+    tokenizer |= {"auto_map": {"AutoTokenizer": ["payload.Own", "payload.Own"]}}
+    tokenizer["tokenizer_class"] = "Own"
+    path.write_text(json.dumps(tokenizer))
+
+
+@pytest.mark.parametrize("tokenizer", ["tokenizer.json", "vocab.txt"])
+def test_no_code_of_a_checkpoint_runs(tiny_bert: Path, tmp_path: Path, tokenizer: str) -> None:
+    """Not even where somebody would say yes to everything on the terminal."""
+    folder, mark = Path(shutil.copytree(tiny_bert, tmp_path / "evil")), tmp_path / "mark"
+    if tokenizer == "vocab.txt":
+        (folder / "tokenizer.json").unlink()
+        (folder / "vocab.txt").write_text("\n".join(checkpoints.PIECES))
+    plant(folder, mark)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "hub_export", f"--model={folder}", "--verify=quick"),
+            *(f"--output_dir={tmp_path / 'out'}", "--quiet"),
+        ],
+        input="y\n" * 20,
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=240,
+    )
+    assert not mark.exists()
+    assert "Traceback" not in done.stderr
+    assert "run this custom code" not in done.stdout + done.stderr
+    for report in (tmp_path / "out").rglob("verification.json"):
+        assert str(tmp_path) not in report.read_text()
+
+
+SQUARE = tf.constant([["a"]])
+CALLS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "root": ("preprocessor", lambda m: m(SQUARE)),
+    "tokenize": ("preprocessor", lambda m: m.tokenize(SQUARE)),
+    "offsets": ("preprocessor", lambda m: m.tokenize_with_offsets(SQUARE)),
+    "detokenize": ("preprocessor", lambda m: m.detokenize(SQUARE)),
+    "pack": ("preprocessor", lambda m: m.bert_pack_inputs([SQUARE])),
+    "special tokens": ("preprocessor", lambda m: m.tokenize.get_special_tokens_dict(5)),
+    "encoder": ("encoder", lambda m: m({"input_word_ids": SQUARE})),
+    "serve": ("encoder", lambda m: m.serve({"input_word_ids": SQUARE})),
+    "serve_training": ("encoder", lambda m: m.serve_training({"input_word_ids": SQUARE})),
+    "text embedding": ("text_embedding", lambda m: m(SQUARE)),
+    "signature": ("text_embedding", lambda m: m.signatures["serving_default"](text=SQUARE)),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_bad_call_holds_no_lock(tiny_export: hub_export.Export, name: str) -> None:
+    """The same call from another thread fails as well, instead of waiting for ever."""
+    part, call = CALLS[name]
+    model, failed = tf.saved_model.load(str(tiny_export.paths[part])), list[BaseException]()
+
+    def bad() -> None:
+        try:
+            call(model)
+        except Exception as error:
+            failed.append(error)
+
+    bad()
+    other = threading.Thread(target=bad, daemon=True)
+    other.start()
+    other.join(timeout=30)
+    assert not other.is_alive()
+    assert len(failed) == 2
+
+
+def test_a_length_beyond_any_encoder_is_refused(tiny_export: hub_export.Export) -> None:
+    model = tf.saved_model.load(str(tiny_export.paths["preprocessor"]))
+    tokens = model.tokenize(["a"])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="seq_length must be 65536 or less"):
+        model.bert_pack_inputs([tokens], seq_length=tf.constant(2**31 - 1))
+
+
+def test_two_processes_write_the_same_bytes(tiny_bert: Path, tmp_path: Path) -> None:
+    for out in ("one", "other"):
+        command = [sys.executable, "-m", "hub_export", f"--model={tiny_bert}", "--verify=none"]
+        subprocess.run([*command, f"--output_dir={tmp_path / out}", "--quiet"], check=True)
+    files = [path for path in (tmp_path / "one").rglob("*") if path.is_file()]
+    assert len(files) > 15
+    for path in files:
+        other = tmp_path / "other" / path.relative_to(tmp_path / "one")
+        assert path.read_bytes() == other.read_bytes(), path.name
+
+
+def test_folders_of_others_stay(tmp_path: Path) -> None:
+    mine = tmp_path / ".hub_export-mine"
+    mine.mkdir()
+    (mine / "file").touch()
+    abandoned = tmp_path / ".hub_export-abandoned"
+    abandoned.mkdir()
+    (abandoned / "staging_of_hub_export").touch()
+    with Staging(tmp_path, overwrite=False):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [".hub_export-mine"]
+    assert (mine / "file").exists()
+
+
+def test_a_billion_layers_are_refused_at_once(tiny_bert: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_bert, tmp_path / "deep"))
+    config = json.loads((folder / "config.json").read_text()) | {"num_hidden_layers": 10**9}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(SourceError, match="1000000000 layers are beyond any encoder"):
+        hub_export.export(folder, tmp_path / "out")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_folder_that_cannot_be_read(tiny_bert: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_bert, tmp_path / "closed"))
+    folder.chmod(0)
+    try:
+        with pytest.raises(SourceError, match="cannot be read"):
+            find.read(str(folder))
+    finally:
+        folder.chmod(0o700)
+
+
+VALUES = [None, True, -1, 10**400, 1.5, float("nan"), "", "x", "\ud800", [], [[1]], {}, {"a": 1}]
+KEYS = {
+    "config.json": ("model_type", "vocab_size", "hidden_act", "layer_norm_eps", "architectures"),
+    "tokenizer_config.json": (
+        *("tokenizer_class", "added_tokens_decoder", "additional_special_tokens"),
+        *("padding_side", "truncation_side", "pad_token_type_id", "pad_token", "do_lower_case"),
+        "model_max_length",
+    ),
+    "special_tokens_map.json": ("pad_token", "mask_token", "cls_token"),
+    "tokenizer.json": ("model", "normalizer", "pre_tokenizer", "post_processor", "added_tokens"),
+    "sentence_bert_config.json": ("max_seq_length", "do_lower_case"),
+    "modules.json": ("0",),
+}
+
+
+@pytest.mark.parametrize("file", KEYS)
+def test_any_value_of_any_key_is_taken_or_refused_in_words(
+    tiny_bert: Path, tmp_path: Path, file: str
+) -> None:
+    """Never a traceback of another kind."""
+    whole = json.loads((tiny_bert / file).read_text()) if (tiny_bert / file).exists() else {}
+    for key in KEYS[file]:
+        for at, value in enumerate(VALUES):
+            folder = Path(shutil.copytree(tiny_bert, tmp_path / f"{key}{at}"))
+            (folder / file).write_text(json.dumps({**whole, key: value}))
+            try:
+                checkpoint = find.read(str(folder))
+                with find.explained(folder):
+                    checkpoint.tokenizer()
+                    checkpoint.pipeline()
+            except ExportError as error:
+                assert str(error)
+            shutil.rmtree(folder)
