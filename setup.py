@@ -31,24 +31,24 @@ setup(
     package_data={package: ["py.typed"] for package in ("encoders", "preprocess", "hub_export")},
     install_requires=[
         "absl-py>=2.1",
-        "flatbuffers>=25.9",
+        "flatbuffers>=25.9.23",
         "h5py>=3.11",
         "huggingface_hub>=1.31",
         "ml_dtypes>=0.5.1",
         "numpy>=1.26",
-        "protobuf>=6.31",
+        "protobuf>=6.31.1",
         "safetensors>=0.8",
-        "sentencepiece>=0.2",
+        "sentencepiece>=0.2.1",
         # tensorflow_hub imports pkg_resources, which later versions do not have.
         "setuptools<81",
         "tensorflow>=2.21,<2.22",
         "tensorflow-hub>=0.16.1",
         "tensorflow-text>=2.21,<2.22",
         "tf_keras>=2.21,<2.22",
-        # How 0.23.2 truncates pairs differs: which segment keeps the odd piece.
+        # 0.23.2 gives the odd piece to the second text where 0.23.3 gives it to the longer one.
         "tokenizers>=0.23.3",
-        "tqdm>=4.66",
-        "transformers>=5.20",
+        "tqdm>=4.66.3",
+        "transformers>=5.20.2",
     ],
     extras_require={
         "benchmarks": BENCHMARKS,
