@@ -96,6 +96,9 @@ class Packer(tf.Module):
             tf.constant(_LONGEST, tf.int64),
             message=f"seq_length must be {_LONGEST} or less",
         )
+        # A graph does not wait for what is asserted: nothing longer may be allocated meanwhile.
+        if not isinstance(seq_length, int):
+            seq_length = tf.minimum(seq_length, tf.constant(_LONGEST, seq_length.dtype))
         splits = [tf.cast(segment.row_splits, tf.int32) for segment in segments]
         lengths = [each[1:] - each[:-1] for each in splits]
         kept = truncate(lengths, seq_length - len(specials), self._truncation.only)
