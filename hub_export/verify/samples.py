@@ -36,6 +36,9 @@ WHOLE = Amount(step=1, fuzz=20_000, pairs=2_000)
 AMOUNTS = {"auto": WHOLE, FULL: WHOLE, QUICK: Amount(step=50, fuzz=1_000, pairs=200)}
 """By the setting `verify`."""
 
+EDGES = (("", "a b", ""), ("", ""), ("\t", "a\n", " "))
+"""Batches that begin and end with texts of nothing, or of spaces alone, or consist of them."""
+
 AWKWARD = [
     "",
     " ",

@@ -67,8 +67,8 @@ def compare(
                 for each in (texts[_AWKWARD], texts[_RANDOM])
             )
             drawn = fuzz[: 2 * amount.pairs]
-            sample = [*awkward, *drawn]
-            checks.append(_counted("offsets", sample, _offset_differences(model, source, sample)))
+            batches = [[*awkward, *drawn], *map(list, samples.EDGES)]
+            checks.append(_offsets(model, source, batches))
         pairs = list(zip(drawn[::2], drawn[1::2], strict=True))
         with restored(source):
             checks.append(_packed(model, source, pairs, types, advance))
@@ -213,6 +213,11 @@ def _token_differences(
         advance(len(chunk))
 
 
+def _offsets(model: Any, source: Tokenizer, batches: Sequence[Sequence[str]]) -> Check:
+    found = [each for batch in batches for each in _offset_differences(model, source, batch)]
+    return _counted("offsets", [*itertools.chain(*batches)], found)
+
+
 def _offset_differences(model: Any, source: Tokenizer, texts: Sequence[str]) -> Iterator[str]:
     found = [each.merge_dims(1, -1) for each in model.tokenize_with_offsets(tf.constant(texts))]
     expected = source.encode_batch(texts, add_special_tokens=False)
@@ -236,13 +241,12 @@ def _chosen(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: options[name] for name in names if name in options}
 
 
-def _packs(source: Tokenizer, pair: tuple[str, str]) -> bool:
-    """Whether the source packs a pair: if it shortens one text only, that may not be enough."""
+def packs(source: Tokenizer, text: str, pair: str | None = None) -> bool:
+    """Whether the source packs it: if it shortens one text only, that may not be enough."""
     if (source.truncation or {}).get("strategy") == "longest_first":
         return True
     try:
-        source.encode(pair[0])
-        source.encode(*pair)
+        source.encode(text, pair)
     except Exception:  # of no other type
         return False
     return True
@@ -260,7 +264,7 @@ def _lengths(source: Tokenizer) -> list[int]:
     return [shortest, shortest + 1, shortest + 4, 16, 33, contract.SEQ_LENGTH]
 
 
-def _rows(source: Tokenizer, texts: Sequence[Any]) -> Iterator[tuple[list[int], ...]]:
+def packed_rows(source: Tokenizer, texts: Sequence[Any]) -> Iterator[tuple[list[int], ...]]:
     """Ids, mask and type ids of texts or pairs, a few at a time.
 
     The `tokenizers` library also makes rows of what truncation cuts off, for a pair of every two
@@ -284,11 +288,11 @@ def _packing_differences(
     padding_id = int(model.tokenize.get_special_tokens_dict()["padding_id"])
     sides = _chosen(padding, "pad_type_id", "direction")
     source.enable_padding(length=length, pad_id=padding_id, **sides)
-    pairs = [pair for pair in pairs if _packs(source, pair)]
+    pairs = [pair for pair in pairs if packs(source, pair[0]) and packs(source, *pair)]
     columns = [model.tokenize(tf.constant(column)) for column in zip(*pairs, strict=True)]
     for segments, texts in ((columns[:1], [first for first, _ in pairs]), (columns, pairs)):
         packed = model.bert_pack_inputs(segments, seq_length=tf.constant(length))
-        ids, mask, type_ids = np.moveaxis(np.array([*_rows(source, texts)]), 1, 0)
+        ids, mask, type_ids = np.moveaxis(np.array([*packed_rows(source, texts)]), 1, 0)
         wanted = {
             contract.WORD_IDS: ids,
             contract.MASK: mask,

@@ -2,8 +2,9 @@
 
 import functools
 import itertools
+import json
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 from tokenizers import Tokenizer as Source
@@ -17,7 +18,19 @@ from preprocess.text.marks import CanonicalOrder, Composition
 from preprocess.text.normalizers import Items
 from preprocess.text.pre_tokenizers import Stage
 from preprocess.text.splitter import Splitter
-from preprocess.text.steps import Aligned, Change, Changes, Rare, Steps, ValidUtf8, Where, without
+from preprocess.text.steps import (
+    Aligned,
+    Change,
+    Changes,
+    Rare,
+    Step,
+    Steps,
+    ValidUtf8,
+    Where,
+    without,
+)
+
+Chains: TypeAlias = list[tuple[list[Change], list[Step]]]
 
 
 class Words(NamedTuple):
@@ -67,14 +80,9 @@ class Text(tf.Module):
             Finder([token for token in tokens if token.normalized == stage])
             for stage in (False, True)
         )
-        items = normalizers.read(tokenizer["normalizer"])
-        stages = pre_tokenizers.read(tokenizer["pre_tokenizer"])
-        _require_start(stages[0], items)
-        first, *later = (stage.marked() for stage in stages)
-        # Where nothing comes between them, the normalizer and the first stage are one chain.
-        fused = not self._late.characters and stages[0].before is None
-        chains = [[*items, *first], *later] if fused else [items, first, *later]
-        (leading, exact), *behind = map(normalizers.compiled, chains)
+        parts = (json.dumps(tokenizer[part]) for part in ("normalizer", "pre_tokenizer"))
+        stages, chains, fused = _chains(*parts, apart=bool(self._late.characters))
+        (leading, exact), *behind = chains
         # What few texts need comes first in the first chain: it is done to these texts alone.
         rare = [*itertools.takewhile(_is_rare, leading)]
         self._valid, self._rare = ValidUtf8(), Changes(rare)
@@ -137,6 +145,28 @@ class Text(tf.Module):
         sections = self._raw.cut(x)
         texts = on_rows(tf.gather(rare, sections.rows()), self._rare, sections.texts)
         return sections._replace(texts=texts)
+
+
+@functools.lru_cache(maxsize=4)
+def _chains(normalizer: str, pre_tokenizer: str, apart: bool) -> tuple[list[Stage], Chains, bool]:
+    """Compiles components, in their serialised form, once; nobody changes what this returns.
+
+    Args:
+        normalizer: the normalizer.
+        pre_tokenizer: the pre-tokenizer.
+        apart: whether something comes between them.
+
+    Returns:
+        The stages, the chains of changes, and whether the first one is that of the normalizer and
+        of the first stage.
+    """
+    items = normalizers.read(json.loads(normalizer))
+    stages = pre_tokenizers.read(json.loads(pre_tokenizer))
+    _require_start(stages[0], items)
+    first, *later = (stage.marked() for stage in stages)
+    fused = not apart and stages[0].before is None
+    chains = [[*items, *first], *later] if fused else [items, first, *later]
+    return stages, [normalizers.compiled(chain) for chain in chains], fused
 
 
 def _is_rare(change: Change) -> bool:

@@ -19,7 +19,7 @@ def test_keras_2(flags: list[str], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("compiled", [[], ["--jit_compile"]])
 def test_plain_tensorflow(flags: list[str], compiled: list[str]) -> None:
-    losses = plain_tensorflow.main([*flags, *compiled, "--steps=40", "--learning_rate=0.1"])
+    losses = plain_tensorflow.main([*flags, *compiled, "--steps=12", "--learning_rate=0.3"])
     assert losses[-1] < 0.1 * losses[0]
 
 

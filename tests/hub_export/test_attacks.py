@@ -50,7 +50,7 @@ def test_no_code_of_a_checkpoint_runs(tiny_bert: Path, tmp_path: Path, tokenizer
     done = subprocess.run(
         [
             *(sys.executable, "-m", "hub_export", f"--model={folder}", "--verify=quick"),
-            *(f"--output_dir={tmp_path / 'out'}", "--quiet"),
+            *(f"--output_dir={tmp_path / 'out'}", "--quiet", "--parts=encoder,preprocessor"),
         ],
         input="y\n" * 20,
         capture_output=True,

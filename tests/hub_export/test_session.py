@@ -18,6 +18,7 @@ import hub_export
 import preprocess
 from hub_export.sources import find, huggingface
 from preprocess.source import codepoints
+from preprocess.text import text
 
 
 @pytest.fixture
@@ -85,6 +86,7 @@ def test_what_consumers_import_loads_no_exporter() -> None:
 def test_each_codepoint_is_asked_once(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = find.read(str(tiny_bert)).tokenizer()
     codepoints._normal_forms.cache_clear()
+    text._chains.cache_clear()
     asked: list[str] = []
     real = codepoints.normalizer
     monkeypatch.setattr(

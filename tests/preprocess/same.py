@@ -31,6 +31,8 @@ def assert_same(source: Tokenizer, given: Sequence[str | bytes] = (), fuzz: int 
     drawn = [*texts.fuzz(source, fuzz, seed=3)]
     broken = texts.broken(drawn[: fuzz // 5], draw)
     comparison.texts([*given, *samples.AWKWARD[:-2], *drawn, *broken])
+    for edges in samples.EDGES:
+        comparison.texts(edges)
     comparison.decoding(texts.id_rows(source, fuzz // 3, draw))
     assert comparison.compared > fuzz
     assert comparison.examples == []
