@@ -44,8 +44,13 @@ def broken(texts: Iterable[str], draw: random.Random) -> Iterator[bytes | str]:
 
 
 def id_rows(source: Tokenizer, count: int, draw: random.Random) -> Iterator[list[int]]:
-    """Rows of random ids; the last ones, which may be added tokens, are drawn as often."""
+    """Rows of random ids; the last ones, which may be added tokens, are drawn as often.
+
+    Some rows have ids that stand for nothing: between those of the vocabulary, or beyond.
+    """
     ids = sorted(source.get_vocab().values())
+    gaps = sorted({*range(ids[-1])} - {*ids})
+    others = [*ids[-3:], *gaps[:20], ids[-1] + 1, 2**31 - 1]
     for _ in range(count):
-        pool = draw.choice([ids, ids, ids[-40:], ids[:300]])
+        pool = draw.choice([ids, ids, ids[-40:], ids[:300], others])
         yield draw.choices(pool, k=draw.randint(0, 12))

@@ -17,6 +17,7 @@ from preprocess.source.codepoints import (
     whitespace,
 )
 from preprocess.source.components import Component, flatten, normalizer, require
+from preprocess.source.errors import UnsupportedTokenizerError
 from preprocess.text.charsmap import Charsmap
 from preprocess.text.codepoint_step import CodepointStep
 from preprocess.text.marks import CanonicalOrder, CompatibleComposition, Composition
@@ -128,6 +129,8 @@ def _replace(component: Component, behind: CodepointMap) -> Items:
     (kind, pattern), content = next(iter(component["pattern"].items())), component["content"]
     if kind == "Regex":
         return [Replace(regex.translate(pattern), content)]
+    if not pattern:
+        raise UnsupportedTokenizerError("normalizer Replace of the empty text is not supported")
     if len(pattern) == 1:
         return [{pattern: content}]
     return [ReplaceLiteral(pattern, content)]

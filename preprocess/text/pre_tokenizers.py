@@ -172,8 +172,12 @@ def _punctuation(component: Component, stages: list[Stage]) -> None:
 
 def _split(component: Component, stages: list[Stage]) -> None:
     (kind, pattern), behavior = next(iter(component["pattern"].items())), component["behavior"]
-    items = stages[-1].items
-    if kind == "Regex" and component["invert"] and behavior == "Removed":
+    items, removed = stages[-1].items, component["invert"] and behavior == "Removed"
+    if not pattern and not removed:
+        # Whatever the behavior: between every two characters there is nothing.
+        items.append(Cut("(?s).", _REWRITES["MergedWithPrevious"]))
+        return
+    if kind == "Regex" and removed:
         head = pattern.removesuffix(_CLIP)
         if head != pattern and " " not in head and r"\s" not in head:
             # What no alternative matches is whitespace.

@@ -70,15 +70,17 @@ class Decoder(tf.Module):
         for id in np.flatnonzero(self._is_byte).tolist():
             self._inner[id] = self._edge[id] = _BYTES[inner[id]]
         special = {entry["content"] for entry in tokenizer["added_tokens"] if entry["special"]}
-        self._skipped = np.array([pieces.get(id) in special for id in range(size)])
+        skipped = [id not in pieces or pieces[id] in special for id in range(size)]
+        self._skipped = np.array([*skipped, True])  # the last one stands for every other id
         self._replacements = [
             each for part in parts[order.start("whole") + 1 :] for each in _replacements(part)
         ]
 
     def __call__(self, ids: tf.RaggedTensor) -> tf.Tensor:
-        """int32 [B, (pieces)] -> string [B]."""
-        kept = ~tf.gather(self._skipped, ids.values)
-        ids = only(ids, kept)
+        """int32 [B, (pieces)] -> string [B]; as in the source, ids of no piece are left out."""
+        beyond = len(self._skipped) - 1
+        known = (ids.values >= 0) & (ids.values < beyond)
+        ids = only(ids, ~tf.gather(self._skipped, tf.where(known, ids.values, beyond)))
         rows = owners(ids.row_splits)
         edges = ids.row_limits() - 1 if self._at_end else ids.row_starts()
         is_edge = tf.equal(tf.range(tf.size(rows, tf.int64)), tf.gather(edges, rows))

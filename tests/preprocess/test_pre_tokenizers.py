@@ -33,6 +33,10 @@ _CASES = {
         f"Split {each}": pre_tokenizers.Split(Regex(r"[aeiou]\p{L}"), each)
         for each in _BEHAVIORS[:4]
     },
+    **{f"Split of nothing, {each}": pre_tokenizers.Split("", each) for each in _BEHAVIORS},
+    "Whitespace, Split of nothing": sequence(
+        pre_tokenizers.Whitespace(), pre_tokenizers.Split(Regex(""), "contiguous", invert=True)
+    ),
     "Digits, Split removed": sequence(
         pre_tokenizers.Digits(), pre_tokenizers.Split(" ", "removed"), pre_tokenizers.Punctuation()
     ),
