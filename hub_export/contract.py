@@ -7,6 +7,7 @@ D hidden width, L layers.
 **Encoder** `encoder(inputs, training=False)`
     inputs: dict of int32 [B, S] `input_word_ids`, `input_mask`, and `input_type_ids`, which may be
         left out (zeros). An encoder without type embedding, or with one type, ignores it.
+        An id beyond the vocabulary or the types, under the mask as elsewhere, is an error.
     outputs: dict of float32
         `pooled_output`    [B, D]
         `sequence_output`  [B, S, D]
@@ -31,7 +32,7 @@ D hidden width, L layers.
         int32 RaggedTensors [B, (words), (pieces)] or [B, (pieces)], or one of them by itself
         (a list that mixes the two forms takes an explicit `seq_length` as a tensor)
     `detokenize(ids)`: int32 RaggedTensor as above, or dense [B, n] -> string [B], without the
-        clean-up of spaces that some decoders do
+        clean-up of spaces that some decoders do; ids that stand for no token are left out
     `tokenize.get_special_tokens_dict()` -> dict of int32 scalars
     signatures: `serving_default` (`text`), `serving_pair` (`text`, `text_pair`) -> the encoder's
         inputs; `tokenize` (`text`) -> `ids` [n], `row_splits` int64 [B + 1];

@@ -106,9 +106,10 @@ class Encoder(tf.Module):
                 padding; S of the outputs is then the end of the longest row, and padding is zero.
 
         Raises:
-            tf.errors.InvalidArgumentError: S exceeds `dimensions.positions`.
+            tf.errors.InvalidArgumentError: S exceeds `dimensions.positions`, or an id is none of
+                the vocabulary's, or of the types', be it padding or not.
         """
-        word_ids, mask = self._fitting(word_ids, mask)
+        word_ids, mask = self._fitting(word_ids, mask, type_ids)
         layout = arrange(mask)
         layout.type_ids = type_ids
         if self.added_scores is not None:
@@ -131,19 +132,34 @@ class Encoder(tf.Module):
         other.pooler = None
         return other
 
-    def _fitting(self, word_ids: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The inputs, int32 [B, S] each, unless S is too long.
+    def _fitting(
+        self, word_ids: tf.Tensor, mask: tf.Tensor, type_ids: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The inputs, int32 [B, S] each, unless S is too long or an id is in no table.
 
         All else is computed from what this returns, so that no look-up beyond a table is made.
         """
-        positions, length = self.dimensions.positions, tf.shape(word_ids)[1]
+        size, length = self.dimensions, tf.shape(word_ids)[1]
         message = [
             "word_ids: the sequence length",
             length,
             "exceeds the number of positions",
-            positions,
+            size.positions,
         ]
-        with tf.control_dependencies([tf.debugging.Assert(length <= positions, message)]):
+        checks = [
+            tf.debugging.Assert(length <= size.positions, message),
+            _inside("word_ids", word_ids, size.vocabulary),
+        ]
+        if type_ids is not None and size.types > 1:
+            checks.append(_inside("type_ids", type_ids, size.types))
+        with tf.control_dependencies(checks):
             # XLA drops assertions, but it refuses a slice beyond the end.
-            zeros = tf.slice(tf.zeros([positions], tf.int32), [0], [length])
+            zeros = tf.slice(tf.zeros([size.positions], tf.int32), [0], [length])
             return word_ids + zeros, tf.identity(mask)
+
+
+def _inside(name: str, ids: tf.Tensor, rows: int) -> tf.Operation:
+    """The check that ids, int32 [B, S], are from 0 to `rows` - 1; padding, too."""
+    least, most = tf.reduce_min(ids), tf.reduce_max(ids)
+    message = [f"{name}: expected ids from 0 to {rows - 1}, found", least, "to", most]
+    return tf.debugging.Assert((least >= 0) & (most < rows), message)

@@ -115,7 +115,7 @@ class Table:
         """The values that each variable must have, for whoever checks what `fill` did.
 
         Args:
-            part: as it was declared, before `fill`.
+            part: as it was declared, before `fill`; or filled already, all in float32.
             tensors: read anew.
             dtype: of what takes part in matrix products.
             absent: optional parts that were left out.
@@ -124,7 +124,7 @@ class Table:
         for row in expand(self.rows, part):
             if row.optional not in absent or not row.optional:
                 source = next(names[name] for name in row.sources if name in names)
-                kept = dtype if _owner(part, row)[1].narrow else tf.float32
+                kept = _kept(_owner(part, row)[1], dtype)
                 values = row.change.apply(tensors[source])
                 yield row.target, np.ascontiguousarray(values, kept.as_numpy_dtype)
 
@@ -218,7 +218,7 @@ def _assign(encoder: tf.Module, row: Row, values: np.ndarray, dtype: tf.DType) -
     if values.dtype.name not in ("float32", "float16", "bfloat16", "float64"):
         return f"expected floating-point values, found {values.dtype.name}"
     values = row.change.apply(values)
-    kept = dtype if declared.narrow else tf.float32
+    kept = _kept(declared, dtype)
     variable = tf.Variable(
         np.ascontiguousarray(values, kept.as_numpy_dtype),
         trainable=declared.trainable,
@@ -226,6 +226,11 @@ def _assign(encoder: tf.Module, row: Row, values: np.ndarray, dtype: tf.DType) -
     )
     setattr(owner, row.target.rsplit(".", 1)[-1], variable)
     return ""
+
+
+def _kept(declared: Any, dtype: tf.DType) -> tf.DType:
+    """The dtype of a variable to be, or of one that is."""
+    return dtype if isinstance(declared, Declared) and declared.narrow else tf.float32
 
 
 def _owner(encoder: Any, row: Row) -> tuple[Any, Any]:

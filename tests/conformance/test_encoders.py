@@ -332,6 +332,26 @@ def test_too_long_a_sequence_is_refused(whole_encoder_case: SavedEncoder) -> Non
         tf.function(model, jit_compile=True)(inputs)
 
 
+@pytest.mark.parametrize("name", ["input_word_ids", "input_type_ids"])
+@pytest.mark.parametrize("beyond", [-1, 0])
+def test_ids_of_no_row_are_refused(
+    whole_encoder_case: SavedEncoder, name: str, beyond: int
+) -> None:
+    """By every road, under the mask as elsewhere; where there is one type, its id has no effect."""
+    model, size = whole_encoder_case.model, whole_encoder_case.size
+    rows = size.vocabulary if name == "input_word_ids" else size.types
+    inputs = batch(whole_encoder_case)
+    inputs[name][-1, -1] = -1 if beyond else rows
+    given = {key: tf.constant(each) for key, each in inputs.items()}
+    served = [lambda x, each=each: each(**x) for each in model.signatures.values()]
+    for call in (model, model.serve, model.serve_training, *served):
+        if rows < 2:
+            call(given)
+        else:
+            with pytest.raises(tf.errors.InvalidArgumentError, match=f"expected ids .* {rows - 1}"):
+                call(given)
+
+
 def test_bfloat16_loses_as_much_as_in_torch(encoder_case: SavedEncoder) -> None:
     """Rounding the weights is what loses most, in both; a part gone wrong would lose more."""
     case, inputs = encoder_case, batch(encoder_case)
