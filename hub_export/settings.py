@@ -105,10 +105,10 @@ class Settings:
     padded_embedding: bool = option(
         "Accept a word embedding with more rows than the vocabulary has entries.", False
     )
-    special_tokens_in_text: bool = option(
-        "Read a special token in a text, such as [SEP], as one, as the source does by default. "
-        "Without, it is text like any other: no text can then forge a special token.",
-        True,
+    special_tokens_in_text: bool | None = option(
+        "Read a special token in a text, such as [SEP], as one; or as text like any other, so that "
+        "no text can forge one. Default: as the source reads it, usually as a special token.",
+        None,
     )
     tokenizer_engine: str = option(
         "What tokenizes words. exact: as the source, without exception. fast, for Unigram "

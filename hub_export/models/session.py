@@ -16,12 +16,13 @@ from encoders import Architecture, Dimensions, Encoder, Filled
 from hub_export import contract
 from hub_export.errors import SourceError
 from hub_export.models.embedding_plan import Plan, plan
-from hub_export.settings import NONE, Settings
+from hub_export.settings import NONE, PREPROCESSOR, Settings
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.find import explained
 from hub_export.sources.formats.tensors import LazyTensors
 from preprocess import Preprocessor
 
+_LONGEST = 2**16
 # What `transformers` calls the tokens of a checkpoint that does not tell.
 _PADDING, _MASK = ("[PAD]", "<pad>"), ("[MASK]", "<mask>")
 
@@ -31,7 +32,7 @@ class Session:
 
     Attributes:
         settings: what the user asked for.
-        architecture: that of the encoder.
+        architecture: that of the encoder; a preprocessor alone needs none that is supported.
         config: its configuration, without the options to pass over.
         size: its sizes.
         checkpoint: where everything comes from.
@@ -39,6 +40,9 @@ class Session:
         absent: optional parts of the encoder that it does not have, known then as well.
     """
 
+    architecture: Architecture
+    config: Mapping[str, Any]
+    size: Dimensions
     has_pooler: bool
     absent: frozenset[str]
 
@@ -48,17 +52,21 @@ class Session:
         Raises:
             SourceError: the architecture, or an option of it, is not supported.
         """
-        self.settings = settings
+        self.settings, self.checkpoint = settings, checkpoint
+        self._compiled: dict[bool, preprocess.Tokenizer] = {}
+        known = str(checkpoint.config.get("model_type")) in encoders.architectures()
+        if {*settings.parts} == {PREPROCESSOR} and not known:
+            # A tokenizer goes with any encoder.
+            self.size = _declared(checkpoint.config)
+            return
         self.architecture = _architecture(checkpoint)
         ignored = settings.ignored_options
         self.config = {k: v for k, v in checkpoint.config.items() if k not in ignored}
         with naming(checkpoint.config_file):
             self._encoder = self.architecture.declare(self.config)
-            self.size: Dimensions = self._encoder.dimensions
+            self.size = self._encoder.dimensions
             if settings.weights == NONE:
-                checkpoint = _untrained(checkpoint, self.architecture, self.config)
-        self.checkpoint = checkpoint
-        self._compiled: dict[bool, preprocess.Tokenizer] = {}
+                self.checkpoint = _untrained(checkpoint, self.architecture, self.config)
 
     @functools.cached_property
     def built(self) -> tuple[Encoder, Filled]:
@@ -84,9 +92,12 @@ class Session:
         """
         with explained(self.checkpoint.tokenizer_file):
             tokenizer = self.checkpoint.tokenizer()
-        tokenizer.encode_special_tokens = not self.settings.special_tokens_in_text
+        if self.settings.special_tokens_in_text is not None:
+            tokenizer.encode_special_tokens = not self.settings.special_tokens_in_text
         found, rows = max(tokenizer.get_vocab().values()) + 1, self.size.vocabulary
         file = self.checkpoint.tokenizer_file
+        if not rows:
+            return tokenizer
         if found > rows:
             raise SourceError(
                 f"{file}: the tokenizer has ids up to {found - 1}, the word embedding only {rows} "
@@ -147,8 +158,8 @@ class Session:
 
     def release(self) -> None:
         """Lets go of what was built, once everything is saved."""
-        del self._encoder
-        self.__dict__.pop("built", None)
+        for name in ("_encoder", "built"):
+            self.__dict__.pop(name, None)
         self._compiled.clear()
 
 
@@ -165,6 +176,17 @@ def _untrained(
         unused={},
         notes=(*checkpoint.notes, "The weights are random: to be trained from scratch."),
     )
+
+
+def _declared(config: Mapping[str, Any]) -> Dimensions:
+    """What a preprocessor needs to know of an encoder, as far as its configuration tells."""
+
+    def size(key: str, default: int) -> int:
+        found = config.get(key)
+        return found if isinstance(found, int) and found > 0 else default
+
+    positions, types = size("max_position_embeddings", _LONGEST), size("type_vocab_size", 0)
+    return Dimensions(0, 0, 0, vocabulary=0, positions=positions, types=types)
 
 
 def _architecture(checkpoint: Checkpoint) -> Architecture:

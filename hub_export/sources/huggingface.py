@@ -24,6 +24,7 @@ WEIGHTS_BIN = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 # What a repository of the hub may hold in place of such a checkpoint (see `sources`) comes along.
 TEXTS = [CONFIG, *tokenizer_files.ALL, *sentence_transformers.TEXTS]
 TEXTS += ["adapter_config.json", "model.weights.json", "assets/tokenizer/*"]
+TEXTS += ["task.json", "preprocessor.json"]
 DOWNLOADED = ["model*.safetensors", WEIGHTS[1], "adapter_model.safetensors", "model*.weights.h5"]
 
 
@@ -90,6 +91,7 @@ def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> C
         special_tokens=tokenizer_files.special_tokens(folder),
         files={**sums(read), **sentence_transformers.file_sums(folder)},
         pipeline=functools.partial(sentence_transformers.read, folder, config),
+        notes=tokenizer_files.notes(folder),
     )
 
 

@@ -204,7 +204,11 @@ class SentenceReference:
             raise SourceError(
                 f"{folder}: sentence-transformers cannot load the model to compare with: {error}"
             ) from error
-        self._model.tokenizer.split_special_tokens = session.tokenizer.encode_special_tokens
+        if (asked := session.settings.special_tokens_in_text) is not None:
+            self._model.tokenizer.split_special_tokens = not asked
+        # Rows beyond the encoder's positions would end in an error there.
+        theirs = self._model.max_seq_length or session.size.positions
+        self._model.max_seq_length = min(theirs, session.size.positions)
         self._model[1].pooling_mode = plan.pooling.modes if plan.pooling else ()
         self._options = {
             "prompt": plan.prompt,

@@ -56,7 +56,8 @@ class Source:
     @functools.cached_property
     def tokenizer(self) -> transformers_tokens.Reading:
         """The tokenizer as `transformers` reads it."""
-        return transformers_tokens.read(self.session.checkpoint, self.session.tokenizer)
+        session = self.session
+        return transformers_tokens.read(session.checkpoint, session.settings.special_tokens_in_text)
 
     def release(self) -> None:
         """Lets go of the models: never is one in memory beside an export."""

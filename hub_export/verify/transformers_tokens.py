@@ -21,12 +21,12 @@ Reading = Tokenizer | Exception | None
 """A tokenizer, or why there is none; nothing where there are not two readings."""
 
 
-def read(checkpoint: Checkpoint, source: Tokenizer) -> Reading:
+def read(checkpoint: Checkpoint, special_in_text: bool | None) -> Reading:
     """The tokenizer of `transformers`, if there is a tokenizer.json; else it is the source itself.
 
     Args:
         checkpoint: where both are from.
-        source: the tokenizer that the export follows.
+        special_in_text: whether special tokens in a text are special, where the user says so.
     """
     if checkpoint.tokenizer_file.name != TOKENIZER:
         return None
@@ -40,7 +40,10 @@ def read(checkpoint: Checkpoint, source: Tokenizer) -> Reading:
         theirs: Tokenizer = loaded.backend_tokenizer
     except Exception as error:  # of any kind: the library has no base class of its own
         return error
-    theirs.encode_special_tokens = source.encode_special_tokens
+    # Set at every call there.
+    theirs.encode_special_tokens = (
+        loaded.split_special_tokens if special_in_text is None else not special_in_text
+    )
     return theirs
 
 

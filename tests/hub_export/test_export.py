@@ -18,10 +18,10 @@ from tests.conformance.cases import SavedPreprocessor, TokenizerCase
 from tests.conformance.test_tokenizers import assert_same_tokens
 
 
-def test_the_real_checkpoint(minilm: Path, tmp_path: Path) -> None:
-    done = hub_export.export(minilm, tmp_path, name="all_minilm_l6_v2", verify="full")
+def test_the_real_checkpoint(minilm: Path, minilm_export: hub_export.Export) -> None:
+    done, out = minilm_export, minilm_export.paths["encoder"].parents[1]
     assert done.report.passed
-    assert {part: path.relative_to(tmp_path) for part, path in done.paths.items()} == {
+    assert {part: path.relative_to(out) for part, path in done.paths.items()} == {
         "encoder": Path("all_minilm_l6_v2_L-6_H-384_A-12/1"),
         "preprocessor": Path("all_minilm_l6_v2_preprocess/1"),
         "text_embedding": Path("all_minilm_l6_v2_text_embedding/1"),
@@ -36,7 +36,7 @@ def test_the_real_checkpoint(minilm: Path, tmp_path: Path) -> None:
         "weights of the text embedding",
         "vectors",
     }
-    assert sorted(each.name for each in tmp_path.iterdir()) == [
+    assert sorted(each.name for each in out.iterdir()) == [
         "all_minilm_l6_v2_L-6_H-384_A-12",
         "all_minilm_l6_v2_preprocess",
         "all_minilm_l6_v2_text_embedding",
@@ -49,6 +49,22 @@ def test_the_real_checkpoint(minilm: Path, tmp_path: Path) -> None:
         assert set(manifest.custom_ops(path)) <= text_ops.OPS
     assert manifest.custom_ops(done.paths["encoder"]) == []
     assert_sentences_equal_transformers(minilm, done)
+
+
+@pytest.mark.usefixtures("brief")
+def test_a_tokenizer_goes_with_any_encoder(tiny_bert: Path, tmp_path: Path) -> None:
+    """A preprocessor alone needs no architecture that is supported, and no weights."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / file).write_bytes((tiny_bert / file).read_bytes())
+    (folder / "config.json").write_text(json.dumps({"model_type": "esm", "vocab_size": 99}))
+    done = hub_export.export(folder, tmp_path / "out", parts=["preprocessor"])
+    assert done.report.passed
+    inputs = tf.saved_model.load(str(done.paths["preprocessor"]))(tf.constant(["a b"]))
+    assert inputs["input_word_ids"].shape == (1, 128)
+    with pytest.raises(hub_export.SourceError, match="model_type esm is not supported"):
+        hub_export.export(folder, tmp_path / "out", parts=["encoder", "preprocessor"])
 
 
 def assert_sentences_equal_transformers(folder: Path, done: hub_export.Export) -> None:

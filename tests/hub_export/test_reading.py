@@ -10,6 +10,8 @@ from tokenizers import AddedToken, Tokenizer
 
 import hub_export
 from hub_export.errors import SourceError
+from hub_export.models.session import Session
+from hub_export.settings import Settings
 from hub_export.sources import find
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.tokenizer import files as tokenizer_files
@@ -34,7 +36,7 @@ def configure(folder: Path, **options: Any) -> None:
 
 
 def compared(source: Checkpoint, tokenizer: Tokenizer) -> list[Check]:
-    return transformers_tokens.compare(transformers_tokens.read(source, tokenizer), tokenizer)
+    return transformers_tokens.compare(transformers_tokens.read(source, None), tokenizer)
 
 
 def token(content: str, **flags: bool) -> dict[str, Any]:
@@ -50,6 +52,10 @@ def token(content: str, **flags: bool) -> dict[str, Any]:
         {"added_tokens_decoder": {"58": token("[ent]", rstrip=True)}},
         {"additional_special_tokens": ["[ent]"]},
         {"additional_special_tokens": ["[cab]"]},
+        {"extra_special_tokens": ["[ent]", {"__type": "AddedToken", **token("[cab]")}]},
+        {"extra_special_tokens": {"entity_token": "[ent]"}},
+        {"additional_special_tokens": ["[ent]"], "extra_special_tokens": []},
+        {"split_special_tokens": True, "additional_special_tokens": ["[cab]"], "x": "[SEP]"},
     ],
     ids=str,
 )
@@ -59,15 +65,107 @@ def test_tokens_that_only_the_configuration_has(folder: Path, options: dict[str,
     found = tokenizer_files.read(folder / "tokenizer.json")
     wanted = transformers.AutoTokenizer.from_pretrained(folder)(TEXT)["input_ids"]
     found.no_padding()
-    assert found.encode(TEXT).ids == wanted != before
+    assert found.encode(TEXT).ids == wanted
+    assert wanted != before or options.get("split_special_tokens")
     [check] = compared(find.read(str(folder)), found)
     assert check.outcome == Outcome.PASSED
 
 
 @pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("special_tokens_map.json", {"additional_special_tokens": ["[ent]"]}),
+        (
+            "special_tokens_map.json",
+            {"extra_special_tokens": [{"content": "[ent]", "lstrip": True}]},
+        ),
+        ("added_tokens.json", {"[ent]": 58}),
+        ("added_tokens.json", {"[cab]": 57, "[ent]": 58}),
+    ],
+    ids=str,
+)
+def test_tokens_that_only_an_older_file_has(
+    folder: Path, file: str, content: dict[str, Any]
+) -> None:
+    """Such a file is read where the configuration has no list of all added tokens."""
+    path = folder / file
+    before = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps({**before, **content}))
+    options = json.loads((folder / "tokenizer_config.json").read_text())
+    options.pop("added_tokens_decoder", None)
+    (folder / "tokenizer_config.json").write_text(json.dumps(options))
+    found = tokenizer_files.read(folder / "tokenizer.json")
+    found.no_padding()
+    wanted = transformers.AutoTokenizer.from_pretrained(folder)(TEXT)["input_ids"]
+    assert found.encode(TEXT).ids == wanted
+    assert 58 in wanted
+    configure(folder, added_tokens_decoder={"57": token("[cab]")})
+    found = tokenizer_files.read(folder / "tokenizer.json")
+    found.no_padding()
+    wanted = transformers.AutoTokenizer.from_pretrained(folder)(TEXT)["input_ids"]
+    assert found.encode(TEXT).ids == wanted
+    assert 58 not in wanted
+
+
+@pytest.mark.parametrize("says", [None, True, False])
+@pytest.mark.parametrize("asked", [None, True, False])
+def test_who_says_whether_special_tokens_in_a_text_are_text(
+    folder: Path, says: bool | None, asked: bool | None
+) -> None:
+    """The user, then the checkpoint; else they are special."""
+    if says is not None:
+        configure(folder, split_special_tokens=says)
+    settings = Settings(folder, special_tokens_in_text=asked, padded_embedding=True)
+    session = Session(find.read(str(folder)), settings)
+    text = asked is False if asked is not None else bool(says)
+    theirs = transformers.AutoTokenizer.from_pretrained(folder)
+    wanted = theirs("a [SEP] b", split_special_tokens=text)["input_ids"]
+    tokenizer = session.tokenizer
+    tokenizer.no_padding()
+    assert tokenizer.encode("a [SEP] b").ids == wanted
+    assert (wanted.count(theirs.sep_token_id) == 1) == text
+    [check] = transformers_tokens.compare(
+        transformers_tokens.read(session.checkpoint, asked), tokenizer
+    )
+    assert check.outcome == Outcome.PASSED
+
+
+@pytest.mark.parametrize("model_type", ["albert", "roberta", "deberta-v2"])
+def test_a_vocabulary_that_the_class_does_not_read(tmp_path: Path, model_type: str) -> None:
+    """Chinese ALBERTs have a vocab.txt and no tokenizer_class: the tokens would be none."""
+    checkpoints.save_model(tmp_path, model_type)
+    (tmp_path / "vocab.txt").write_text("\n".join(checkpoints.PIECES))
+    with pytest.raises(SourceError, match=r"vocab\.txt: .*(has no use for it|cannot be read)"):
+        find.read(str(tmp_path)).tokenizer()
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}')
+    ids = find.read(str(tmp_path)).tokenizer().encode("a b").ids[:4]
+    assert ids == [checkpoints.PIECES.index(each) for each in ("[CLS]", "a", "b", "[SEP]")]
+
+
+def test_options_without_effect_are_told(folder: Path) -> None:
+    assert find.read(str(folder)).notes == ()
+    configure(folder, never_split=["a"], do_basic_tokenize=False, clean_text=True)
+    [basic, split] = find.read(str(folder)).notes
+    assert "do_basic_tokenize False, which transformers 5 passes over" in basic
+    assert "never_split ['a']" in split
+
+
+def test_special_tokens_alone_are_no_vocabulary(folder: Path) -> None:
+    checkpoints.save_tokenizer(folder, checkpoints.wordpiece(checkpoints.SPECIAL))
+    with pytest.raises(SourceError, match=r"tokenizer\.json: the vocabulary is empty"):
+        tokenizer_files.read(folder / "tokenizer.json")
+
+
+@pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"added_tokens_decoder": {"59": token("[ent]")}}, r"'\[ent\]' the id 59.* gives it 58"),
+        ({"split_special_tokens": "yes"}, "split_special_tokens: expected true or false"),
+        ({"extra_special_tokens": 3}, "damaged list of tokens"),
+        ({"extra_special_tokens": [{"content": ["x"]}]}, "damaged list of tokens"),
+        (
+            {"added_tokens_decoder": {"59": token("[ent]")}},
+            r"'\[ent\]' has the id 59.* it 58",
+        ),
         ({"added_tokens_decoder": {"x": 3}}, "damaged list of tokens"),
         ({"additional_special_tokens": [3]}, "damaged list of tokens .expected a token, found 3"),
     ],
@@ -94,7 +192,7 @@ def test_a_class_that_is_built_anew(tmp_path: Path) -> None:
     assert "the export follows tokenizer.json" in check.found
     texts = ["a", " a", " b"]
     tokenizer = source.tokenizer()
-    theirs = transformers_tokens.read(source, tokenizer)
+    theirs = transformers_tokens.read(source, None)
     assert transformers_tokens.alike(theirs, tokenizer, texts) == [" a", " b"]
     assert transformers_tokens.alike(theirs, tokenizer, texts[:1]) == texts[:1]
     configure(tmp_path, tokenizer_class="PreTrainedTokenizerFast")

@@ -1,6 +1,6 @@
 """The tokenizer of a checkpoint folder, as `transformers` would read it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,13 @@ _NORMALIZER_OPTIONS = {
     "tokenize_chinese_chars": "handle_chinese_chars",
 }
 _SIDES = ("left", "right")
+_PASSED_OVER: Mapping[str, Any] = {
+    "clean_text": True,
+    "do_basic_tokenize": True,
+    "never_split": None,
+    "wordpieces_prefix": "##",
+}
+"""Options that `transformers` 5 accepts without effect, and their defaults."""
 
 
 def find(folder: Path) -> Path:
@@ -35,7 +42,8 @@ def read(path: Path) -> Tokenizer:
 
     Its truncation and padding have the strategy, the sides and the padding token of the
     checkpoint; where a configuration contradicts tokenizer.json in these, or has added tokens
-    beyond those of tokenizer.json, `transformers` follows the configuration, and so does this.
+    beyond those of tokenizer.json, or says that special tokens in a text are text,
+    `transformers` follows the configuration, and so does this.
 
     Args:
         path: tokenizer.json, or a vocabulary that `transformers` builds a tokenizer from.
@@ -51,13 +59,14 @@ def read(path: Path) -> Tokenizer:
         tokenizer = Tokenizer.from_file(str(path)) if path.name == TOKENIZER else _built(path)
     except Exception as error:  # the tokenizers library raises plain Exception
         raise SourceError(f"{path}: cannot be read as a tokenizer ({error})") from error
-    if not tokenizer.get_vocab():
-        raise SourceError(f"{path}: the vocabulary is empty")
+    if not _ordinary(tokenizer):
+        raise SourceError(f"{path}: the vocabulary is empty, but for special tokens")
     config = path.with_name(CONFIGS[1])
     options = _json(config)
     _check_normalizer(config, options, tokenizer)
     _add_tokens(config, options, tokenizer)
     _set_sides(config, options, tokenizer)
+    tokenizer.encode_special_tokens = _flag(config, options, "split_special_tokens")
     return tokenizer
 
 
@@ -100,16 +109,52 @@ def special_tokens(folder: Path) -> Mapping[str, str]:
     return found
 
 
+def notes(folder: Path) -> tuple[str, ...]:
+    """What a user should know of the configuration of a folder."""
+    file = folder / CONFIGS[1]
+    options = _json(file)
+    found = {
+        key: options[key]
+        for key, default in _PASSED_OVER.items()
+        if options.get(key, default) not in (default, None, [])
+    }
+    return tuple(
+        f"{file.name} says {key} {value!r}, which transformers 5 passes over, and so does this."
+        for key, value in found.items()
+    )
+
+
 def _built(vocabulary: Path) -> Tokenizer:
     import transformers  # noqa: PLC0415 (slow, and rarely needed)
 
     automatic = transformers.AutoTokenizer.from_pretrained(
         vocabulary.parent, local_files_only=True, trust_remote_code=False
     )
+    kind = type(automatic).__name__
     if not automatic.is_fast:
-        raise ValueError(f"{type(automatic).__name__} runs in Python, and has no tokenizer.json")
+        raise ValueError(f"{kind} runs in Python, and has no tokenizer.json")
     backend: Tokenizer = automatic.backend_tokenizer
+    entries, read = _entries(vocabulary), len(_ordinary(backend))
+    if 2 * read < entries:
+        raise ValueError(
+            f"{kind} of transformers has no use for it: {read} of its {entries} entries are in the "
+            f"tokenizer; if that is the wrong class, name the right one in {CONFIGS[1]}, such as "
+            '"tokenizer_class": "BertTokenizer"'
+        )
     return backend
+
+
+def _entries(vocabulary: Path) -> int:
+    """How many pieces a file has, where it is text."""
+    if vocabulary.suffix == ".txt":
+        return len(vocabulary.read_text(encoding="utf-8").splitlines())
+    return len(read_json(vocabulary)) if vocabulary.suffix == ".json" else 0
+
+
+def _ordinary(tokenizer: Tokenizer) -> set[str]:
+    """The pieces that are no special tokens."""
+    added = tokenizer.get_added_tokens_decoder().values()
+    return {*tokenizer.get_vocab()} - {token.content for token in added if token.special}
 
 
 def _check_normalizer(config: Path, options: Mapping[str, Any], tokenizer: Tokenizer) -> None:
@@ -125,15 +170,15 @@ def _check_normalizer(config: Path, options: Mapping[str, Any], tokenizer: Token
 
 
 def _add_tokens(config: Path, options: Mapping[str, Any], tokenizer: Tokenizer) -> None:
-    """Adds what only the configuration has: its added tokens, then its special ones."""
+    """Adds what only the configuration has, in the order of `transformers`."""
+    listed = options.get("added_tokens_decoder")
+    # The older files are read only where the configuration has no such list.
+    legacy = _json(config.with_name(CONFIGS[0])) if listed is None else {}
     try:
-        added = {
-            int(id): AddedToken(**token)
-            for id, token in (options.get("added_tokens_decoder") or {}).items()
-        }
-        more = [*(options.get("additional_special_tokens") or ())]
-        if wrong := [token for token in more if not isinstance(_content(token), str)]:
-            raise TypeError(f"expected a token, found {wrong[0]!r}")
+        added = {int(id): AddedToken(**token) for id, token in (listed or {}).items()}
+        more = [*_extra(options), *_extra(legacy)]
+        if listed is None:
+            added |= _older(config.with_name(COMPANIONS[1]), {token.content for token in more})
     except (AttributeError, TypeError, ValueError) as error:
         raise SourceError(f"{config}: damaged list of tokens ({error})") from error
     known = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
@@ -141,15 +186,42 @@ def _add_tokens(config: Path, options: Mapping[str, Any], tokenizer: Tokenizer) 
         if token.content not in known:
             tokenizer.add_tokens([token])
         if (found := tokenizer.token_to_id(token.content)) != id:
+            file = config.with_name(COMPANIONS[1]) if listed is None else config
             raise SourceError(
-                f"{config}: added_tokens_decoder gives {token.content!r} the id {id}, but the "
-                f"tokenizer gives it {found}; make the two agree"
+                f"{file}: {token.content!r} has the id {id}, but the tokenizer gives it {found}; "
+                "make the two agree"
             )
     # A role whose token the vocabulary lacks is no reason for an id beyond the encoder's.
     roles = special_tokens(config.parent).values()
-    special = [each for each in roles if tokenizer.token_to_id(each) is not None]
-    special += map(_content, more)
-    tokenizer.add_special_tokens([each for each in special if each not in known])
+    special = [
+        AddedToken(each, special=True) for each in roles if tokenizer.token_to_id(each) is not None
+    ]
+    tokenizer.add_special_tokens([each for each in [*special, *more] if each.content not in known])
+
+
+def _extra(options: Mapping[str, Any]) -> list[AddedToken]:
+    """Special tokens without a role of their own: a list, or name -> token.
+
+    Raises:
+        TypeError: they are none.
+    """
+    found = options.get("extra_special_tokens") or options.get("additional_special_tokens") or ()
+    tokens = list[AddedToken]()
+    for each in found.values() if isinstance(found, dict) else found:
+        if not isinstance(_content(each), str):
+            raise TypeError(f"expected a token, found {each!r}")
+        flags = dict(each) if isinstance(each, dict) else {"content": each}
+        flags.pop("__type", None)
+        tokens.append(AddedToken(**{**flags, "special": True}))
+    return tokens
+
+
+def _older(file: Path, special: Collection[str]) -> dict[int, AddedToken]:
+    """The tokens of added_tokens.json: token -> id."""
+    return {
+        int(id): AddedToken(token, special=token in special, normalized=token not in special)
+        for token, id in _json(file).items()
+    }
 
 
 def _content(token: Any) -> Any:
@@ -175,6 +247,13 @@ def _set_sides(config: Path, options: Mapping[str, Any], tokenizer: Tokenizer) -
         pad_type_id=options.get("pad_token_type_id", padding.get("pad_type_id", 0)),
         pad_token=padding.get("pad_token", "[PAD]"),
     )
+
+
+def _flag(config: Path, options: Mapping[str, Any], key: str) -> bool:
+    found = options.get(key) or False
+    if not isinstance(found, bool):
+        raise SourceError(f"{config}: {key}: expected true or false, found {found!r}")
+    return found
 
 
 def _json(path: Path) -> Mapping[str, Any]:
