@@ -26,6 +26,7 @@ class Plan:
         prompt: what is put before it.
         lower_case: whether texts are lower-cased before anything else.
         max_length: the longest row of tokens; what is longer is cut.
+        asked_length: what the checkpoint says it is, where its encoder has fewer positions.
         pooling: makes one vector of it; None takes the encoder's pooled output.
         modules: what follows.
         pairs: whether two texts may share a row.
@@ -36,6 +37,7 @@ class Plan:
     prompt: str
     lower_case: bool
     max_length: int
+    asked_length: int | None
     pooling: PoolingOptions | None
     modules: tuple[Placed, ...]
     pairs: bool
@@ -51,6 +53,7 @@ class Plan:
             "modules": [each.module.describe() for each in self.modules],
             "dimensions": self.width,
             "max_length": self.max_length,
+            "asked_length": self.asked_length,
             "prompt": self.prompt,
             "pairs": self.pairs,
         }
@@ -121,11 +124,12 @@ def plan(checkpoint: Checkpoint, settings: Settings, size: Dimensions) -> Plan:
     pipeline = checkpoint.pipeline()
     pooling = _pooling(pipeline, settings)
     width = _width(checkpoint, pooling, pipeline.modules, size.width)
-    cut = _cut(pipeline, settings, width)
+    cut, asked = _cut(pipeline, settings, width), pipeline.max_length or size.positions
     return Plan(
         prompt=_prompt(checkpoint, pipeline, settings.prompt),
         lower_case=pipeline.lower_case,
-        max_length=min(pipeline.max_length or size.positions, size.positions),
+        max_length=min(asked, size.positions),
+        asked_length=asked if asked > size.positions else None,
         pooling=pooling,
         modules=(*pipeline.modules, *cut),
         pairs=pipeline.pairs,

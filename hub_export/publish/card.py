@@ -68,7 +68,9 @@ def _embedding(notes: Mapping[str, Any]) -> Iterator[str]:
     yield from ("What becomes of a text:", "")
     if notes["prompt"]:
         yield f"- {notes['prompt']!r} is put before it."
-    yield f"- It is cut at {notes['max_length']} tokens, special ones included."
+    asked = notes["asked_length"]
+    why = f": the encoder has no positions for {asked}, which the checkpoint asks for" * bool(asked)
+    yield f"- It is cut at {notes['max_length']} tokens, special ones included{why}."
     yield f"- Its vector is made by: {notes['pooling']}."
     yield from (f"- Then: {module}." for module in notes["modules"])
     yield from (f"- The vector has {notes['dimensions']} columns.", "")

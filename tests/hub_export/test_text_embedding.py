@@ -44,7 +44,7 @@ def make(tiny_bert: Path, tmp_path: Path) -> Make:
 def export(source: Path, **options: Any) -> hub_export.Export:
     out = source.parent / "out"
     return hub_export.export(
-        source, out, name="x", parts=["text_embedding"], **{"verify": "full", **options}
+        source, out, name="x", parts=["text_embedding"], **{"verify": "none", **options}
     )
 
 
@@ -66,13 +66,12 @@ def notes(done: hub_export.Export) -> dict[str, Any]:
     return found["embedding"]
 
 
-def test_the_real_checkpoint(minilm: Path, tmp_path: Path) -> None:
-    done = hub_export.export(
-        minilm, tmp_path, name="minilm", parts=["text_embedding"], verify="full"
-    )
-    assert done.paths["text_embedding"] == tmp_path / "minilm_text_embedding" / "1"
-    assert [check.subject for check in done.report.checks] == [
-        "vectors, against sentence-transformers"
+def test_the_real_checkpoint(minilm: Path, minilm_export: hub_export.Export) -> None:
+    done = minilm_export
+    assert done.paths["text_embedding"].parent.name == "all_minilm_l6_v2_text_embedding"
+    assert [check.subject for check in done.report.checks][-2:] == [
+        "weights of the text embedding",
+        "vectors, against sentence-transformers",
     ]
     assert_same(done, minilm)
     layer = hub.KerasLayer(
@@ -99,10 +98,22 @@ def test_modules(make: Make) -> None:
         Dropout(0.5),
         Normalize(),
     )
-    done = export(source)
+    done = export(source, verify="full")
     assert_same(done, source)
     assert load(done)(["a"]).shape == (1, 7)
     assert notes(done)["modules"][0] == "Dense (24 to 12, gelu)"
+
+
+def test_rows_beyond_the_positions_are_cut_there(make: Make, tiny_bert: Path) -> None:
+    """Published models ask for more rows than there are; sentence-transformers fails at them."""
+    positions = json.loads((tiny_bert / "config.json").read_text())["max_position_embeddings"]
+    done = export(
+        make(Pooling(24, pooling_mode="mean"), max_seq_length=positions + 2), verify="full"
+    )
+    assert done.report.passed
+    assert notes(done)["max_length"] == positions
+    card = (done.paths["text_embedding"] / "assets.extra" / "README.md").read_text()
+    assert f"no positions for {positions + 2}, which the checkpoint asks for" in card
 
 
 def test_signatures(make: Make) -> None:
@@ -147,7 +158,7 @@ def test_a_prompt_that_is_not_pooled(make: Make) -> None:
         prompts={"query": "represent this: "},
         default_prompt_name="query",
     )
-    assert_same(export(source), source)
+    assert_same(export(source, verify="full"), source)
 
 
 def test_dimensions(make: Make) -> None:
@@ -177,9 +188,12 @@ def test_another_pooling(make: Make) -> None:
 
 
 def test_special_tokens_in_a_text_may_be_text(make: Make) -> None:
-    done = export(make(Pooling(24, pooling_mode="mean")), special_tokens_in_text=False)
+    done = export(
+        make(Pooling(24, pooling_mode="mean")), special_tokens_in_text=False, verify="full"
+    )
     assert [check.subject for check in done.report.checks] == [
-        "vectors, against sentence-transformers"
+        "weights of the text embedding",
+        "vectors, against sentence-transformers",
     ]
 
 
@@ -197,9 +211,10 @@ def test_a_plain_encoder_is_compared_with_torch(
     tiny_bert: Path, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     source = shutil.copytree(tiny_bert, tmp_path / "source")
-    done = export(source, **options)
+    done = export(source, verify="full", **options)
     assert [check.subject for check in done.report.checks] == [
-        "vectors, against torch, pooled in numpy"
+        "weights of the text embedding",
+        "vectors, against torch, pooled in numpy",
     ]
 
 
@@ -238,7 +253,7 @@ def test_files_of_older_versions_and_lower_case(tmp_path: Path) -> None:
     options = {"do_lower_case": False, "padding_side": "left"}
     (source / "tokenizer_config.json").write_text(json.dumps({**config, **options}))
     save_modules(source, do_lower_case=True)
-    done = export(source)
+    done = export(source, verify="full")
     assert_same(done, source)
     assert notes(done) | {"pooling": "cls + mean", "max_length": 10} == notes(done)
 
@@ -259,8 +274,9 @@ def test_a_cross_encoder_takes_pairs(tmp_path: Path) -> None:
     source = tmp_path / "source"
     checkpoints.save_model(source, "bert", "BertForSequenceClassification")
     checkpoints.save_tokenizer(source, checkpoints.wordpiece(checkpoints.PIECES))
-    done = export(source)
+    done = export(source, verify="full")
     assert [check.subject for check in done.report.checks] == [
+        "weights of the text embedding",
         "vectors, against torch, pooled in numpy",
         "vectors of pairs, against torch, pooled in numpy",
     ]
@@ -291,13 +307,13 @@ def test_random_weights(make: Make) -> None:
     source = make(Pooling(24, pooling_mode="mean"), Dense(24, 8), LayerNorm(8), Normalize())
     for file in ("model.safetensors", "2_Dense/model.safetensors", "3_LayerNorm/model.safetensors"):
         (source / file).unlink()
-    done = export(source, weights="none")
+    done = export(source, weights="none", verify="full")
     assert load(done)(["a", "b"]).shape == (2, 8)
 
 
 def refuse(source: Path) -> None:
     with pytest.raises(hub_export.VerificationError, match=r"vectors, against.* FAILED"):
-        export(source)
+        export(source, verify="full")
     assert list((source.parent / "out").iterdir()) == []
 
 
