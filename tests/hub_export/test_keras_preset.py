@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -182,6 +183,8 @@ def test_a_task_preset_from_end_to_end(preset: Path, tmp_path: Path) -> None:
     assert "keras-hub's own tokenizer" in page
     assert done.report.source["sha256"].keys() == {
         "config.json",
+        "task.json",
+        "preprocessor.json",
         "tokenizer.json",
         "vocabulary.txt",
         "model.weights.h5",
@@ -195,6 +198,53 @@ def test_a_task_preset_from_end_to_end(preset: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(packed["input_type_ids"], own["segment_ids"])
 
 
+EMBEDDED = ["Hello, world! a-b", "", "a bad cab " * 20, "x"]
+
+
+@pytest.mark.usefixtures("brief")
+@pytest.mark.parametrize(
+    ("mode", "normalize"), [("mean", True), ("cls", False), ("max", True), ("mean", False)]
+)
+def test_a_text_embedder(mode: str, normalize: bool, tmp_path: Path) -> None:
+    """Its vectors are those of keras-hub, which are not the pooler's."""
+    preprocessor = keras_hub.models.BertTextEmbedderPreprocessor(
+        bert_tokenizer(lowercase=True), sequence_length=20
+    )
+    own = keras_hub.models.BertTextEmbedder(
+        backbone("BertBackbone"), preprocessor, pooling_mode=mode, normalize=normalize
+    )
+    own.save_to_preset(str(tmp_path / "tiny"))
+    done = hub_export.export(
+        tmp_path / "tiny", tmp_path / "out", parts=["text_embedding"], verify="quick"
+    )
+    said = done.report.notes["text_embedding"]["embedding"]
+    assert (said["pooling"], said["max_length"]) == (mode, 20)
+    found = tf.saved_model.load(str(done.paths["text_embedding"]))(tf.constant(EMBEDDED))
+    wanted = own.encode_text(EMBEDDED)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"class_name": "BertCausalLM"}, "the task 'BertCausalLM' is not supported"),
+        ({"class_name": ["x"]}, "is not supported"),
+        ({"class_name": "BertTextEmbedder", "config": [1]}, "expected options under config"),
+        (
+            {"class_name": "BertTextEmbedder", "config": {"pooling_mode": "attention"}},
+            "pooling_mode: one of mean, cls, max, not 'attention'",
+        ),
+        ({"class_name": "BertTextEmbedder", "config": {"new": 1}}, "unknown options"),
+        ({"class_name": "BertTextEmbedder", "config": {"normalize": 1}}, "expected bool"),
+    ],
+)
+def test_tasks_that_are_not_known(folder: Path, change: dict[str, Any], words: str) -> None:
+    content = json.loads((folder / "task.json").read_text())
+    (folder / "task.json").write_text(json.dumps({**content, **change}))
+    with pytest.raises(SourceError, match=re.escape(words)):
+        find.read(str(folder)).pipeline()
+
+
 def test_bfloat16_weights(tmp_path: Path) -> None:
     made = backbone("BertBackbone", dtype="bfloat16")
     made.save_to_preset(str(tmp_path / "tiny"))
@@ -204,6 +254,7 @@ def test_bfloat16_weights(tmp_path: Path) -> None:
     assert tensors["pooler.dense.weight"].dtype.name == "bfloat16"
     encoder, _ = checkpoints.built(tmp_path / "tiny")
     np.testing.assert_array_equal(encoder.pooler.dense.kernel, kernel.astype(np.float32))
+    assert find.read(str(tmp_path / "tiny")).notes[-1].startswith("keras-hub computes this preset")
 
 
 # Tokenizers.

@@ -19,7 +19,7 @@ from hub_export.errors import SourceError
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.formats import renaming
 from hub_export.sources.formats.json_files import read_json, sums
-from hub_export.sources.keras import h5, tokenizer
+from hub_export.sources.keras import h5, task, tokenizer
 from hub_export.sources.keras.backbones import BACKBONES, Backbone
 
 CONFIG = "config.json"
@@ -53,6 +53,7 @@ def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> C
     weights_file = h5.find(folder)
     tokenizer_file = folder / tokenizer.CONFIG
     read = [config_file, tokenizer_file, *tokenizer.assets(folder)]
+    read += [folder / task.CONFIG, folder / task.PREPROCESSOR]
     read += h5.files(weights_file) if weights else []
     return Checkpoint(
         name=name,
@@ -67,7 +68,8 @@ def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> C
         special_tokens=tokenizer.special_tokens(tokenizer_file),
         files=sums(read),
         unused=_head(folder / _TASK) if weights else {},
-        notes=(*backbone.notes, *tokenizer.NOTES),
+        pipeline=functools.partial(task.read, folder),
+        notes=(*backbone.notes, *tokenizer.NOTES, *_dtype(options.get("dtype"))),
     )
 
 
@@ -138,6 +140,17 @@ def _config(backbone: Backbone, options: Mapping[str, Any], file: Path) -> Mappi
         raise SourceError(f"{file}: max_sequence_length: expected an integer, found {positions!r}")
     named["max_position_embeddings"] = positions + backbone.first_position
     return {"model_type": backbone.model_type, **named, **backbone.constants}
+
+
+def _dtype(policy: Any) -> tuple[str, ...]:
+    """A note where keras-hub computes in another dtype than an export."""
+    options = policy.get("config") if isinstance(policy, dict) else None
+    name = options.get("name") if isinstance(options, dict) else policy
+    if name in (None, "float32"):
+        return ()
+    return (
+        f"keras-hub computes this preset in {name}; the export follows its weights in float32.",
+    )
 
 
 def _tensors(

@@ -1,0 +1,70 @@
+"""What stands around the backbone of a Keras preset, as its `task.json` says.
+
+keras-hub's text embedders pool and normalise (`keras_hub.models.TextEmbedder`); the heads of its
+other tasks are left out.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from encoders import NormalizeModule
+from hub_export.errors import SourceError
+from hub_export.sources.formats.json_files import read_json
+from hub_export.sources.formats.options import Options
+from hub_export.sources.modules import Pipeline, Placed, PoolingOptions
+
+CONFIG, PREPROCESSOR = "task.json", "preprocessor.json"
+_EMBEDDER = re.compile(r"\w*TextEmbedder")
+_LEFT_OUT = re.compile(r"\w*(Classifier|MaskedLM)")
+_POOLINGS = ("mean", "cls", "max")
+_OTHERS = ("backbone", "preprocessor", "name", "trainable", "dtype")
+
+
+def read(folder: Path) -> Pipeline:
+    """Reads the task of a preset; one without a task is a backbone alone.
+
+    Raises:
+        SourceError: the task is not known, or an option of it; or a file is damaged.
+    """
+    file = folder / CONFIG
+    if not file.exists():
+        return Pipeline()
+    content = read_json(file)
+    task = content.get("class_name")
+    if isinstance(task, str) and _LEFT_OUT.fullmatch(task):
+        return Pipeline()
+    if not (isinstance(task, str) and _EMBEDDER.fullmatch(task)):
+        raise SourceError(
+            f"{file}: the task {task!r} is not supported; supported: text embedders, and without "
+            "their heads classifiers and masked language models"
+        )
+    options = Options(file, _config(content, file))
+    for key in _OTHERS:
+        options.left.pop(key, None)
+    mode = options.take("pooling_mode", str, _POOLINGS[0])
+    if mode not in _POOLINGS:
+        raise SourceError(f"{file}: pooling_mode: one of {', '.join(_POOLINGS)}, not {mode!r}")
+    normal = options.take("normalize", bool, True)
+    options.close()
+    return Pipeline(
+        pooling=PoolingOptions((mode,)),
+        modules=(Placed(NormalizeModule()),) if normal else (),
+        max_length=_length(folder),
+    )
+
+
+def _length(folder: Path) -> int | None:
+    """The length of the preprocessor's rows, where the preset has one."""
+    file = folder / PREPROCESSOR
+    if not file.exists():
+        return None
+    return Options(file, _config(read_json(file), file)).positive("sequence_length")
+
+
+def _config(content: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
+    found = content.get("config")
+    if not isinstance(found, dict):
+        raise SourceError(f"{file}: expected options under config, found {found!r}")
+    return found
