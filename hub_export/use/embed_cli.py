@@ -1,10 +1,15 @@
 """The command `hub_embed`."""
 
 import dataclasses
+import gzip
+import io
+import os
 import sys
-from contextlib import AbstractContextManager, nullcontext
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from hub_export.command import Command
 from hub_export.errors import SourceError, TargetError
@@ -35,7 +40,9 @@ class EmbedSettings:
 
     model: Path = option("Folder of the exported text embedding.")
     output: Path = option("File to write, .npy or .tsv.")
-    input: str = option("Text file in UTF-8; - stands for the standard input.", "-")
+    input: str = option(
+        "Text file in UTF-8, as it is or packed by gzip; - stands for the standard input.", "-"
+    )
     metadata: Path | None = option("Write the lines themselves, too: to this file.", None)
     batch_size: int = option("Lines that are embedded together.", 32, least=1)
     overwrite: bool = option("Replace an output that exists.", False)
@@ -52,12 +59,15 @@ def _embed(settings: EmbedSettings) -> None:
 
 
 def _run(arguments: EmbedSettings) -> None:
+    from hub_export.use.vector_files import FORMATS, Metadata, state_file  # noqa: PLC0415
+
     _require_places(arguments)
+    if arguments.restart or not state_file(arguments.output).exists():
+        _require_absent(arguments)
     with silenced():
         from hub_export.use.embedding_job import EmbeddingJob  # noqa: PLC0415
         from hub_export.use.text_embedder import TextEmbedder  # noqa: PLC0415
         from hub_export.use.text_lines import TextLines  # noqa: PLC0415
-        from hub_export.use.vector_files import FORMATS, Metadata  # noqa: PLC0415
 
         embedder = TextEmbedder(arguments.model)
     progress = Progress(arguments.quiet)
@@ -66,6 +76,8 @@ def _run(arguments: EmbedSettings) -> None:
         files.append(Metadata(arguments.metadata, embedder.width))
     job = EmbeddingJob(embedder, files, arguments.batch_size)
     state = None if arguments.restart else job.begun()
+    if state is None or not state.complete:
+        _require_absent(arguments)
     if state is not None:
         progress.say(f"going on behind line {state.rows}")
     count = _count(arguments.input)
@@ -82,22 +94,52 @@ def _require_places(arguments: EmbedSettings) -> None:
     if output.suffix not in (".npy", ".tsv"):
         raise TargetError(f"{output}: expected a name that ends in .npy or .tsv")
     written = [path for path in (output, metadata) if path]
-    places = [path.resolve() for path in written]
+    # Of a link to itself, too, which `resolve` does not take.
+    places = [Path(os.path.realpath(path)) for path in written]
     if len(set(places)) < len(places):
         raise TargetError(f"{output}: the metadata needs a file of its own")
     if arguments.input != "-" and Path(arguments.input).resolve() in places:
         raise TargetError(f"{arguments.input}: is the input; choose another name for the output")
-    for path in written:
-        if not path.resolve().parent.is_dir():
+    for path, place in zip(written, places, strict=True):
+        if not place.parent.is_dir():
             raise TargetError(f"{path.parent}: no such folder; make it first")
-        if path.exists() and not arguments.overwrite:
+
+
+def _require_absent(arguments: EmbedSettings) -> None:
+    """Raises TargetError where an output exists that is not to be replaced."""
+    for path in (arguments.output, arguments.metadata):
+        if path and path.exists() and not arguments.overwrite:
             raise TargetError(
                 f"{path}: exists; choose another name, or replace it with --overwrite"
             )
 
 
-def _opened(name: str) -> AbstractContextManager[BinaryIO]:
-    return nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb")
+_GZIP = b"\x1f\x8b"
+_PACKED = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"(\xb5/\xfd": "zstandard"}
+"""What a compressed file begins with -> how it is compressed."""
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[BinaryIO]:
+    """The input, unpacked where it is packed by gzip.
+
+    Raises:
+        SourceError: it is packed otherwise, or damaged.
+    """
+    stdin: Any = sys.stdin.buffer
+    with nullcontext(stdin) if name == "-" else Path(name).open("rb") as file:
+        stream = file if hasattr(file, "peek") else io.BufferedReader(file)
+        begin = stream.peek(max(map(len, _PACKED)))
+        for magic, kind in _PACKED.items():
+            if begin.startswith(magic):
+                raise SourceError(f"{name}: is packed ({kind}); unpack it, and say --input=-")
+        if not begin.startswith(_GZIP):
+            yield stream
+            return
+        try:
+            yield gzip.GzipFile(fileobj=stream)  # type: ignore[misc]
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise SourceError(f"{name}: cannot be unpacked ({error})") from error
 
 
 def _count(name: str) -> int | None:
@@ -105,6 +147,9 @@ def _count(name: str) -> int | None:
     if name == "-" or not Path(name).is_file():
         return None
     with Path(name).open("rb") as file:
+        if file.read(len(_GZIP)) == _GZIP:
+            return None
+        file.seek(0)
         return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from hub_export.errors import TargetError
 from hub_export.use.text_embedder import TextEmbedder
 from hub_export.use.text_lines import TextLines
-from hub_export.use.vector_files import Floats, GrowingFile
+from hub_export.use.vector_files import Floats, GrowingFile, state_file
 
 _ANEW = "begin anew with --restart"
 
@@ -30,6 +30,7 @@ class State:
         digest: their sha256.
         rows: lines of them.
         sizes: bytes of each output.
+        complete: whether the outputs only lack their names.
     """
 
     model: str
@@ -37,6 +38,7 @@ class State:
     digest: str
     rows: int
     sizes: Sequence[int]
+    complete: bool = False
 
     def write(self, path: Path) -> None:
         """Puts it in the place of the one before, in one step."""
@@ -77,8 +79,7 @@ class EmbeddingJob:
         self._embedder = embedder
         self._files = files
         self._batch_size = batch_size
-        first = files[0].path
-        self._state_file = first.with_name(f"{first.name}.state")
+        self._state_file = state_file(files[0].path)
 
     def begun(self) -> State | None:
         """How far an earlier run came, if it left anything.
@@ -86,15 +87,18 @@ class EmbeddingJob:
         Raises:
             TargetError: it was run with another model, or for other outputs, or one is gone.
         """
-        if not (self._state_file.exists() and self._files[0].part.exists()):
+        if not self._state_file.exists():
             return None
         state = State.read(self._state_file)
+        # The first output is the last one that gets its name.
+        if not (self._files[0].part.exists() or (state.complete and self._files[0].path.exists())):
+            return None
         if state.model != self._embedder.fingerprint:
             raise TargetError(f"{self._state_file}: begun with another model; {_ANEW}")
         if len(state.sizes) != len(self._files):
             raise TargetError(f"{self._state_file}: begun with other outputs; {_ANEW}")
         for file in self._files:
-            if not file.part.exists():
+            if not (file.part.exists() or (state.complete and file.path.exists())):
                 raise TargetError(f"{file.part}: is gone; {_ANEW}")
         return state
 
@@ -114,6 +118,8 @@ class EmbeddingJob:
             TargetError: an output cannot be written.
         """
         rows = 0
+        if state is not None and state.complete:
+            return self._named(state)
         for at, file in enumerate(self._files):
             file.open(None if state is None else state.sizes[at])
         if state is None:
@@ -127,16 +133,25 @@ class EmbeddingJob:
             for file in self._files:
                 file.append(window, vectors)
             rows += len(window)
-            sizes = [file.sync() for file in self._files]
-            State(self._embedder.fingerprint, lines.offset, lines.digest, rows, sizes).write(
-                self._state_file
-            )
+            self._state(lines, rows).write(self._state_file)
+        done = self._state(lines, rows, complete=True)
         for file in self._files:
             file.close(rows)
+        done.write(self._state_file)
+        return self._named(done)
+
+    def _state(self, lines: TextLines, rows: int, complete: bool = False) -> State:
+        sizes = [file.sync() for file in self._files]
+        model = self._embedder.fingerprint
+        return State(model, lines.offset, lines.digest, rows, sizes, complete)
+
+    def _named(self, state: State) -> int:
+        """Gives the outputs their names, those that have none yet; returns the rows they hold."""
         for file in reversed(self._files):
-            file.part.replace(file.path)
+            if file.part.exists():
+                file.part.replace(file.path)
         self._state_file.unlink(missing_ok=True)
-        return rows
+        return state.rows
 
     def _embedded(self, window: Sequence[bytes], advance: Callable[[int], object]) -> Floats:
         vectors = np.empty((len(window), self._embedder.width), np.float32)

@@ -67,6 +67,11 @@ class GrowingFile(abc.ABC):
         """Writes rows: n texts, and float32 [n, D]."""
 
 
+def state_file(output: Path) -> Path:
+    """The file that says how far an output is."""
+    return output.with_name(f"{output.name}.state")
+
+
 def _locked(path: Path) -> int:
     """A descriptor of the file, made if need be, that no other process has locked."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)

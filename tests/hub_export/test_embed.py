@@ -1,8 +1,11 @@
 """The command hub_embed: order, memory, stops."""
 
+import bz2
 import functools
+import gzip
 import io
 import json
+import lzma
 import os
 import signal
 import subprocess
@@ -225,6 +228,70 @@ def test_a_killed_process_is_taken_up(models: dict[str, Path], tmp_path: Path) -
     for at in (0, 8191, 8192, 19999):
         vector = loaded(tf.constant([b"a b c %d" % at]))[0]
         np.testing.assert_allclose(found[at], vector, atol=1e-5)
+
+
+@pytest.mark.parametrize("renamed", [0, 1, 2])
+def test_what_is_complete_only_gets_its_names(
+    models: dict[str, Path], source: Path, tmp_path: Path, renamed: int
+) -> None:
+    """Killed before, between and behind the two renames, the same command ends well."""
+    output, metadata = tmp_path / "x.npy", tmp_path / "metadata.tsv"
+    again = functools.partial(run, models, source, output, f"--metadata={metadata}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embedding_job.EmbeddingJob, "_named", lambda self, state: state.rows)
+        assert again() == 0
+    for path in [metadata, output][:renamed]:
+        path.with_name(f"{path.name}.part").replace(path)
+    assert (tmp_path / "x.npy.state").exists()
+    source.write_bytes(b"")  # nothing is read again
+    assert again() == 0
+    assert len(np.load(output)) == len(LINES)
+    assert metadata.read_bytes().count(b"\n") == len(LINES)
+    assert len([*tmp_path.iterdir()]) == 3
+    assert again() == 1  # from now on they exist
+
+
+def test_gzip_is_unpacked(
+    models: dict[str, Path], source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, packed = tmp_path / "plain.npy", tmp_path / "lines.gz"
+    packed.write_bytes(gzip.compress(source.read_bytes()))
+    assert run(models, source, plain) == run(models, packed, tmp_path / "file.npy") == 0
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(packed.read_bytes())))
+    assert run(models, Path("-"), tmp_path / "stdin.npy") == 0
+    for name in ("file.npy", "stdin.npy"):
+        assert (tmp_path / name).read_bytes() == plain.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (gzip.compress(b"a\nb\n" * 99)[:-9], "cannot be unpacked"),
+        (gzip.compress(b"a\nb\n")[:-8] + b"12345678", "cannot be unpacked"),
+        (b"\x1f\x8bnothing", "cannot be unpacked"),
+        (bz2.compress(b"a"), "is packed (bzip2); unpack it"),
+        (lzma.compress(b"a"), "is packed (xz); unpack it"),
+    ],
+)
+def test_what_cannot_be_unpacked_is_said(
+    models: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    content: bytes,
+    words: str,
+) -> None:
+    (tmp_path / "lines").write_bytes(content)
+    assert run(models, tmp_path / "lines", tmp_path / "x.npy") == 1
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "x.npy").exists()
+
+
+def test_a_link_to_itself_is_replaced(
+    models: dict[str, Path], source: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "x.npy").symlink_to(tmp_path / "x.npy")
+    assert run(models, source, tmp_path / "x.npy") == 0
+    assert len(np.load(tmp_path / "x.npy")) == len(LINES)
 
 
 @pytest.mark.parametrize(
