@@ -69,8 +69,8 @@ class Staging:
         with _explained(final):
             if final.exists() and not self._overwrite:
                 raise TargetError(
-                    f"{final}: exists; choose another --version or --name, or replace it with "
-                    "--overwrite"
+                    f"{final}: exists; choose another version or name, or say overwrite to "
+                    "replace it"
                 )
             staged = self._root / relative
             staged.parent.mkdir(parents=True, exist_ok=True)
@@ -88,6 +88,9 @@ class Staging:
         with ExitStack() as undo:
             for staged, final in self._moves.items():
                 with _explained(final):
+                    _bring_to_disk(staged)
+            for staged, final in self._moves.items():
+                with _explained(final):
                     undo.callback(_move(staged, final))
             undo.pop_all()
         return list(self._moves.values())
@@ -99,7 +102,7 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise TargetError(
-            f"{path}: cannot be written ({error.strerror}); choose another --output_dir or --name"
+            f"{path}: cannot be written ({error.strerror}); choose another output_dir or name"
         ) from error
 
 
@@ -111,6 +114,16 @@ def _move(staged: Path, final: Path) -> Callable[[], object]:
     final.parent.mkdir(parents=True, exist_ok=True)
     staged.rename(final)
     return lambda: final.rename(staged)
+
+
+def _bring_to_disk(folder: Path) -> None:
+    """So that no loss of power leaves a final name with files that are empty."""
+    for path in (*folder.rglob("*"), folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _remove_abandoned(output_dir: Path) -> None:

@@ -685,7 +685,7 @@ def test_arguments(folder: Path, out: Path, wrong: dict[str, Any], words: list[s
 @pytest.mark.parametrize("target", ["file", "file/out", "/proc/hub_export"])
 def test_a_place_that_cannot_be_written(folder: Path, place: Path, target: str) -> None:
     (place / "file").write_text("mine")
-    refuse(folder, place / target, TargetError, str(place / target), "--output_dir")
+    refuse(folder, place / target, TargetError, str(place / target), "output_dir")
     assert (place / "file").read_text() == "mine"
     assert entries(place) == ["checkpoint", "file"]
 
@@ -707,7 +707,7 @@ def test_an_older_version_stays_until_a_good_one_replaces_it(folder: Path, out: 
     assert final == out / ENCODER_FOLDER / "1"
     (final / "assets" / "mine").write_text("of the older version only")
     older = content(out)
-    refuse(folder, out, TargetError, f"{final}: exists", "--version", "--overwrite")
+    refuse(folder, out, TargetError, f"{final}: exists", "another version", "say overwrite")
     assert content(out) == older
 
     weights(lambda read: read.pop(WORDS))(folder)

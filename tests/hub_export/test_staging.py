@@ -79,8 +79,8 @@ def test_a_version_that_exists_is_refused(tmp_path: Path) -> None:
         with pytest.raises(TargetError) as caught:
             context.place(FINAL)
         context.place(FINAL.with_name("2"))
-    assert all(word in str(caught.value) for word in (f"{final}: exists", "--version", "--name"))
-    assert "--overwrite" in str(caught.value)
+    assert all(word in str(caught.value) for word in (f"{final}: exists", "version", "name"))
+    assert "say overwrite" in str(caught.value)
     assert read(final) == "old"
 
 
@@ -202,7 +202,7 @@ def test_an_output_folder_that_cannot_be_written(tmp_path: Path) -> None:
         with pytest.raises(TargetError) as caught, Staging(out, overwrite=False):
             pass
         assert str(out) in str(caught.value)
-        assert "--output_dir" in str(caught.value)
+        assert "output_dir" in str(caught.value)
     assert entries(tmp_path) == ["file"]
     assert (tmp_path / "file").read_text() == "mine"
 
