@@ -96,7 +96,7 @@ class Session:
             tokenizer.encode_special_tokens = not self.settings.special_tokens_in_text
         found, rows = max(tokenizer.get_vocab().values()) + 1, self.size.vocabulary
         file = self.checkpoint.tokenizer_file
-        if not rows:
+        if not rows:  # nothing is known of the encoder
             return tokenizer
         if found > rows:
             raise SourceError(

@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import io
 import os
+import re
 import sys
 import zlib
 from collections.abc import Iterator
@@ -115,8 +116,14 @@ def _require_absent(arguments: EmbedSettings) -> None:
 
 
 _GZIP = b"\x1f\x8b"
-_PACKED = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"(\xb5/\xfd": "zstandard"}
+_PACKED = {
+    b"PK\x03\x04": "zip",
+    b"BZh[1-9]1AY&SY": "bzip2",
+    b"\xfd7zXZ\0": "xz",
+    b"\\(\xb5/\xfd": "zstandard",
+}
 """What a compressed file begins with -> how it is compressed."""
+_LONGEST = 10
 
 
 @contextmanager
@@ -129,9 +136,9 @@ def _opened(name: str) -> Iterator[BinaryIO]:
     stdin: Any = sys.stdin.buffer
     with nullcontext(stdin) if name == "-" else Path(name).open("rb") as file:
         stream = file if hasattr(file, "peek") else io.BufferedReader(file)
-        begin = stream.peek(max(map(len, _PACKED)))
+        begin = stream.peek(_LONGEST)
         for magic, kind in _PACKED.items():
-            if begin.startswith(magic):
+            if re.match(magic, begin):
                 raise SourceError(f"{name}: is packed ({kind}); unpack it, and say --input=-")
         if not begin.startswith(_GZIP):
             yield stream
