@@ -3,6 +3,8 @@
 import dataclasses
 import gc
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hub_export.errors import ExportError
@@ -58,7 +60,7 @@ def run(settings: Settings) -> Export:
         )
     session = Session(checkpoint, settings)
     chosen = [PRODUCTS[name](session) for name in settings.parts]
-    with Staging(Path(settings.output_dir), settings.overwrite) as staging:
+    with Staging(Path(settings.output_dir), settings.overwrite) as staging, _old_left_alone():
         report = _write(chosen, session, staging, progress)
         names = [product.name for product in chosen]
         return Export(dict(zip(names, staging.commit(), strict=True)), report)
@@ -90,6 +92,19 @@ def _write(
     for product in products:
         card.describe(product, places[product.name], report)
     return report
+
+
+@contextmanager
+def _old_left_alone() -> Iterator[None]:
+    """Lets garbage collection pass over what was there before: libraries have a million objects."""
+    if gc.get_freeze_count():  # the program has a mind of its own about it
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _identifier(name: str | None, checkpoint: Checkpoint) -> str:
