@@ -35,6 +35,20 @@ class Export:
     report: Report
 
 
+@contextmanager
+def _old_left_alone() -> Iterator[None]:
+    """Lets garbage collection pass over what was there before: libraries have a million objects."""
+    if gc.get_freeze_count():  # the program has a mind of its own about it
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+@_old_left_alone()
 def run(settings: Settings) -> Export:
     """Exports a checkpoint as verified SavedModels.
 
@@ -60,7 +74,7 @@ def run(settings: Settings) -> Export:
         )
     session = Session(checkpoint, settings)
     chosen = [PRODUCTS[name](session) for name in settings.parts]
-    with Staging(Path(settings.output_dir), settings.overwrite) as staging, _old_left_alone():
+    with Staging(Path(settings.output_dir), settings.overwrite) as staging:
         report = _write(chosen, session, staging, progress)
         names = [product.name for product in chosen]
         return Export(dict(zip(names, staging.commit(), strict=True)), report)
@@ -92,19 +106,6 @@ def _write(
     for product in products:
         card.describe(product, places[product.name], report)
     return report
-
-
-@contextmanager
-def _old_left_alone() -> Iterator[None]:
-    """Lets garbage collection pass over what was there before: libraries have a million objects."""
-    if gc.get_freeze_count():  # the program has a mind of its own about it
-        yield
-        return
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def _identifier(name: str | None, checkpoint: Checkpoint) -> str:
