@@ -123,7 +123,6 @@ _PACKED = {
     b"\\(\xb5/\xfd": "zstandard",
 }
 """What a compressed file begins with -> how it is compressed."""
-_LONGEST = 10
 
 
 @contextmanager
@@ -136,7 +135,7 @@ def _opened(name: str) -> Iterator[BinaryIO]:
     stdin: Any = sys.stdin.buffer
     with nullcontext(stdin) if name == "-" else Path(name).open("rb") as file:
         stream = file if hasattr(file, "peek") else io.BufferedReader(file)
-        begin = stream.peek(_LONGEST)
+        begin = stream.peek()
         for magic, kind in _PACKED.items():
             if re.match(magic, begin):
                 raise SourceError(f"{name}: is packed ({kind}); unpack it, and say --input=-")
