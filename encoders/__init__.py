@@ -31,7 +31,7 @@ from encoders.core.rows import (
     Row,
     Rows,
 )
-from encoders.core.weights import Filled
+from encoders.core.weights import Filled, Stored
 from encoders.heads.embedding import TextEmbedding
 from encoders.heads.head import Head, HeadedEncoder
 from encoders.heads.modules import (
@@ -71,6 +71,7 @@ __all__ = [
     "RealTokens",
     "Row",
     "Rows",
+    "Stored",
     "TextEmbedding",
     "TruncateModule",
     "VectorModule",

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer as Source
 
 from preprocess.graph.segments import Segment, flat_segment
 from preprocess.packing import template
-from preprocess.packing.packing import Packed, Packer, Padding, Truncation
+from preprocess.packing.packing import LONGEST, Packed, Packer, Padding, Truncation
 from preprocess.packing.preprocessor import Preprocessor, SpecialIds
 from preprocess.source.components import Component, serialised
 from preprocess.source.errors import PreprocessError, UnsupportedTokenizerError, VocabularyError
@@ -24,6 +24,7 @@ from preprocess.tokenizer.tokenizer import EXACT, Tokenizer, TokenizerKind
 
 __all__ = [
     "EXACT",
+    "LONGEST",
     "Packed",
     "Packer",
     "PreprocessError",

@@ -1,7 +1,7 @@
 """What a file of `encoders/` declares about its architecture."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -95,16 +95,6 @@ class Architecture:
         """
         encoder = self.declare(config, head)
         return encoder, self.fill(encoder, tensors, dtype, head)
-
-    def expected(
-        self,
-        config: Mapping[str, Any],
-        tensors: Tensors,
-        dtype: tf.DType = tf.float32,
-        absent: Collection[str] = (),
-    ) -> Iterator[tuple[str, np.ndarray]]:
-        """Path and values that each variable of an encoder must have; see `Table.expected`."""
-        return self.table.expected(self.declare(config), tensors, dtype, absent)
 
     def initial(self, config: Mapping[str, Any]) -> Mapping[str, Callable[[], np.ndarray]]:
         """Tensors to train from scratch: name -> draws the values, the same ones at every call.

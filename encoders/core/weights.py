@@ -8,7 +8,7 @@ variable is filled exactly once, every tensor is used or named with a reason.
 import dataclasses
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -32,6 +32,17 @@ class Declared:
     shape: tuple[int, ...]
     trainable: bool
     narrow: bool
+
+    def stored(self, dtype: tf.DType) -> tf.DType:
+        """Its dtype, where matrix products have this one."""
+        return dtype if self.narrow else tf.float32
+
+
+class Stored(NamedTuple):
+    """The row of a variable, and the dtype that it is stored as."""
+
+    row: Row
+    dtype: tf.DType
 
 
 def declare(*shape: int, trainable: bool = True, narrow: bool = False) -> Any:
@@ -105,28 +116,32 @@ class Table:
         self._assign(part, names, tensors, dtype, {})
         return taken
 
+    def stored(self, part: tf.Module, dtype: tf.DType) -> list[Stored]:
+        """What each variable of a part will be stored as, before `fill`.
+
+        Args:
+            part: the part, its variables declared.
+            dtype: of what takes part in matrix products.
+        """
+        rows = expand(self.rows, part)
+        return [Stored(row, _owner(part, row)[1].stored(dtype)) for row in rows]
+
     def expected(
-        self,
-        part: tf.Module,
-        tensors: Tensors,
-        dtype: tf.DType = tf.float32,
-        absent: Collection[str] = (),
+        self, stored: Iterable[Stored], tensors: Tensors, absent: Collection[str] = ()
     ) -> Iterator[tuple[str, np.ndarray]]:
         """The values that each variable must have, for whoever checks what `fill` did.
 
         Args:
-            part: as it was declared, before `fill`; or filled already, all in float32.
+            stored: the variables.
             tensors: read anew.
-            dtype: of what takes part in matrix products.
             absent: optional parts that were left out.
         """
         names, _ = self._strip(tensors)
-        for row in expand(self.rows, part):
+        for row, dtype in stored:
             if row.optional not in absent or not row.optional:
                 source = next(names[name] for name in row.sources if name in names)
-                kept = _kept(_owner(part, row)[1], dtype)
                 values = row.change.apply(tensors[source])
-                yield row.target, np.ascontiguousarray(values, kept.as_numpy_dtype)
+                yield row.target, np.ascontiguousarray(values, dtype.as_numpy_dtype)
 
     def _assign(
         self,
@@ -218,19 +233,13 @@ def _assign(encoder: tf.Module, row: Row, values: np.ndarray, dtype: tf.DType) -
     if values.dtype.name not in ("float32", "float16", "bfloat16", "float64"):
         return f"expected floating-point values, found {values.dtype.name}"
     values = row.change.apply(values)
-    kept = _kept(declared, dtype)
     variable = tf.Variable(
-        np.ascontiguousarray(values, kept.as_numpy_dtype),
+        np.ascontiguousarray(values, declared.stored(dtype).as_numpy_dtype),
         trainable=declared.trainable,
         name=row.target.replace(".", "/"),
     )
     setattr(owner, row.target.rsplit(".", 1)[-1], variable)
     return ""
-
-
-def _kept(declared: Any, dtype: tf.DType) -> tf.DType:
-    """The dtype of a variable to be, or of one that is."""
-    return dtype if isinstance(declared, Declared) and declared.narrow else tf.float32
 
 
 def _owner(encoder: Any, row: Row) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ from encoders.core.activations import activation
 from encoders.core.initial import DEVIATION, initial
 from encoders.core.layers import Dropout, LayerNorm, Linear
 from encoders.core.rows import TRANSPOSE, Row, linear, norm
-from encoders.core.weights import Table, expand
+from encoders.core.weights import Stored, Table, expand
 
 
 class VectorModule(tf.Module):
@@ -55,7 +55,8 @@ class VectorModule(tf.Module):
 
     def expected(self, tensors: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
         """Path and values that each variable must have; the module may be filled already."""
-        return self.table.expected(self, tensors)
+        rows = expand(self.table.rows, self)
+        return self.table.expected([Stored(row, tf.float32) for row in rows], tensors)
 
     def drawn(self) -> Mapping[str, np.ndarray]:
         """Tensors to start training from: the same ones at every call.

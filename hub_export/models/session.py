@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 import encoders
 import preprocess
-from encoders import Architecture, Dimensions, Encoder, Filled
+from encoders import Architecture, Dimensions, Encoder, Filled, Stored
 from hub_export import contract
 from hub_export.errors import SourceError
 from hub_export.models.embedding_plan import Plan, plan
@@ -22,7 +22,6 @@ from hub_export.sources.find import explained
 from hub_export.sources.formats.tensors import LazyTensors
 from preprocess import Preprocessor
 
-_LONGEST = 2**16
 # What `transformers` calls the tokens of a checkpoint that does not tell.
 _PADDING, _MASK = ("[PAD]", "<pad>"), ("[MASK]", "<mask>")
 
@@ -35,6 +34,7 @@ class Session:
         architecture: that of the encoder; a preprocessor alone needs none that is supported.
         config: its configuration, without the options to pass over.
         size: its sizes.
+        stored: what its variables are stored as.
         checkpoint: where everything comes from.
         has_pooler: whether it has a pooler, known as soon as the encoder is built.
         absent: optional parts of the encoder that it does not have, known then as well.
@@ -43,6 +43,7 @@ class Session:
     architecture: Architecture
     config: Mapping[str, Any]
     size: Dimensions
+    stored: Sequence[Stored]
     has_pooler: bool
     absent: frozenset[str]
 
@@ -65,6 +66,8 @@ class Session:
         with naming(checkpoint.config_file):
             self._encoder = self.architecture.declare(self.config)
             self.size = self._encoder.dimensions
+            dtype = tf.as_dtype(settings.compute_dtype)
+            self.stored = self.architecture.table.stored(self._encoder, dtype)
             if settings.weights == NONE:
                 self.checkpoint = _untrained(checkpoint, self.architecture, self.config)
 
@@ -185,7 +188,10 @@ def _declared(config: Mapping[str, Any]) -> Dimensions:
         found = config.get(key)
         return found if isinstance(found, int) and found > 0 else default
 
-    positions, types = size("max_position_embeddings", _LONGEST), size("type_vocab_size", 0)
+    positions, types = (
+        size("max_position_embeddings", preprocess.LONGEST),
+        size("type_vocab_size", 0),
+    )
     return Dimensions(0, 0, 0, vocabulary=0, positions=positions, types=types)
 
 

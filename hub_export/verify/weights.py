@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from hub_export.models.session import Session
 from hub_export.settings import ENCODER
@@ -76,10 +75,8 @@ def _text_embedding(session: Session) -> Iterator[tuple[str, np.ndarray]]:
 def _paths(
     session: Session, root: str, absent: set[str] | frozenset[str]
 ) -> Iterator[tuple[str, np.ndarray]]:
-    dtype = tf.as_dtype(session.settings.compute_dtype)
-    tensors = session.checkpoint.tensors()
-    found = session.architecture.expected(session.config, tensors, dtype, absent)
-    for path, values in found:
+    table, tensors = session.architecture.table, session.checkpoint.tensors()
+    for path, values in table.expected(session.stored, tensors, absent):
         yield f"{root}.{path}", values
 
 

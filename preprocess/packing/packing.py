@@ -9,7 +9,7 @@ import tensorflow as tf
 from preprocess.graph.segments import Segment
 from preprocess.packing.template import Pieces, Template
 
-_LONGEST = 2**16
+LONGEST = 2**16
 """Beyond what any encoder takes: a row of 2**31 places would take all memory."""
 
 
@@ -93,12 +93,12 @@ class Packer(tf.Module):
         )
         tf.debugging.assert_less_equal(
             tf.cast(seq_length, tf.int64),
-            tf.constant(_LONGEST, tf.int64),
-            message=f"seq_length must be {_LONGEST} or less",
+            tf.constant(LONGEST, tf.int64),
+            message=f"seq_length must be {LONGEST} or less",
         )
         # A graph does not wait for what is asserted: nothing longer may be allocated meanwhile.
         if not isinstance(seq_length, int):
-            seq_length = tf.minimum(seq_length, tf.constant(_LONGEST, seq_length.dtype))
+            seq_length = tf.minimum(seq_length, tf.constant(LONGEST, seq_length.dtype))
         splits = [tf.cast(segment.row_splits, tf.int32) for segment in segments]
         lengths = [each[1:] - each[:-1] for each in splits]
         kept = truncate(lengths, seq_length - len(specials), self._truncation.only)

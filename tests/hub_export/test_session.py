@@ -29,7 +29,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> collections.Counter[str]:
         "checkpoint": (find, "read"),
         "tokenizer": (huggingface.tokenizer_files, "read"),
         "compiled tokenizer": (preprocess.Tokenizer, "__init__"),
-        "encoder": (encoders.Architecture, "fill"),
+        "encoder": (encoders.Encoder, "__init__"),
+        "tensors": (encoders.Architecture, "fill"),
         "reference model": (transformers.BertModel, "__init__"),
         "tokenizer of transformers": (transformers.AutoTokenizer, "from_pretrained"),
     }
@@ -68,7 +69,7 @@ def test_each_is_made_once(source: Path, tmp_path: Path, made: collections.Count
     theirs = made.pop("tokenizer of transformers")
     assert theirs <= 2  # sentence-transformers reads its own
     assert made == dict.fromkeys(made, 1)
-    assert len(made) == 5
+    assert len(made) == 6
 
 
 def test_what_consumers_import_loads_no_exporter() -> None:
