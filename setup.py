@@ -19,7 +19,7 @@ SERVING = ["tensorflow-serving-api>=2.21,<2.22"]
 BENCHMARKS = ["onnx", "onnxruntime", "openvino", *REFERENCE, *SENTENCES]
 # With pytest 9.2, xdist 3.8 takes no notice of groups: each test runs wherever there is room.
 XDIST = ["pytest<9.2", "pytest-xdist"]
-TEST = ["peft", *XDIST, *KERAS, *REFERENCE, *SENTENCES, *SERVING]
+TEST = ["hypothesis", "peft", *XDIST, *KERAS, *REFERENCE, *SENTENCES, *SERVING]
 
 setup(
     name="hub_export",

@@ -37,7 +37,7 @@ main = Command(
     USAGE,
     Settings,
     _run,
-    interrupted="nothing was written",
+    interrupted="a model that has its final name is whole, and nothing else is left",
     aliases={"export": "parts"},
     defaults={"quiet": False},
 )

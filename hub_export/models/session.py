@@ -146,7 +146,8 @@ class Session:
             SourceError: a component cannot be compiled exactly, or a token is missing.
         """
         special, source = self.checkpoint.special_tokens, self.tokenizer
-        with naming(self.checkpoint.tokenizer_file):
+        file = self.checkpoint.tokenizer_file
+        with explained(file), naming(file):
             made = preprocess.build(
                 source,
                 padding=special.get("pad_token") or _first(source, _PADDING) or _PADDING[0],

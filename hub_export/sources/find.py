@@ -44,9 +44,9 @@ def explained(what: object) -> Iterator[None]:
     """Turns what no check has foreseen into a SourceError: damaged files end in one line."""
     try:
         yield
-    except (ExportError, MemoryError):
+    except (ExportError, MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
-    except Exception as error:
+    except BaseException as error:  # a panic of Rust is no Exception
         reason = " ".join(str(error).split()) or type(error).__name__
         raise SourceError(
             f"{what}: cannot be read ({type(error).__name__}: {reason:.300}); is a file damaged, "
@@ -54,7 +54,9 @@ def explained(what: object) -> Iterator[None]:
         ) from error
 
 
-def _read(model: str, base_model: str | None, weights: bool) -> Checkpoint:
+def _read(
+    model: str, base_model: str | None, weights: bool, above: tuple[Path, ...] = ()
+) -> Checkpoint:
     """Finds a checkpoint and reads its configuration.
 
     Args:
@@ -63,6 +65,7 @@ def _read(model: str, base_model: str | None, weights: bool) -> Checkpoint:
             keras-hub; or `kaggle://user/model/keras/variation`.
         base_model: what an adapter adapts, in the same words; by default what the adapter says.
         weights: whether the weights are wanted, or only configuration and tokenizer.
+        above: the adapters that it is the base model of.
 
     Raises:
         SourceError: nothing is there, or a file is missing or damaged, or not supported.
@@ -71,8 +74,9 @@ def _read(model: str, base_model: str | None, weights: bool) -> Checkpoint:
     if not model:
         raise SourceError("no model is given: expected a folder or a model id")
     folder, name, revision = _find(model, weights)
+    _refuse_odd_files(folder)
     if (folder / lora.CONFIG).exists():
-        return _adapted(folder, name, revision, base_model, weights)
+        return _adapted(folder, name, revision, base_model, weights, above)
     if base_model is not None:
         raise ExportError(
             f"base_model is for adapters, and {folder} has no {lora.CONFIG}; leave base_model out"
@@ -105,8 +109,20 @@ def _find(model: str, weights: bool) -> tuple[Path, str, str]:
     return downloaded, name, downloaded.name
 
 
+def _refuse_odd_files(folder: Path) -> None:
+    """What is neither file nor folder, such as a named pipe, would be waited for without end."""
+    for path in (each for depth in ("*", "*/*", "*/*/*") for each in folder.glob(depth)):
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise SourceError(f"{path}: neither a file nor a folder; remove it")
+
+
 def _adapted(
-    folder: Path, name: str, revision: str, base_model: str | None, weights: bool
+    folder: Path,
+    name: str,
+    revision: str,
+    base_model: str | None,
+    weights: bool,
+    above: tuple[Path, ...],
 ) -> Checkpoint:
     if not weights:
         raise ExportError(
@@ -115,10 +131,19 @@ def _adapted(
     adapter = lora.Adapter.read(folder)
     if not (base_model or adapter.base_model):
         raise SourceError(f"{adapter.file}: names no base model; say which with --base_model")
-    named = base_model or _named(adapter)
+    named, here = base_model or _named(adapter), folder.resolve()
+    if here in above:
+        raise SourceError(
+            f"{adapter.file}: names {named}, of which it is itself the base model; say which model "
+            "it adapts with --base_model"
+        )
     try:
         beside = Path(named).is_dir() and folder.samefile(named)
-        base = _whole(folder, name, revision, weights) if beside else _read(named, None, True)
+        base = (
+            _whole(folder, name, revision, weights)
+            if beside
+            else _read(named, None, True, (*above, here))
+        )
     except SourceError as error:
         raise SourceError(
             f"the base model of {folder} cannot be read; say another with --base_model: {error}"

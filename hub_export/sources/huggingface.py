@@ -13,7 +13,7 @@ from hub_export.errors import SourceError
 from hub_export.sources import sentence_transformers
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.formats import torch_files
-from hub_export.sources.formats.json_files import is_name, read_json, sums
+from hub_export.sources.formats.json_files import has_mark, is_name, read_json, sums
 from hub_export.sources.formats.tensors import SafetensorsFiles
 from hub_export.sources.sentence_transformers import MODULES, module_files
 from hub_export.sources.tokenizer import files as tokenizer_files
@@ -81,7 +81,7 @@ def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> C
     return Checkpoint(
         name=name,
         revision=revision,
-        folder=folder,
+        folder=folder if _is_plain(config_file, weights_file) else None,
         config=config,
         config_file=config_file,
         weights_file=weights_file,
@@ -107,6 +107,7 @@ def with_own_files(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
             tokenizer=functools.partial(tokenizer_files.read, tokenizer),
             special_tokens=tokenizer_files.special_tokens(folder) or checkpoint.special_tokens,
             files={**checkpoint.files, **files},
+            notes=(*_without(checkpoint), *tokenizer_files.notes(folder)),
         )
     if (folder / MODULES).exists():
         checkpoint = dataclasses.replace(
@@ -115,6 +116,18 @@ def with_own_files(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
             files={**checkpoint.files, **sentence_transformers.file_sums(folder)},
         )
     return checkpoint
+
+
+def _without(checkpoint: Checkpoint) -> list[str]:
+    """Its notes, but for those on a tokenizer that another takes the place of."""
+    left = {*tokenizer_files.notes(checkpoint.tokenizer_file.parent)}
+    return [note for note in checkpoint.notes if note not in left]
+
+
+def _is_plain(config: Path, weights: Path) -> bool:
+    """Whether `transformers` reads what is read here: it wants metadata, and no byte order mark."""
+    index = weights if weights.suffix == ".json" and weights.exists() else None
+    return not has_mark(config) and (index is None or "metadata" in read_json(index))
 
 
 def _files(weights: Path) -> list[Path]:

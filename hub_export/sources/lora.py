@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 import encoders
 from hub_export.errors import SourceError
@@ -26,7 +27,8 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 # `transformers` gives its modules, and with them the adapter's tensors, names that are not those of
 # the checkpoint's tensors.
 UNSUPPORTED = ("nomic_bert",)
-_DEFAULT_ALPHA = 8
+_DEFAULT_ALPHA, _MOST_ALPHA = 8, 1e9
+_ALL = ".*"
 _LORA = re.compile(r"(.*)\.lora_(?:embedding_)?([AB])(?:\.weight)?")
 _OLD_NORMS = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 
@@ -59,6 +61,7 @@ class Adapter:
         base_revision: the commit, branch or tag of that; or nothing.
         config: its options.
         tensors: its tensors, without PEFT's prefix.
+        alphas: pattern of modules -> alpha; the first one that matches counts.
     """
 
     file: Path
@@ -66,6 +69,7 @@ class Adapter:
     base_revision: str
     config: Mapping[str, Any]
     tensors: Mapping[str, np.ndarray]
+    alphas: Mapping[str, float]
 
     @classmethod
     def read(cls, folder: Path) -> "Adapter":
@@ -92,8 +96,8 @@ class Adapter:
         weights = folder / WEIGHTS
         if not weights.exists():
             raise SourceError(f"{weights}: no such file; save the adapter as safetensors")
-        base, revision = (config.get(key) or "" for key in ("base_model_name_or_path", "revision"))
-        return cls(file, base, revision, config, _named(weights))
+        base, revision = _names(file, config)
+        return cls(file, base, revision, config, _named(weights), _alphas(file, config))
 
     @property
     def _weights(self) -> Path:
@@ -169,7 +173,8 @@ class Adapter:
         weight = np.asarray(tensors[target], np.float32)
         second = _other(name)
         a, b = (np.asarray(self.tensors[each], np.float32) for each in (name, second))
-        product = b @ a if a.ndim == b.ndim == 2 and len(a) == b.shape[1] else np.zeros(0)
+        fits = a.ndim == b.ndim == 2 and 0 < len(a) == b.shape[1]
+        product = b @ a if fits else np.zeros(0)
         product = product.T if "lora_embedding" in name else product
         if product.shape != weight.shape:
             raise SourceError(
@@ -180,14 +185,40 @@ class Adapter:
         return weight + np.float32(self._scale(module, len(a))) * product
 
     def _scale(self, module: str, rank: int) -> float:
-        patterns = self.config.get("alpha_pattern") or {}
-        found = (each for pattern, each in patterns.items() if _matches(pattern, module))
-        alpha = next(found, self.config.get("lora_alpha", _DEFAULT_ALPHA))
-        if not isinstance(alpha, int | float):
+        alpha = next(each for pattern, each in self.alphas.items() if _matches(pattern, module))
+        return alpha / (math.sqrt(rank) if self.config.get("use_rslora") else rank)
+
+
+def _names(file: Path, config: Mapping[str, Any]) -> list[str]:
+    """The base model that a configuration names, and its revision."""
+    found = []
+    for key in ("base_model_name_or_path", "revision"):
+        value = config.get(key) or ""
+        if not isinstance(value, str):
+            raise SourceError(f"{file}: {key}: expected a text, found {value!r:.100}")
+        found.append(value)
+    return found
+
+
+def _alphas(file: Path, config: Mapping[str, Any]) -> dict[str, float]:
+    """The patterns of `alpha_pattern`, and one of all modules for `lora_alpha`."""
+    patterns = config.get("alpha_pattern") or {}
+    if not isinstance(patterns, dict):
+        raise SourceError(f"{file}: alpha_pattern: expected an object, found {patterns!r:.100}")
+    for pattern in patterns:
+        try:
+            _matches(pattern, "")
+        except (tf.errors.InvalidArgumentError, UnicodeEncodeError) as error:
             raise SourceError(
-                f"{self.file}: lora_alpha of {module}: expected a number, not {alpha!r}"
-            )
-        return float(alpha / (math.sqrt(rank) if self.config.get("use_rslora") else rank))
+                f"{file}: alpha_pattern: {pattern!a:.100} is no regular expression of RE2 (which "
+                "has no look-around and no references back); write out the modules"
+            ) from error
+    found = {**patterns, _ALL: config.get("lora_alpha", _DEFAULT_ALPHA)}
+    for pattern, alpha in found.items():
+        if not isinstance(alpha, int | float) or not abs(alpha) < _MOST_ALPHA:
+            where = "lora_alpha" if pattern == _ALL else f"alpha_pattern: {pattern}"
+            raise SourceError(f"{file}: {where}: expected a number, found {alpha!r:.100}")
+    return {pattern: float(alpha) for pattern, alpha in found.items()}
 
 
 def _named(weights: Path) -> Mapping[str, np.ndarray]:
@@ -216,8 +247,8 @@ def _other(name: str) -> str:
 
 
 def _matches(pattern: str, module: str) -> bool:
-    """As PEFT understands the keys of `alpha_pattern`."""
-    return re.match(rf"(.*\.)?({pattern})$", module) is not None
+    """As PEFT understands the keys of `alpha_pattern`, but in RE2, which cannot run away."""
+    return bool(tf.strings.regex_full_match(module, rf"(.*\.)?({pattern})"))
 
 
 def _modern(name: str) -> str:

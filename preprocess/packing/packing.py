@@ -70,6 +70,12 @@ class Packer(tf.Module):
         self._truncation = truncation
         self._last_type = type_vocabulary - 1
 
+    @property
+    def last_type(self) -> int:
+        """The largest type id of template and padding; the encoder may know fewer."""
+        pieces = (*self._template.single, *self._template.pair)
+        return max(self._padding.type_id, *(piece.type_id for piece in pieces))
+
     def special_tokens(self, segments: int) -> int:
         """How many special tokens go around so many segments."""
         return sum(piece.id is not None for piece in self._template.pieces(segments))

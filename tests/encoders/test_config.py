@@ -2,6 +2,8 @@ import dataclasses
 
 import pytest
 import transformers
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import encoders
 from encoders.bert import BertConfig
@@ -96,3 +98,35 @@ def test_usable_positions(
 ) -> None:
     size = encoders.architectures()[model_type].dimensions(config)
     assert (size.positions, size.padding) == (positions, padding)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 200)
+    | st.sampled_from([10**9, 10**400, -(10**400), 1e308, -0.0])
+    | st.floats()
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=5,
+)
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[*HealthCheck])
+@given(data=st.data())
+def test_any_json_value_of_any_option_is_taken_or_refused(
+    model_type: str, data: st.DataObject
+) -> None:
+    architecture = encoders.architectures()[model_type]
+    names = sorted(field.name for field in dataclasses.fields(architecture.config))
+    names += sorted({*architecture.config.ignored, *architecture.config.fixed, "is_decoder"})
+    options = data.draw(st.dictionaries(st.sampled_from(names), JSON, min_size=1, max_size=3))
+    small = {"num_hidden_layers": 2, "n_layers": 2} if model_type == "distilbert" else {}
+    sizes = {name: value for name, value in small.items() if name in names}
+    try:
+        encoder = architecture.declare({**sizes, **options})
+    except encoders.ConfigError as error:
+        assert str(error)
+    else:
+        assert encoder.dimensions.layers > 0

@@ -1,22 +1,30 @@
 """What a hostile or damaged checkpoint, or a bad call, must not do."""
 
+import base64
+import codecs
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tensorflow as tf
+import torch
+from safetensors.numpy import load_file
 
 import hub_export
 from hub_export import ExportError, SourceError
 from hub_export.publish.staging import Staging
 from hub_export.sources import find
+from hub_export.sources.formats import json_files, torch_files
+from hub_export.sources.tokenizer import files
 from tests import checkpoints
 
 PAYLOAD = """
@@ -119,6 +127,82 @@ def test_two_processes_write_the_same_bytes(tiny_bert: Path, tmp_path: Path) -> 
         assert path.read_bytes() == other.read_bytes(), path.name
 
 
+JSON = {
+    b"\xff\xfe{\0}\0": "save it as UTF-8",
+    b'{"a": [1,': "ends too early, after 9 bytes: download it again",
+    b"": "it is empty: download it again",
+    b"version https://git-lfs.github.com/spec/v1": "git lfs pull",
+    b"{'a': 1}": "mend it by hand",
+}
+
+
+@pytest.mark.parametrize("content", JSON)
+def test_what_to_do_with_a_file_that_is_no_json(tiny_bert: Path, content: bytes) -> None:
+    file = tiny_bert.parent / f"{len(content)}.json"
+    file.write_bytes(content)
+    with pytest.raises(SourceError, match=JSON[content]):
+        json_files.read_json(file)
+
+
+@pytest.mark.usefixtures("brief")
+def test_a_byte_order_mark_and_an_index_without_metadata(tiny_bert: Path, tmp_path: Path) -> None:
+    """transformers reads neither; what is compared with is made of the tensors then."""
+    folder = Path(shutil.copytree(tiny_bert, tmp_path / "marked"))
+    config = (folder / "config.json").read_bytes()
+    (folder / "config.json").write_bytes(codecs.BOM_UTF8 + config)
+    done = hub_export.export(folder, tmp_path / "out", parts=("encoder",), verify="full")
+    (folder / "config.json").write_bytes(config)
+    names = dict.fromkeys(load_file(folder / "model.safetensors"), "model.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
+    (folder / "model.safetensors").rename(folder / "part.safetensors")
+    names = dict.fromkeys(names, "part.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
+    other = hub_export.export(folder, tmp_path / "other", parts=("encoder",), verify="full")
+    for report in (done.report, other.report):
+        assert {check.outcome.value for check in report.checks} == {"passed"}
+
+
+def test_a_named_pipe_is_not_waited_for(tiny_bert: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_bert, tmp_path / "piped"))
+    (folder / "1_Pooling").mkdir()
+    os.mkfifo(folder / "1_Pooling" / "config.json")
+    with pytest.raises(SourceError, match=r"config\.json: neither a file nor a folder"):
+        find.read(str(folder))
+
+
+def test_code_in_a_pickle_is_refused_without_advice_to_run_it(tmp_path: Path) -> None:
+    torch.save({"a": Path("x")}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(SourceError, match="something other than plain tensors") as error:
+        torch_files.load_bin(tmp_path / "pytorch_model.bin")
+    assert "weights_only" not in str(error.value)
+
+
+def test_a_damaged_charsmap_ends_in_words(tiny_bert: Path, tmp_path: Path) -> None:
+    """The tokenizers library panics, which Python does not take for an Exception."""
+    folder = Path(shutil.copytree(tiny_bert, tmp_path / "mapped"))
+    for charsmap in (b"", struct.pack("<II", 4, 0xFFFFFFFF) + b"a\0"):
+        tokenizer = json.loads((tiny_bert / "tokenizer.json").read_text())
+        coded = base64.b64encode(charsmap).decode()
+        tokenizer["normalizer"] = {"type": "Precompiled", "precompiled_charsmap": coded}
+        (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+        with pytest.raises(SourceError, match=r"tokenizer\.json"):
+            hub_export.export(folder, tmp_path / "out", parts=("preprocessor",), verify="none")
+
+
+def test_exports_side_by_side_into_one_folder(tmp_path: Path) -> None:
+    """None of them takes another's staging folder for one that was left."""
+
+    def one(number: int) -> None:
+        for at in range(60):
+            with Staging(tmp_path, overwrite=False) as staging:
+                staging.place(Path(f"model{number}_{at}", "1")).mkdir()
+                staging.commit()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(one, range(8)))
+    assert len(list(tmp_path.iterdir())) == 8 * 60
+
+
 def test_folders_of_others_stay(tmp_path: Path) -> None:
     mine = tmp_path / ".hub_export-mine"
     mine.mkdir()
@@ -184,3 +268,27 @@ def test_any_value_of_any_key_is_taken_or_refused_in_words(
             except ExportError as error:
                 assert str(error)
             shutil.rmtree(folder)
+
+
+def test_sides_where_no_file_says_any_are_those_of_the_class() -> None:
+    import transformers
+    from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES
+
+    left = set()
+    for name in filter(None, TOKENIZER_MAPPING_NAMES.values()):
+        kind = getattr(transformers, name, None)
+        if getattr(kind, "padding_side", None) == "left":
+            left.add(name)
+    assert left == files.PADS_LEFT
+
+
+def test_type_ids_that_the_encoder_lacks_are_told(tiny_bert: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_bert, tmp_path / "typed"))
+    path = folder / "tokenizer_config.json"
+    options = json.loads(path.read_text()) | {"tokenizer_class": "XLNetTokenizer"}
+    path.write_text(json.dumps(options))
+    done = hub_export.export(folder, tmp_path / "out", parts=("preprocessor",), verify="none")
+    packed = tf.saved_model.load(str(done.paths["preprocessor"]))(["a"])
+    assert packed["input_mask"][0, 0] == 0
+    assert packed["input_mask"][0, -1] == 1
+    assert "up to 3, the encoder up to 1" in done.report.notes["preprocessor"]["type_ids"]

@@ -898,10 +898,15 @@ def struck(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[si
     return {sign: finish(each, root / sign.name) for sign, each in started.items()}
 
 
+INTERRUPTED = (
+    "hub_export: interrupted; a model that has its final name is whole, and nothing else is left"
+)
+
+
 def test_an_interrupted_command_leaves_nothing(struck: dict[signal.Signals, Run]) -> None:
     run = struck[signal.SIGINT]
     assert run[:2] == (1, ""), run.stderr
-    assert run.stderr.splitlines()[-1] == "hub_export: interrupted; nothing was written"
+    assert run.stderr.splitlines()[-1] == INTERRUPTED
     assert entries(run.out) == []
 
 

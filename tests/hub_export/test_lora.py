@@ -235,8 +235,37 @@ SECOND = f"base_model.model.{QUERY}.lora_B.weight"
         pytest.param(
             options(alpha_pattern={"query": "x"}),
             CONFIG,
-            ["expected a number, not 'x'"],
+            ["alpha_pattern: query: expected a number, found 'x'"],
             id="alpha",
+        ),
+        pytest.param(
+            options(alpha_pattern={"(?=a)b": 1}),
+            CONFIG,
+            ["'(?=a)b' is no regular expression of RE2"],
+            id="look-ahead",
+        ),
+        pytest.param(options(alpha_pattern=[1]), CONFIG, ["expected an object"], id="patterns"),
+        pytest.param(
+            options(lora_alpha=10**400), CONFIG, ["lora_alpha: expected a number"], id="huge alpha"
+        ),
+        pytest.param(
+            options(lora_alpha=float("nan")), CONFIG, ["lora_alpha: expected a number"], id="NaN"
+        ),
+        pytest.param(
+            options(base_model_name_or_path=5),
+            CONFIG,
+            ["base_model_name_or_path: expected a text, found 5"],
+            id="base model 5",
+        ),
+        pytest.param(
+            weights(
+                lambda read: read.update(
+                    {FIRST: read[FIRST][:0].copy(), SECOND: read[SECOND][:, :0].copy()}
+                )
+            ),
+            WEIGHTS,
+            ["[0, 24]", "[24, 0]"],
+            id="rank 0",
         ),
         pytest.param(
             options(base_model_name_or_path=None), CONFIG, ["--base_model"], id="no base model"
@@ -284,6 +313,34 @@ def test_bad_adapters(
 ) -> None:
     damage(mine)
     refuse(mine, tmp_path / "out", SourceError, str(mine / file), *words)
+
+
+def test_a_pattern_that_would_run_away(mine: Path) -> None:
+    """Python's own engine needs hours for it."""
+    options(alpha_pattern={"(e*)*x": 1, "(.*)*y": 2})(mine)
+    assert find.read(str(mine)).tensors()[f"{QUERY}.weight"].shape == (24, 24)
+
+
+def test_two_that_adapt_each_other(mine: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(mine, tmp_path / "other"))
+    options(base_model_name_or_path=str(other))(mine)
+    options(base_model_name_or_path=str(mine))(other)
+    with pytest.raises(SourceError, match="of which it is itself the base model") as error:
+        find.read(str(mine))
+    assert len(str(error.value)) < 1500
+
+
+def test_notes_are_those_of_the_tokenizer_that_is_taken(mine: Path, tmp_path: Path) -> None:
+    base = Path(json.loads((mine / CONFIG).read_text())["base_model_name_or_path"])
+    odd = Path(shutil.copytree(base, tmp_path / "odd"))
+    config = json.loads((odd / "tokenizer_config.json").read_text())
+    (odd / "tokenizer_config.json").write_text(json.dumps({**config, "never_split": ["x"]}))
+    noted = find.read(str(mine), base_model=str(odd)).notes
+    assert any("never_split" in note for note in noted)
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(base / file, mine)
+    noted = find.read(str(mine), base_model=str(odd)).notes
+    assert not any("never_split" in note for note in noted)
 
 
 def test_the_revision_of_the_base_model(

@@ -1,5 +1,6 @@
 """Small files of a checkpoint, and the sums that tell them from others."""
 
+import codecs
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -28,11 +29,23 @@ def read_any_json(path: Path) -> object:
         SourceError: the file is missing, or no JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except FileNotFoundError as error:
         raise SourceError(f"{path}: no such file; a checkpoint needs one") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise SourceError(f"{path}: cannot be read as JSON ({error})") from error
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        return json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise SourceError(
+            f"{path}: cannot be read as JSON ({error}); {_remedy(content, error)}"
+        ) from error
+
+
+def has_mark(path: Path) -> bool:
+    """Whether a file begins with a byte order mark, which other readers of JSON refuse."""
+    with path.open("rb") as file:
+        return file.read(3) == codecs.BOM_UTF8
 
 
 def is_name(entry: object) -> bool:
@@ -51,6 +64,19 @@ def sums(paths: Iterable[Path], folder: Path | None = None) -> dict[str, str]:
         for path in paths
         if path.is_file()
     }
+
+
+def _remedy(content: bytes, error: Exception) -> str:
+    """What to do with a file that is no JSON."""
+    if not content.strip():
+        return "it is empty: download it again"
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content[:4]:
+        return "it is UTF-16 or UTF-32: save it as UTF-8"
+    if content.startswith(b"version https://git-lfs"):
+        return "it is a pointer of Git LFS: get the file itself by git lfs pull"
+    if isinstance(error, json.JSONDecodeError) and error.pos >= len(error.doc.rstrip()):
+        return f"it ends too early, after {len(content)} bytes: download it again"
+    return "mend it by hand, or download it again"
 
 
 def _sha256(path: Path) -> str:

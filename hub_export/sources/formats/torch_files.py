@@ -4,6 +4,7 @@ torch is optional. It is needed to compare an export's numbers, and to read such
 """
 
 import importlib.util
+import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,6 +42,11 @@ def load_bin(path: Path) -> Mapping[str, np.ndarray]:
             name: (tensor.float() if tensor.is_floating_point() else tensor).numpy()
             for name, tensor in tensors.items()
         }
+    except pickle.UnpicklingError as error:  # whose advice is to run what the file says
+        raise SourceError(
+            f"{path}: holds something other than plain tensors, which is not read: it could run "
+            "code; save the checkpoint as safetensors"
+        ) from error
     except Exception as error:
         raise SourceError(
             f"{path}: not a file of plain tensors ({error}); save the checkpoint as safetensors"

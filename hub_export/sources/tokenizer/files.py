@@ -22,6 +22,15 @@ _NORMALIZER_OPTIONS = {
     "tokenize_chinese_chars": "handle_chinese_chars",
 }
 _SIDES = ("left", "right")
+_MOST_TYPES = 1 << 16
+# What the classes of `transformers` do where no file says anything.
+PADS_LEFT = frozenset(
+    """
+    CodeLlamaTokenizer CohereTokenizer GemmaTokenizer LlamaTokenizer Siglip2Tokenizer
+    XLNetTokenizer
+    """.split()
+)
+PADDING_TYPES = {"XLNetTokenizer": 3}
 _PASSED_OVER: Mapping[str, Any] = {
     "clean_text": True,
     "do_basic_tokenize": True,
@@ -232,8 +241,13 @@ def _content(token: Any) -> Any:
 def _set_sides(config: Path, options: Mapping[str, Any], tokenizer: Tokenizer) -> None:
     truncation, padding = tokenizer.truncation or {}, tokenizer.padding or {}
     sides = {}
-    for key, found in (("truncation_side", truncation), ("padding_side", padding)):
-        sides[key] = options.get(key, found.get("direction", "right"))
+    kind = str(options.get("tokenizer_class", "")).removesuffix("Fast")
+    usual = "left" if kind in PADS_LEFT else "right"
+    for key, found in (
+        ("truncation_side", {"direction": "right", **truncation}),
+        ("padding_side", {"direction": usual, **padding}),
+    ):
+        sides[key] = options.get(key, found["direction"])
         if sides[key] not in _SIDES:
             raise SourceError(f"{config}: {key} must be left or right, not {sides[key]!r}")
     tokenizer.enable_truncation(
@@ -241,10 +255,15 @@ def _set_sides(config: Path, options: Mapping[str, Any], tokenizer: Tokenizer) -
         strategy=truncation.get("strategy", "longest_first"),
         direction=sides["truncation_side"],
     )
+    pad_type = options.get(
+        "pad_token_type_id", padding.get("pad_type_id", PADDING_TYPES.get(kind, 0))
+    )
+    if not isinstance(pad_type, int) or not 0 <= pad_type < _MOST_TYPES:
+        raise SourceError(f"{config}: pad_token_type_id: expected a type id, found {pad_type!r}")
     tokenizer.enable_padding(
         direction=sides["padding_side"],
         pad_id=padding.get("pad_id", 0),
-        pad_type_id=options.get("pad_token_type_id", padding.get("pad_type_id", 0)),
+        pad_type_id=int(pad_type),
         pad_token=padding.get("pad_token", "[PAD]"),
     )
 
