@@ -32,6 +32,7 @@ from encoders.core.rows import (
     Rows,
 )
 from encoders.core.weights import Filled, Stored
+from encoders.heads.classification import Classification
 from encoders.heads.embedding import TextEmbedding
 from encoders.heads.head import Head, HeadedEncoder
 from encoders.heads.modules import (
@@ -55,6 +56,7 @@ __all__ = [
     "TORCH",
     "Architecture",
     "Change",
+    "Classification",
     "ConfigError",
     "DenseModule",
     "Dimensions",

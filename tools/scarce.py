@@ -18,6 +18,7 @@ from pathlib import Path
 
 COMMON = ("--verify=none", "--quiet", "--overwrite", "--name=x")
 GIB = 1 << 30
+_EMBED = "from hub_export.use import embed_cli; embed_cli.run()"
 
 
 @contextlib.contextmanager
@@ -75,7 +76,8 @@ def main() -> None:
         size = sum(each.stat().st_size for each in whole.rglob("*") if each.is_file())
         texts = Path(temporary, "texts")
         texts.write_text("a text that is embedded\n" * 20_000)
-        embed = ["-m", "hub_export.use.embed_cli", str(whole / "x_text_embedding/1"), str(texts)]
+        model = whole / "x_text_embedding" / "1"
+        embed = ["-c", _EMBED, f"--model={model}", f"--input={texts}", "--quiet"]
         bad = 0
         for at in range(options.sizes):
             part = int(size * (at + 0.5) / options.sizes)
@@ -93,7 +95,7 @@ def main() -> None:
         ]
         for name, command in kinds:
             for at in range(options.sizes):
-                limit = GIB // 2 + at * GIB // 2
+                limit = (1 + at) * GIB
                 (out := Path(temporary, f"{name}{at}")).mkdir()
                 ended = run(command(out), limit)
                 bad += report(f"{name}, memory of {limit >> 20} MiB", *ended, halves(out))
