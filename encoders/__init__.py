@@ -13,6 +13,7 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 
+from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
 from encoders.core.config import Dimensions
 from encoders.core.encoder import Encoded, Encoder
@@ -78,6 +79,7 @@ __all__ = [
     "TruncateModule",
     "VectorModule",
     "WeightsError",
+    "activation",
     "architectures",
     "by_length",
 ]

@@ -46,6 +46,13 @@ not. D is what the last of its modules gives. A text's vector does not depend on
         `tokens` (`text`) -> `sequence_output` [B, S, width], `input_mask` int32 [B, S], where S is
         the longest row of the batch; if the checkpoint is a cross-encoder,
         `pair` (`text`, `text_pair`) -> `default`: of both texts in one row, as it reads them.
+
+**Text classification** `model(sentences, training=False)`: string [B] -> dict of
+    `logits` [B, C] float32, `probabilities` [B, C] float32 (softmax; sigmoid for several labels at
+    once and for a single one; of a regression the logits; a cross-encoder's own activation),
+    `label` string [B], that of the largest logit; with one label also `score` [B], its probability
+    attributes: `variables`, `trainable_variables`, `regularization_losses`
+    signatures: `serving_default` (`text`), `serving_pair` (`text`, `text_pair`) -> the same
 """
 
 from collections.abc import Sequence
@@ -68,6 +75,8 @@ SERVING, SERVING_PAIR, TOKENIZE, PACK = (
     "bert_pack_inputs",
 )
 TOKENS, PAIR = "tokens", "pair"
+LOGITS, PROBABILITIES, LABEL, SCORE = "logits", "probabilities", "label", "score"
+CLASSIFICATION = "classification"
 ENGINE, EMBEDDING = "tokenizer_engine", "embedding"
 SEQ_LENGTH = 128
 MOST_SEGMENTS = 4

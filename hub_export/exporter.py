@@ -73,7 +73,11 @@ def run(settings: Settings) -> Export:
             f"ignored_options: {checkpoint.config_file} has no {', '.join(sorted(unknown))}"
         )
     session = Session(checkpoint, settings)
-    chosen = [PRODUCTS[name](session) for name in settings.parts]
+    chosen = [made for name in settings.parts if (made := PRODUCTS[name](session)) is not None]
+    if not chosen:
+        raise ExportError(
+            f"{checkpoint.name} has no task that is supported; say other parts, or which task"
+        )
     with Staging(Path(settings.output_dir), settings.overwrite) as staging:
         report = _write(chosen, session, staging, progress)
         names = [product.name for product in chosen]

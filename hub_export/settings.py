@@ -18,8 +18,11 @@ R = TypeVar("R")
 S = TypeVar("S")
 
 ENCODER, PREPROCESSOR, TEXT_EMBEDDING = "encoder", "preprocessor", "text_embedding"
-PRODUCTS = (ENCODER, PREPROCESSOR, TEXT_EMBEDDING)
+TASK_MODEL = "task_model"
+PRODUCTS = (ENCODER, PREPROCESSOR, TEXT_EMBEDDING, TASK_MODEL)
 """What an export may consist of."""
+AUTO, FEATURE_EXTRACTION, TEXT_CLASSIFICATION = "auto", "feature-extraction", "text-classification"
+TASKS = (AUTO, FEATURE_EXTRACTION, TEXT_CLASSIFICATION)
 
 FULL, QUICK, NONE = "full", "quick", "none"
 
@@ -70,10 +73,18 @@ class Settings:
         least=1,
     )
     parts: Sequence[str] = option(
-        f"Which parts to write: some of {', '.join(PRODUCTS)}.",
+        f"Which parts to write: some of {', '.join(PRODUCTS)}. The last is there for checkpoints "
+        "that have a task (see task).",
         PRODUCTS,
         choices=PRODUCTS,
         recorded=False,
+    )
+    task: str = option(
+        "What the checkpoint's head was trained for. text-classification: texts, or pairs of them, "
+        "to labels (also re-rankers). auto: what its configuration says; feature-extraction: "
+        "nothing, its head is left out.",
+        AUTO,
+        choices=TASKS,
     )
     verify: str = option(
         "What to compare with the source before anything gets its final name. auto: tokens, and "

@@ -11,8 +11,10 @@ from encoders.core.errors import ConfigError
 BOOKKEEPING = frozenset(
     """
     _name_or_path architectures auto_map chunk_size_feed_forward dtype finetuning_task
-    gradient_checkpointing id2label initializer_range label2id model_type name_or_path num_labels
-    output_attentions output_hidden_states problem_type return_dict sentence_transformers
+    function_to_apply gradient_checkpointing id2label initializer_range label2id model_type
+    name_or_path num_labels
+    output_attentions output_hidden_states problem_type return_dict
+    sbert_ce_default_activation_function sentence_transformers
     task_specific_params tie_word_embeddings tokenizer_class torch_dtype torchscript
     transformers_version use_bfloat16 use_cache use_return_dict
     bos_token_id cls_token_id decoder_start_token_id eos_token_id mask_token_id pad_token_id

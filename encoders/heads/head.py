@@ -1,15 +1,16 @@
 """The protocol of heads, and an encoder with a head on it."""
 
 import abc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import tensorflow as tf
 
 from encoders.core.encoder import Encoded, Encoder
 from encoders.core.layout import Layout, Padded
 from encoders.core.rows import Row
-from encoders.core.weights import Table, Tensors
+from encoders.core.weights import Stored, Table, Tensors
 
 if TYPE_CHECKING:
     from encoders.core.architecture import Architecture
@@ -42,6 +43,19 @@ class Head(tf.Module, abc.ABC):
             training: whether dropout is active.
         """
 
+    def _table(self, architecture: "Architecture") -> Table:
+        return Table(self.rows(architecture), prefix="", buffers={})
+
+    def stored(self, architecture: "Architecture", dtype: tf.DType = tf.float32) -> list[Stored]:
+        """What each variable will be stored as, before `fill`."""
+        return self._table(architecture).stored(self, dtype)
+
+    def expected(
+        self, architecture: "Architecture", stored: Iterable[Stored], tensors: Tensors
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        """Path and values that each variable must have, for whoever checks what `fill` did."""
+        return self._table(architecture).expected(stored, tensors)
+
     def fill(
         self, architecture: "Architecture", tensors: Tensors, dtype: tf.DType = tf.float32
     ) -> frozenset[str]:
@@ -53,8 +67,7 @@ class Head(tf.Module, abc.ABC):
         Raises:
             WeightsError: one is missing, or of another shape.
         """
-        table = Table(self.rows(architecture), prefix="", buffers={})
-        return table.take(self, tensors, dtype)
+        return self._table(architecture).take(self, tensors, dtype)
 
 
 class HeadedEncoder(tf.Module):

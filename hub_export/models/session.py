@@ -12,10 +12,12 @@ from tokenizers import Tokenizer
 
 import encoders
 import preprocess
-from encoders import Architecture, Dimensions, Encoder, Filled, Stored
+from encoders import Architecture, Classification, Dimensions, Encoder, Filled, Stored
 from hub_export import contract
 from hub_export.errors import SourceError
+from hub_export.models import task
 from hub_export.models.embedding_plan import Plan, plan
+from hub_export.models.task import Task
 from hub_export.settings import NONE, PREPROCESSOR, Settings
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.find import explained
@@ -85,6 +87,40 @@ class Session:
         self.has_pooler = self._encoder.pooler is not None
         self.absent = frozenset(filled.absent)
         return self._encoder, filled
+
+    @functools.cached_property
+    def task(self) -> Task | None:
+        """What the checkpoint's head was trained for.
+
+        Raises:
+            SourceError: its configuration contradicts itself.
+            ExportError: a task is asked for that it does not have.
+        """
+        with explained(self.checkpoint.config_file):
+            return task.read(self.checkpoint, self.settings)
+
+    @functools.cached_property
+    def head(self) -> tuple[Classification, Sequence[Stored]]:
+        """The head of the task, filled, and what its variables are stored as.
+
+        Raises:
+            SourceError: it is not supported, or its tensors are missing or of another shape.
+        """
+        found = self.task
+        assert found is not None
+        dtype = tf.as_dtype(self.settings.compute_dtype)
+        with naming(self.checkpoint.config_file):
+            head = Classification(self.config, self.size.width, len(found.labels))
+            stored = head.stored(self.architecture, dtype)
+        try:
+            with naming(self.checkpoint.weights_file):
+                head.fill(self.architecture, self.checkpoint.tensors(), dtype)
+        except SourceError as error:
+            raise SourceError(
+                f"{error}\n  (the head of {len(found.labels)} labels, which architectures and "
+                "id2label promise; to leave it out, say task=feature-extraction)"
+            ) from error
+        return head, stored
 
     @functools.cached_property
     def tokenizer(self) -> Tokenizer:
@@ -162,7 +198,7 @@ class Session:
 
     def release(self) -> None:
         """Lets go of what was built, once everything is saved."""
-        for name in ("_encoder", "built"):
+        for name in ("_encoder", "built", "head"):
             self.__dict__.pop(name, None)
         self._compiled.clear()
 

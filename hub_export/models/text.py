@@ -15,9 +15,10 @@ from hub_export.models import signatures
 from hub_export.models.embedding_plan import Plan
 from hub_export.models.product import Product
 from hub_export.models.session import Session, naming
+from hub_export.models.texts import pack, rows_of_texts, traced
 from hub_export.settings import TEXT_EMBEDDING
 from hub_export.sources.modules import Placed
-from preprocess import Packed, Preprocessor, flat_segment
+from preprocess import Preprocessor
 
 
 class TextEmbeddingModel(tf.train.Checkpoint):
@@ -52,19 +53,19 @@ class TextEmbeddingModel(tf.train.Checkpoint):
         encode = functools.partial(embedder.encoder, arrange=RealTokens)
 
         def vectors(training: bool, text: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
-            rows = _pack(preprocessor, prompt, text, *others)
+            rows = pack(preprocessor, prompt, text, *others)
             if training:
                 return embedder(*rows, training=True)[contract.DEFAULT]
             [found] = by_length(lambda *some: [embed(*some)[contract.DEFAULT]], *rows)
             return found
 
         def tokens(text: tf.Tensor) -> list[tf.Tensor]:
-            rows = _pack(preprocessor, prompt, text)
+            rows = pack(preprocessor, prompt, text)
             return [*by_length(lambda *some: [encode(*some).sequence], *rows), rows.mask]
 
-        bodies = {each: _traced(functools.partial(vectors, each)) for each in (False, True)}
-        self._vectors, self._tokens = bodies[False], _traced(tokens)
-        self._pair: Any = _traced(functools.partial(vectors, False), texts=2) if pairs else None
+        bodies = {each: traced(functools.partial(vectors, each)) for each in (False, True)}
+        self._vectors, self._tokens = bodies[False], traced(tokens)
+        self._pair: Any = traced(functools.partial(vectors, False), texts=2) if pairs else None
 
         def call(sentences: tf.Tensor, training: bool = False) -> tf.Tensor:
             return bodies[training](sentences)
@@ -94,21 +95,6 @@ class TextEmbeddingModel(tf.train.Checkpoint):
         if self._pair is not None:
             served[contract.PAIR] = (pair, [text, text_pair])
         return signatures.checked(served)
-
-
-def _traced(function: Callable[..., Any], texts: int = 1) -> tf.types.experimental.ConcreteFunction:
-    specs = [tf.TensorSpec([None], tf.string)] * texts
-    return tf.function(function, autograph=False).get_concrete_function(*specs)
-
-
-def _pack(preprocessor: Preprocessor, prompt: str, text: tf.Tensor, *others: tf.Tensor) -> Packed:
-    """Texts, string [B] each, in rows as long as the longest needs, up to the preprocessor's."""
-    whole = (tf.strings.join([prompt, text]), *others)
-    segments = [flat_segment(preprocessor.tokenizer.tokenize(each)) for each in whole]
-    lengths = sum(each.row_splits[1:] - each.row_splits[:-1] for each in segments)
-    longest = tf.reduce_max(tf.concat([[0], tf.cast(lengths, tf.int32)], axis=0))
-    needed = longest + preprocessor.packer.special_tokens(len(segments))
-    return preprocessor.packer(segments, tf.clip_by_value(needed, 1, preprocessor.seq_length))
 
 
 _USAGE = (
@@ -144,15 +130,7 @@ def product(session: Session) -> Product:
 
 def _built(session: Session) -> TextEmbeddingModel:
     plan = session.plan
-    with plan.applied(session.tokenizer) as lowers:
-        preprocessor = session.preprocessor(plan.max_length, lowers)
-        skipped = plan.unpooled(session.tokenizer)
-    shortest = preprocessor.packer.special_tokens(1 + plan.pairs)
-    if plan.max_length < shortest:
-        raise SourceError(
-            f"{session.checkpoint.config_file}: rows of {plan.max_length} tokens have no room for "
-            f"{shortest} special tokens"
-        )
+    preprocessor, skipped = rows_of_texts(session)
     encoder, _ = session.built
     modules = [_filled(plan, each) for each in plan.modules]
     if plan.pooling is None:

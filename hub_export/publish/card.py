@@ -58,9 +58,19 @@ def _notes(name: str, report: Report) -> Iterator[str]:
         yield from (f"Words are tokenized by the {notes[contract.ENGINE]}.", "")
     if contract.EMBEDDING in notes:
         yield from _embedding(notes[contract.EMBEDDING])
+    if contract.CLASSIFICATION in notes:
+        yield from _classification(notes[contract.CLASSIFICATION])
     if unused := notes.get("unused_tensors"):
         yield "Tensors of the checkpoint that the encoder has no use for:"
         yield from ("", *(f"- `{name}`: {reason}" for name, reason in unused.items()), "")
+
+
+def _classification(notes: Mapping[str, Any]) -> Iterator[str]:
+    """What becomes of a text, and the labels."""
+    yield f"A text is cut at {notes['max_length']} tokens, special ones included."
+    yield f"Probabilities are made of logits by: {notes['activation']}."
+    yield from ("", "Labels, in the order of the columns:", "")
+    yield from (*(f"- {label}" for label in notes["labels"]), "")
 
 
 def _embedding(notes: Mapping[str, Any]) -> Iterator[str]:
@@ -78,7 +88,7 @@ def _embedding(notes: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"The signature `{contract.PAIR}` (`{contract.TEXT}`, `{contract.TEXT_PAIR}` -> "
             f"`{contract.DEFAULT}`) takes two texts in one row, as the checkpoint reads them. It "
-            "gives the vector that the checkpoint's classifier works on, not a score: the "
-            "classifier is left out, like every task head."
+            "gives the vector that the checkpoint's classifier works on, not a score: that is what "
+            "the text classification gives."
         )
         yield ""

@@ -157,20 +157,30 @@ def read_weights(folder: Path) -> Mapping[str, np.ndarray]:
     return SafetensorsFiles({"": weights})
 
 
-def _dense(options: Options) -> DenseModule:
-    path = options.take("activation_function", str, "torch.nn.modules.activation.Tanh")
+def torch_activation(path: str, file: Path) -> str:
+    """The activation of a class of torch, such as `torch.nn.modules.activation.Tanh`.
+
+    Raises:
+        SourceError: it is another class.
+    """
     scope, _, name = path.rpartition(".")
     if scope not in _SCOPES or name not in ACTIVATIONS:
         raise SourceError(
-            f"{options.file}: the activation {path} is not supported; supported: "
+            f"{file}: the activation {path} is not supported; supported: "
             f"{', '.join(f'torch.nn.{each}' for each in ACTIVATIONS)}"
         )
+    return ACTIVATIONS[name]
+
+
+def _dense(options: Options) -> DenseModule:
+    path = options.take("activation_function", str, "torch.nn.modules.activation.Tanh")
+    activation = torch_activation(path, options.file)
     for key in ("module_input_name", "module_output_name"):
         options.fix(key, _SENTENCE, None)
     dense = DenseModule(
         inputs=options.take("in_features", int),
         outputs=options.take("out_features", int),
-        activation_name=ACTIVATIONS[name],
+        activation_name=activation,
         bias=options.take("bias", bool, True),
         residual=options.take("use_residual", bool, False),
     )

@@ -9,16 +9,31 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401 (loading a preprocessor needs its operations)
 
 from hub_export.models.session import Session
-from hub_export.settings import ENCODER, NONE, PREPROCESSOR, TEXT_EMBEDDING
+from hub_export.models.task import KINDS
+from hub_export.settings import (
+    ENCODER,
+    NONE,
+    PREPROCESSOR,
+    TEXT_CLASSIFICATION,
+    TEXT_EMBEDDING,
+)
 from hub_export.sources.formats import torch_files
 from hub_export.terminal import Progress
-from hub_export.verify import numbers, outputs, tokens, transformers_tokens, vectors, weights
+from hub_export.verify import (
+    classification,
+    numbers,
+    outputs,
+    tokens,
+    transformers_tokens,
+    vectors,
+    weights,
+)
 from hub_export.verify.checks import Check
 from hub_export.verify.closeness import closeness
 from hub_export.verify.samples import AMOUNTS
 from hub_export.verify.source import Source
 
-EXACT = "exact"
+EXACT, TEXT_LABELS = "exact", KINDS[TEXT_CLASSIFICATION]
 
 
 def verify(session: Session, places: Mapping[str, Path], progress: Progress) -> list[Check]:
@@ -87,6 +102,8 @@ def _ask(source: Source, places: Mapping[str, Path], progress: Progress) -> dict
     if TEXT_EMBEDDING in places and not source.needs:
         progress.say("asking the source for vectors")
         answers[TEXT_EMBEDDING] = vectors.ask(source, progress)
+    if TEXT_LABELS in places:
+        answers[TEXT_LABELS] = classification.ask(source, progress)
     source.release()
     return answers
 
@@ -115,4 +132,5 @@ def _compare(
 _NUMERIC: Mapping[str, tuple[str, Any]] = {
     ENCODER: ("numbers", numbers.compare),
     TEXT_EMBEDDING: ("vectors", vectors.compare),
+    TEXT_LABELS: ("logits", classification.compare),
 }

@@ -89,6 +89,48 @@ class Reference:
         return Encoded(pooled, layers[-1], layers)
 
 
+class ClassifierReference:
+    """The checkpoint's model for the classification of texts in torch, float32."""
+
+    def __init__(self, session: Session) -> None:
+        """Loads it.
+
+        Raises:
+            SourceError: `transformers` refuses the checkpoint.
+        """
+        import torch  # noqa: PLC0415
+        import transformers  # noqa: PLC0415
+
+        _quieten()
+        self._types, checkpoint = session.size.types, session.checkpoint
+        options = {"dtype": torch.float32, "attn_implementation": "eager"}
+        kind = transformers.AutoModelForSequenceClassification
+        try:
+            if checkpoint.folder is None:
+                classes = transformers.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
+                model = _from_tensors(checkpoint, True, options, classes)
+            else:
+                model = _from_folder(checkpoint, options, kind)
+        except SourceError:
+            raise
+        except Exception as error:  # of any kind: the library has no base class of its own
+            raise SourceError(
+                f"{checkpoint.folder or checkpoint.config_file}: transformers cannot load the "
+                f"model to compare with: {error}"
+            ) from error
+        self._model = model.eval()
+
+    def __call__(self, word_ids: Ids, mask: Ids, type_ids: Ids) -> Floats:
+        """int32 [B, S] each -> the logits, float32 [B, C]."""
+        import torch  # noqa: PLC0415
+
+        optional = {"token_type_ids": torch.tensor(type_ids)} if self._types else {}
+        ids, masked = torch.tensor(word_ids), torch.tensor(mask)
+        with torch.inference_mode():
+            found: Floats = self._model(ids, attention_mask=masked, **optional).logits.numpy()
+        return found
+
+
 def _quieten() -> None:
     import transformers  # noqa: PLC0415
 
@@ -96,10 +138,10 @@ def _quieten() -> None:
     transformers.utils.logging.disable_progress_bar()
 
 
-def _from_folder(checkpoint: Checkpoint, options: Mapping[str, Any]) -> Any:
+def _from_folder(checkpoint: Checkpoint, options: Mapping[str, Any], kind: Any = None) -> Any:
     import transformers  # noqa: PLC0415
 
-    return transformers.AutoModel.from_pretrained(
+    return (kind or transformers.AutoModel).from_pretrained(
         checkpoint.folder,
         local_files_only=True,
         trust_remote_code=False,
@@ -108,13 +150,15 @@ def _from_folder(checkpoint: Checkpoint, options: Mapping[str, Any]) -> Any:
     )
 
 
-def _from_tensors(checkpoint: Checkpoint, pooler: bool, options: Mapping[str, Any]) -> Any:
+def _from_tensors(
+    checkpoint: Checkpoint, pooler: bool, options: Mapping[str, Any], classes: Any = None
+) -> Any:
     """A model of `transformers` that has the checkpoint's tensors, and no others."""
     import transformers  # noqa: PLC0415
 
     config = transformers.AutoConfig.for_model(**{**checkpoint.config, **_CONFIG})
     tensors = checkpoint.tensors()
-    model, found = transformers.MODEL_MAPPING[type(config)].from_pretrained(
+    model, found = (classes or transformers.MODEL_MAPPING)[type(config)].from_pretrained(
         None,
         config=config,
         state_dict=_as_torch(tensors),
@@ -147,6 +191,20 @@ def torch_module(
     def call(x: Floats) -> Floats:
         with torch.inference_mode():
             found: Floats = made({_EMBEDDING: torch.tensor(x)})[_EMBEDDING].numpy()
+        return found
+
+    return call
+
+
+def torch_function(activation: str) -> Callable[[Floats], Floats]:
+    """An activation as torch computes it."""
+    import torch  # noqa: PLC0415
+
+    classes = {name: each for each, name in ACTIVATIONS.items()}
+    made = getattr(torch.nn, classes[activation])()
+
+    def call(x: Floats) -> Floats:
+        found: Floats = made(torch.tensor(x)).numpy()
         return found
 
     return call

@@ -8,7 +8,12 @@ from hub_export.settings import TEXT_EMBEDDING
 from hub_export.verify import transformers_tokens
 from hub_export.verify.closeness import Floats
 from hub_export.verify.composed import Composed
-from hub_export.verify.reference import Reference, SentenceReference, has_sentence_transformers
+from hub_export.verify.reference import (
+    ClassifierReference,
+    Reference,
+    SentenceReference,
+    has_sentence_transformers,
+)
 
 
 class Source:
@@ -54,6 +59,15 @@ class Source:
         return SentenceReference(self.session)
 
     @functools.cached_property
+    def classifier(self) -> ClassifierReference:
+        """The encoder with the classifier on it.
+
+        Raises:
+            SourceError: `transformers` refuses the checkpoint.
+        """
+        return ClassifierReference(self.session)
+
+    @functools.cached_property
     def tokenizer(self) -> transformers_tokens.Reading:
         """The tokenizer as `transformers` reads it."""
         session = self.session
@@ -61,7 +75,7 @@ class Source:
 
     def release(self) -> None:
         """Lets go of the models: never is one in memory beside an export."""
-        for name in ("model", "sentences"):
+        for name in ("model", "sentences", "classifier"):
             self.__dict__.pop(name, None)
 
     @property

@@ -56,14 +56,14 @@ def ask(source: Source, progress: Progress) -> list[Answers]:
     session = source.session
     plan, tokenizer = session.plan, session.tokenizer
     with plan.applied(tokenizer):
-        texts = _texts(tokenizer, plan)
+        texts = sample_texts(tokenizer, plan)
     if source.sentences is not None:
         texts = transformers_tokens.alike(source.tokenizer, tokenizer, texts)
     with plan.applied(tokenizer):
         name, model = source.vectors
         sets: list[Texts] = [[(text,) for text in texts]]
         if plan.pairs:
-            sets.append(_pairs(tokenizer, texts))
+            sets.append(sample_pairs(tokenizer, texts))
         found = []
         for rows in sets:
             with progress.bar(f"asking {name}", len(rows)) as advance:
@@ -130,7 +130,7 @@ def _scaled(found: tf.Tensor, lengths: Floats) -> Named:
     return {contract.DEFAULT: scaled}
 
 
-def _texts(tokenizer: Tokenizer, plan: Plan) -> list[str]:
+def sample_texts(tokenizer: Tokenizer, plan: Plan) -> list[str]:
     """Awkward texts, random ones, and real words in rows of all lengths up to beyond the longest.
 
     Texts of too many tokens are left out where rows may be very long.
@@ -145,7 +145,7 @@ def _texts(tokenizer: Tokenizer, plan: Plan) -> list[str]:
     return [text for text in texts if len(tokenizer.encode(plan.prompt + text)) <= _LONGEST]
 
 
-def _pairs(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[str, ...]]:
+def sample_pairs(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[str, ...]]:
     """Pairs of the texts that are not much longer than a row.
 
     For each two parts of a pair that are cut off, the `tokenizers` library makes a row of its own,

@@ -6,13 +6,14 @@ compared with what TensorFlow loads.
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from hub_export.models.session import Session
-from hub_export.settings import ENCODER
+from hub_export.models.task import KINDS
+from hub_export.settings import ENCODER, TEXT_CLASSIFICATION, TEXT_EMBEDDING
 from hub_export.terminal import Progress
 from hub_export.verify.checks import Check, Outcome
 
@@ -20,17 +21,17 @@ _SHOWN = 3
 
 
 def compare(model: Any, session: Session, name: str, progress: Progress) -> Check:
-    """Compares the variables of an encoder or a text embedding; none may differ or be left over.
+    """Compares the variables of a product; none may differ or be left over.
 
     Args:
         model: the loaded SavedModel.
         session: what it is made of.
-        name: which of the two.
+        name: of the product.
         progress: told of every variable.
     """
     left = {id(variable): variable.name for variable in model.variables}
     differences, count = list[str](), len(left)
-    wanted = _encoder(session) if name == ENCODER else _text_embedding(session)
+    wanted = _WANTED[name](session)
     with progress.bar("verifying weights", count) as advance:
         for path, values in wanted:
             variable = functools.reduce(_child, path.split("."), model)
@@ -70,6 +71,22 @@ def _text_embedding(session: Session) -> Iterator[tuple[str, np.ndarray]]:
     for at, placed in enumerate(plan.modules):
         for path, values in placed.module.expected(plan.weights_of(placed)):
             yield f"embedder.head.modules.{at}.{path}", values
+
+
+def _text_classification(session: Session) -> Iterator[tuple[str, np.ndarray]]:
+    head, stored = session.head
+    absent = {*session.absent, *(() if head.needs_pooler else ("pooler",))}
+    yield from _paths(session, "classifier.encoder", absent)
+    expected = head.expected(session.architecture, stored, session.checkpoint.tensors())
+    for path, values in expected:
+        yield f"classifier.head.{path}", values
+
+
+_WANTED: Mapping[str, Callable[[Session], Iterator[tuple[str, np.ndarray]]]] = {
+    ENCODER: _encoder,
+    TEXT_EMBEDDING: _text_embedding,
+    KINDS[TEXT_CLASSIFICATION]: _text_classification,
+}
 
 
 def _paths(

@@ -1,0 +1,120 @@
+"""The classification of texts as the root of a SavedModel."""
+
+import functools
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from encoders import HeadedEncoder, RealTokens, activation, by_length
+from hub_export import contract
+from hub_export.contract import LABEL, LOGITS, PROBABILITIES, SCORE, Tensors
+from hub_export.errors import SourceError
+from hub_export.models import signatures
+from hub_export.models.product import Product
+from hub_export.models.session import Session
+from hub_export.models.task import KINDS, Task
+from hub_export.models.texts import pack, rows_of_texts, traced
+from hub_export.settings import TEXT_CLASSIFICATION
+from preprocess import Preprocessor
+
+SOFTMAX = "softmax"
+
+
+class ClassificationModel(tf.train.Checkpoint):
+    """Wraps preprocessor, encoder and classifier as `hub_export.contract` says."""
+
+    def __init__(self, preprocessor: Preprocessor, classifier: HeadedEncoder, task: Task) -> None:
+        """Traces them.
+
+        Args:
+            preprocessor: its `seq_length` is the longest row; what is longer is cut.
+            classifier: gets rows as long as the longest one of the batch. Except in training, it
+                computes nothing for padding, and rows of similar length together.
+            task: labels, and what makes probabilities.
+        """
+        super().__init__(classifier=classifier)
+        self.variables = list(classifier.variables)
+        self.trainable_variables = list(classifier.trainable_variables)
+        self.regularization_losses: list[tf.Tensor] = []
+        self._task = task
+        self._tokenizer = preprocessor.tokenizer  # whose functions use tables
+        classify = functools.partial(classifier, arrange=RealTokens)
+
+        def logits(training: bool, *texts: tf.Tensor) -> tf.Tensor:
+            rows = pack(preprocessor, "", *texts)
+            if training:
+                return classifier(*rows, training=True)[LOGITS]
+            [found] = by_length(lambda *some: [classify(*some)[LOGITS]], *rows)
+            return found
+
+        bodies = {each: traced(functools.partial(logits, each)) for each in (False, True)}
+        self._single, self._pair = bodies[False], traced(functools.partial(logits, False), texts=2)
+
+        def call(sentences: tf.Tensor, training: bool = False) -> Tensors:
+            return self._answers(bodies[training](sentences))
+
+        self.__call__ = tf.function(call, autograph=False)
+        for training in bodies:
+            self.__call__.get_concrete_function(contract.text_spec("sentences"), training=training)
+
+    def serving(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
+        """The signatures."""
+        text, text_pair = map(contract.text_spec, (contract.TEXT, contract.TEXT_PAIR))
+        served: dict[str, tuple[Callable[..., Tensors], Sequence[tf.TensorSpec]]] = {
+            contract.SERVING: (lambda text: self._answers(self._single(text)), [text]),
+            contract.SERVING_PAIR: (
+                lambda text, text_pair: self._answers(self._pair(text, text_pair)),
+                [text, text_pair],
+            ),
+        }
+        return signatures.checked(served)
+
+    def _answers(self, logits: tf.Tensor) -> Tensors:
+        """All outputs, of float32 [B, C]."""
+        name = self._task.activation
+        probabilities = tf.nn.softmax(logits) if name == SOFTMAX else activation(name)(logits)
+        label = tf.gather(tf.constant(self._task.labels), tf.argmax(logits, axis=1))
+        found = {LOGITS: logits, PROBABILITIES: probabilities, LABEL: label}
+        if len(self._task.labels) == 1:
+            found[SCORE] = probabilities[:, 0]
+        return found
+
+
+_USAGE = (
+    f"Takes a batch of strings and gives `{LOGITS}` and `{PROBABILITIES}`, float32 [batch, "
+    f"labels], and the `{LABEL}` of each text, string [batch]. Signatures for TF Serving: "
+    f"`{contract.SERVING}` (`{contract.TEXT}`) and `{contract.SERVING_PAIR}` (`{contract.TEXT}`, "
+    f"`{contract.TEXT_PAIR}`: two texts in one row). Import tensorflow_text before loading it."
+)
+
+
+def product(session: Session) -> Product | None:
+    """The classification of a session; nothing where its checkpoint has none.
+
+    Raises:
+        SourceError: the head is not supported, or is not in the checkpoint.
+    """
+    task = session.task
+    if task is None:
+        return None
+    name = KINDS[TEXT_CLASSIFICATION]
+    _ = session.tokenizer, session.plan, session.head
+    return Product(
+        name,
+        f"{session.settings.name}_{name}",
+        _USAGE,
+        lambda: _built(session, task),
+        lambda: {contract.CLASSIFICATION: {**task.words(), "max_length": session.plan.max_length}},
+    )
+
+
+def _built(session: Session, task: Task) -> ClassificationModel:
+    preprocessor, _ = rows_of_texts(session)
+    (encoder, _), (head, _) = session.built, session.head
+    if head.needs_pooler and encoder.pooler is None:
+        raise SourceError(
+            f"{session.checkpoint.weights_file}: has no pooler, which the classifier stands on; it "
+            "was never trained: say task=feature-extraction to leave the classifier out"
+        )
+    encoder = encoder if head.needs_pooler else encoder.without_pooler()
+    return ClassificationModel(preprocessor, HeadedEncoder(encoder, head), task)

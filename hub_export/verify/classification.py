@@ -1,0 +1,155 @@
+"""Comparing an exported classification of texts with its source, by call and by signatures.
+
+The source is its tokenizer, one text or pair at a time, and the model in torch. Logits and
+probabilities count as numbers of an encoder do; a label must be the source's, unless its two
+largest logits are closer than the tolerance.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from hub_export import contract
+from hub_export.models.classification import SOFTMAX
+from hub_export.models.task import Task
+from hub_export.terminal import Progress
+from hub_export.verify import outputs
+from hub_export.verify.checks import Check, Outcome
+from hub_export.verify.closeness import Closeness, Floats
+from hub_export.verify.outputs import Named, Road, Sample
+from hub_export.verify.reference import torch_function
+from hub_export.verify.source import Source
+from hub_export.verify.vectors import Texts, sample_pairs, sample_texts
+
+Columns = Sequence[tf.Tensor]
+Call = Callable[[Columns], Mapping[str, tf.Tensor]]
+_BATCH = 8
+_NUMBERS = (contract.LOGITS, contract.PROBABILITIES)
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """What the source gives.
+
+    Attributes:
+        task: labels and activation.
+        texts: one a row; two where a pair is.
+        logits: float32 [B, C].
+    """
+
+    task: Task
+    texts: Texts
+    logits: Floats
+
+    def labels(self) -> list[bytes]:
+        """Those of the largest logits."""
+        return [self.task.labels[at].encode() for at in self.logits.argmax(1)]
+
+    def samples(self) -> list[Sample]:
+        """Batches of a few texts; the inputs of a sample are their columns."""
+        named = {
+            contract.LOGITS: self.logits,
+            contract.PROBABILITIES: _probabilities(self.logits, self.task.activation),
+        }
+        found = []
+        for begin in range(0, len(self.texts), _BATCH):
+            rows = slice(begin, begin + _BATCH)
+            columns = [tf.constant(each) for each in zip(*self.texts[rows], strict=True)]
+            found.append(Sample(columns, {name: each[rows] for name, each in named.items()}))
+        return found
+
+
+def ask(source: Source, progress: Progress) -> list[Answers]:
+    """Sample texts and pairs of them, and the source's logits."""
+    session, model = source.session, source.classifier
+    tokenizer, plan, task = session.tokenizer, session.plan, session.task
+    assert task is not None
+    last = max(session.size.types, 1) - 1
+    answers = []
+    with plan.applied(tokenizer):
+        texts = sample_texts(tokenizer, plan)
+        for rows in ([(text,) for text in texts], sample_pairs(tokenizer, texts)):
+            logits = []
+            with progress.bar("asking torch for logits", len(rows)) as advance:
+                for row in rows:
+                    read = tokenizer.encode(row[0], row[1] if row[1:] else None)
+                    ids = (read.ids, read.attention_mask, np.minimum(read.type_ids, last))
+                    logits.append(model(*(np.array([each], np.int32) for each in ids))[0])
+                    advance(1)
+            answers.append(Answers(task, rows, np.stack(logits)))
+    return answers
+
+
+def compare(
+    model: Any, answers: Sequence[Answers], closeness: Closeness, progress: Progress
+) -> list[Check]:
+    """Compares logits, probabilities and labels of a loaded classification.
+
+    Args:
+        model: the loaded SavedModel.
+        answers: what `ask` gave.
+        closeness: what is compared, and what is allowed.
+        progress: told of every batch.
+    """
+    checks = []
+    for each in answers:
+        for way, call in _roads(model, each):
+            labels = list[bytes]()
+            road = Road(functools.partial(_noted, call, labels))
+            asked = each.samples()
+            with progress.bar("verifying logits", len(asked)) as advance:
+                worst = outputs.distances(asked, [road], closeness, advance)
+            checks += [
+                outputs.check(f"{name} of {way}", worst[name], closeness, len(each.texts))
+                for name in _NUMBERS
+            ]
+            allowed = closeness.tolerance * worst[contract.LOGITS].scale
+            checks.append(_labels(each, labels, allowed, way))
+    return checks
+
+
+def _roads(model: Any, answers: Answers) -> list[tuple[str, Call]]:
+    """What a way to ask is called, and the way; call and signature for texts alone."""
+
+    def by_signature(name: str, texts: Columns) -> Mapping[str, tf.Tensor]:
+        keys = (contract.TEXT, contract.TEXT_PAIR)
+        found: Mapping[str, tf.Tensor] = model.signatures[name](
+            **dict(zip(keys, texts, strict=False))
+        )
+        return found
+
+    if len(answers.texts[0]) == 2:
+        return [("pairs", functools.partial(by_signature, contract.SERVING_PAIR))]
+    signature = functools.partial(by_signature, contract.SERVING)
+    return [("texts", signature), ("texts, by call", lambda texts: model(texts[0]))]
+
+
+def _labels(answers: Answers, given: Sequence[bytes], allowed: float, way: str) -> Check:
+    best = np.sort(answers.logits, axis=1)
+    clear = np.ones(len(best), bool) if best.shape[1] == 1 else best[:, -1] - best[:, -2] > allowed
+    rows = zip(answers.texts, answers.labels(), given, clear, strict=True)
+    found = [text for text, wanted, label, sure in rows if sure and wanted != label]
+    words = f"{len(found)} differences in {len(given)}"
+    words += f", the first: {found[0]!a:.200}" if found else ""
+    outcome = Outcome.FAILED if found else Outcome.PASSED
+    figures = {"compared": len(given), "differences": len(found)}
+    return Check(f"labels of {way}", outcome, words, figures)
+
+
+def _noted(call: Call, labels: list[bytes], texts: Columns) -> Named:
+    """The numbers; labels go to the list."""
+    found = call(texts)
+    labels.extend(found[contract.LABEL].numpy())
+    return {name: np.asarray(found[name]) for name in _NUMBERS}
+
+
+def _probabilities(logits: Floats, activation: str) -> Floats:
+    """By numpy; an activation of torch by torch."""
+    if activation == SOFTMAX:
+        raised: Floats = np.exp(logits - logits.max(1, keepdims=True))
+        return raised / raised.sum(1, keepdims=True)
+    return torch_function(activation)(logits)

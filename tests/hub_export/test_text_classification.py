@@ -1,0 +1,206 @@
+"""Text in, labels out: against the pipeline of transformers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_hub as hub
+import tf_keras
+import transformers
+from safetensors.numpy import load_file, save_file
+
+import hub_export
+from hub_export import ExportError, SourceError, VerificationError
+from hub_export.verify import samples
+from tests import checkpoints
+
+LABELS = {"id2label": {0: "no", 1: "maybe", 2: "yes"}, "label2id": {"no": 0, "maybe": 1, "yes": 2}}
+PART = "text_classification"
+CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "bert": ("bert", "BertForSequenceClassification", LABELS),
+    "several labels": (
+        "distilbert",
+        "DistilBertForSequenceClassification",
+        {**LABELS, "problem_type": "multi_label_classification"},
+    ),
+    "regression": (
+        "electra",
+        "ElectraForSequenceClassification",
+        {"num_labels": 1, "problem_type": "regression"},
+    ),
+    "one label": ("mpnet", "MPNetForSequenceClassification", {"num_labels": 1}),
+    "mean of ModernBERT": (
+        "modernbert",
+        "ModernBertForSequenceClassification",
+        {**LABELS, "classifier_pooling": "mean", "pad_token_id": 0},
+    ),
+}
+
+
+def save(folder: Path, case: str = "bert", **options: Any) -> Path:
+    model_type, architecture, own = CASES[case]
+    checkpoints.save_model(folder, model_type, architecture, **own, **options)
+    checkpoints.save_tokenizer(folder, checkpoints.wordpiece(checkpoints.PIECES))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(tmp_path_factory.mktemp("source") / "sst2")
+
+
+@pytest.fixture(scope="module")
+def exported(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("exported")
+    return hub_export.export(source, out, parts=("task_model",), verify="none").paths[PART]
+
+
+@pytest.mark.usefixtures("brief")
+@pytest.mark.parametrize("case", CASES)
+def test_the_pipeline_of_transformers(case: str, tmp_path: Path) -> None:
+    folder = save(tmp_path / "source", case)
+    done = hub_export.export(folder, tmp_path / "out", parts=("task_model",), verify="full")
+    assert {check.outcome.value for check in done.report.checks} == {"passed"}
+    assert done.paths[PART] == tmp_path / "out" / "source_text_classification" / "1"
+    model = tf.saved_model.load(str(done.paths[PART]))
+    pipeline = transformers.pipeline("text-classification", model=str(folder))
+    texts = [*samples.AWKWARD, *samples.fuzz(checkpoints.PIECES, checkpoints.SPECIAL, 170)]
+    texts = [text.encode("utf-8", "replace").decode() for text in texts]
+    longest = done.report.notes[PART]["classification"]["max_length"]
+    wanted = [
+        pipeline(text, top_k=None, truncation=True, max_length=longest)
+        for text in [*texts, {"text": "a b", "text_pair": "c"}]
+    ]
+    found = model(texts)
+    names = pipeline.model.config.id2label
+    columns = [names[at] for at in range(len(names))]
+
+    def numbers(answers: list[list[dict[str, Any]]]) -> Any:
+        return [
+            [next(a["score"] for a in row if a["label"] == name) for name in columns]
+            for row in answers
+        ]
+
+    atol = 1e-5 * max(1.0, float(np.abs(numbers(wanted)).max()))
+    np.testing.assert_allclose(found["probabilities"], numbers(wanted[:-1]), rtol=0, atol=atol)
+    best = [max(row, key=lambda each: each["score"])["label"] for row in wanted[:-1]]
+    assert [label.decode() for label in found["label"].numpy()] == best
+    assert ("score" in found) == (len(columns) == 1)
+    pair = model.signatures["serving_pair"](text=tf.constant(["a b"]), text_pair=tf.constant(["c"]))
+    np.testing.assert_allclose(pair["probabilities"], numbers(wanted[-1:]), rtol=0, atol=atol)
+
+
+def test_odd_batches(exported: Path) -> None:
+    model = tf.saved_model.load(str(exported))
+    none = model(tf.constant([], tf.string))
+    assert (none["logits"].shape, none["label"].shape) == ((0, 3), (0,))
+    odd = model(tf.constant([b"a\xff", b"", b"a" * 5000]))
+    read = model(tf.constant([b"a\xff".decode(errors="replace")]))
+    np.testing.assert_allclose(odd["logits"][:1], read["logits"], rtol=0, atol=1e-5)
+    assert {*odd["label"].numpy()} <= {b"no", b"maybe", b"yes"}
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        model.signatures["serving_default"](text=tf.constant([["a"]]))
+
+
+def test_training_goes_through_the_text(exported: Path) -> None:
+    layer = hub.KerasLayer(str(exported), trainable=True)
+    text = tf_keras.Input([], dtype=tf.string)
+    model = tf_keras.Model(text, layer(text)["logits"])
+    model.compile(
+        tf_keras.optimizers.Adam(1e-3),
+        tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    texts, labels = tf.constant(["a b c", "d e f", "g"] * 4), tf.constant([0, 1, 2] * 4)
+    losses = model.fit(texts, labels, epochs=8, verbose=0, shuffle=False).history["loss"]
+    assert losses[-1] < losses[0]
+    assert len(layer.trainable_variables) == 41
+
+
+def test_a_changed_head_fails(source: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    """Its variables are compared bit by bit as those of the encoder are."""
+    from encoders import Classification
+
+    fill = Classification.fill
+
+    def spoilt(self: Any, *arguments: Any) -> Any:
+        taken = fill(self, *arguments)
+        self.output.bias.assign_add([0.0, 1e-7, 0.0])
+        return taken
+
+    monkeypatch.setattr(Classification, "fill", spoilt)
+    with pytest.raises(VerificationError, match=r"classifier\.head\.output\.bias\[1\]: expected"):
+        hub_export.export(source, tmp_path, parts=("task_model",), verify="quick")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_auto_takes(source: Path, tiny_bert: Path, tmp_path: Path) -> None:
+    parts = ("preprocessor", "task_model")
+    out = hub_export.export(source, tmp_path, parts=parts, verify="none", name="a")
+    assert [*out.paths] == ["preprocessor", PART]
+    page = (out.paths[PART] / "assets.extra" / "README.md").read_text()
+    assert "- no\n- maybe\n- yes\n" in page
+    out = hub_export.export(
+        source, tmp_path, parts=parts, verify="none", name="b", task="feature-extraction"
+    )
+    assert [*out.paths] == ["preprocessor"]
+    out = hub_export.export(tiny_bert, tmp_path, parts=parts, verify="none", name="c")
+    assert [*out.paths] == ["preprocessor"]
+
+
+def refuse(folder: Path, out: Path, words: str, **options: Any) -> None:
+    with pytest.raises(ExportError, match=words):
+        hub_export.export(folder, out, verify="none", **{"parts": ("task_model",), **options})
+    assert not out.exists() or not [*out.iterdir()]
+
+
+def edit(folder: Path, **options: Any) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **options}))
+
+
+def test_refusals(tiny_bert: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    refuse(tiny_bert, out, "has no task that is supported")
+    refuse(
+        tiny_bert,
+        out,
+        r"expected ...ForSequenceClassification under architectures, found BertModel",
+        task="text-classification",
+    )
+    folder = save(tmp_path / "source")
+    edit(folder, id2label={"0": "no", "2": "yes"})
+    refuse(folder, out, "id2label: expected a text for each id from 0 on")
+    edit(folder, id2label={"0": "no", "1": "yes"})
+    refuse(folder, out, r"classifier.weight: expected shape \[2, 24\], found \[3, 24\]")
+    edit(folder, id2label=CASES["bert"][2]["id2label"], problem_type="ranking")
+    refuse(folder, out, "problem_type: expected one of regression")
+    edit(folder, problem_type=None, sbert_ce_default_activation_function="os.system")
+    refuse(folder, out, "the activation os.system is not supported")
+    edit(folder, sbert_ce_default_activation_function=None)
+    tensors = load_file(folder / "model.safetensors")
+    bare = {name: each for name, each in tensors.items() if not name.startswith("classifier")}
+    save_file(bare, folder / "model.safetensors", {"format": "pt"})
+    refuse(folder, out, "classifier.weight(.|\n)*say task=feature-extraction")
+    bare = {name: each for name, each in tensors.items() if "pooler" not in name}
+    save_file(bare, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(SourceError, match="no pooler, which the classifier stands on"):
+        hub_export.export(folder, out, parts=("task_model",), verify="none")
+
+
+def test_a_cross_encoder_has_its_own_activation(tmp_path: Path) -> None:
+    folder = save(tmp_path / "source", "one label")
+    edit(folder, sentence_transformers={"activation_fn": "torch.nn.modules.linear.Identity"})
+    done = hub_export.export(folder, tmp_path / "out", parts=("task_model",), verify="none")
+    found = tf.saved_model.load(str(done.paths[PART]))(["a b"])
+    np.testing.assert_array_equal(found["score"], found["logits"][:, 0])
+
+
+def test_the_table_of_the_readme() -> None:
+    from encoders.heads.classification import FORMS
+
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    row = f"| `text-classification` | `...ForSequenceClassification` | {', '.join(sorted(FORMS))} |"
+    assert row in readme
