@@ -44,8 +44,8 @@ def load_bin(path: Path) -> Mapping[str, np.ndarray]:
         }
     except pickle.UnpicklingError as error:  # whose advice is to run what the file says
         raise SourceError(
-            f"{path}: holds something other than plain tensors, which is not read: it could run "
-            "code; save the checkpoint as safetensors"
+            f"{path}: not a file of plain tensors: it holds something else, which could run code "
+            "and is not read; save the checkpoint as safetensors"
         ) from error
     except Exception as error:
         raise SourceError(
