@@ -33,7 +33,7 @@ from encoders.core.rows import (
     Rows,
 )
 from encoders.core.weights import Filled, Stored
-from encoders.heads.classification import Classification
+from encoders.heads.classification import FORMS, Classification
 from encoders.heads.embedding import TextEmbedding
 from encoders.heads.head import Head, HeadedEncoder
 from encoders.heads.modules import (
@@ -48,6 +48,7 @@ from encoders.heads.pooling import MODES, Pooling
 
 __all__ = [
     "FLATTEN",
+    "FORMS",
     "KEEP",
     "KERAS",
     "MODES",

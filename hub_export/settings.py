@@ -22,6 +22,8 @@ TASK_MODEL = "task_model"
 PRODUCTS = (ENCODER, PREPROCESSOR, TEXT_EMBEDDING, TASK_MODEL)
 """What an export may consist of."""
 AUTO, FEATURE_EXTRACTION, TEXT_CLASSIFICATION = "auto", "feature-extraction", "text-classification"
+CLASSIFICATION = "text_classification"
+"""What the model of TEXT_CLASSIFICATION is called."""
 TASKS = (AUTO, FEATURE_EXTRACTION, TEXT_CLASSIFICATION)
 
 FULL, QUICK, NONE = "full", "quick", "none"

@@ -1,7 +1,8 @@
 """`python -m hub_export.support`: what can be exported, as the code itself says it.
 
-Prints two tables, of architectures and of tokenizer kinds, by the sources that may have them; with
-`--markdown`, as README.md has them. Any tokenizer kind goes with any architecture.
+Prints three tables: architectures and tokenizer kinds by the sources that may have them, and the
+architectures of each task; with `--markdown`, as README.md has them. Any tokenizer kind goes with
+any architecture.
 """
 
 import argparse
@@ -14,7 +15,9 @@ from types import ModuleType
 
 import encoders
 import preprocess
-from encoders import Architecture, ConfigError
+from encoders import FORMS, Architecture, ConfigError
+from hub_export.models.task import CLASSIFIER
+from hub_export.settings import TASKS, TEXT_CLASSIFICATION
 from hub_export.sources.keras.backbones import BACKBONES
 from hub_export.sources.keras.tokenizer import CLASSES
 from hub_export.sources.lora import UNSUPPORTED
@@ -51,6 +54,12 @@ def tokenizers() -> Rows:
     return [("tokenizer", "paper", "file", *SOURCES), *sorted(rows)]
 
 
+def tasks() -> Rows:
+    """A row a task, under a header."""
+    row = (TEXT_CLASSIFICATION, f"...{CLASSIFIER}", _listed(sorted(FORMS)))
+    return [("task", "head in transformers", "model_type"), row]
+
+
 def text(rows: Rows) -> str:
     """A table in aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -71,7 +80,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="hub_export.support", description="What is supported.")
     parser.add_argument("--markdown", action="store_true", help="as README.md has it")
     form = markdown if parser.parse_args(arguments).markdown else text
-    print("\n\n".join(map(form, (architectures(), tokenizers()))))
+    print("\n\n".join(map(form, (architectures(), tokenizers(), tasks()))))
 
 
 def _modules(package: ModuleType) -> Iterator[ModuleType]:
@@ -121,7 +130,8 @@ def _listed(names: Iterable[str]) -> str:
 def _linked(cell: str) -> str:
     if _PAPER.fullmatch(cell):
         return f"[{cell.rsplit('/', 1)[-1]}]({cell})"
-    return f"`{cell}`" if "." in cell or cell.endswith("/") else cell
+    is_code = "." in cell or cell.endswith("/") or cell in TASKS
+    return f"`{cell}`" if is_code else cell
 
 
 if __name__ == "__main__":

@@ -70,8 +70,12 @@ def main() -> None:
     options = parser.parse_args()
     model = tf.saved_model.load(str(options.model))
     words = [*" ".join(samples.AWKWARD).split(), "the", "and", "unaffable", "x" * 300]
-    is_flat = endure(lambda texts: model(tf.constant(texts)), options.calls, words)
-    differing = threaded(lambda texts: model(tf.constant(texts)), options.threads, words)
+
+    def call(texts: list[str]) -> Any:
+        return model(tf.constant(texts))
+
+    is_flat = endure(call, options.calls, words)
+    differing = threaded(call, options.threads, words)
     print(f"memory flat over the second half: {'yes' if is_flat else 'no'}")
     print(f"{OF_THREADS} batches from {options.threads} threads: {differing} differ")
     sys.exit(bool(differing) or not is_flat)

@@ -73,7 +73,7 @@ class Readers:
     """A tiny checkpoint of which one file is replaced in every run."""
 
     def __init__(self, folder: Path, target: str) -> None:
-        self.folder, self.file = folder, folder / target
+        self.folder, self.file, self.target = folder, folder / target, target
         model_type = "albert" if target == SENTENCES else "bert"
         checkpoints.save_model(folder, model_type, num_hidden_layers=1)
         if target == SENTENCES:
@@ -110,7 +110,7 @@ class Readers:
         session = Session(checkpoint, Settings(self.folder, parts=("encoder", "preprocessor")))
         if self.file.name.endswith(".safetensors"):
             _ = session.built
-        elif "modules" in self.file.name or self.file.name in MODULES:
+        elif self.target in MODULES:
             _ = session.plan
         else:
             session.preprocessor(16)

@@ -14,7 +14,7 @@ from encoders.core.activations import activation
 from encoders.core.encoder import Encoded
 from encoders.core.errors import ConfigError
 from encoders.core.layers import Dropout, LayerNorm, Linear
-from encoders.core.rows import Row, linear
+from encoders.core.rows import Row, linear, norm
 from encoders.heads.head import Head, Outputs
 from encoders.heads.pooling import Pooling
 
@@ -34,7 +34,9 @@ class Form:
         activation: what follows `dense`, or in braces the option that names it.
         norm: the name of the norm behind that; empty where there is none.
         dropouts: options that give the dropout's rate; the first one that does counts.
-        on_input: whether dropout comes before `dense`, too.
+        input_dropouts: the same for the dropout before `dense`; empty where there is none.
+        bias: the option that says whether `dense` has a bias; empty where it always has.
+        pooling: the option that says what `dense` takes; empty where it is the first position.
     """
 
     output: str
@@ -42,17 +44,21 @@ class Form:
     activation: str = "tanh"
     norm: str = ""
     dropouts: tuple[str, ...] = ("classifier_dropout", "hidden_dropout_prob")
-    on_input: bool = False
+    input_dropouts: tuple[str, ...] = ()
+    bias: str = ""
+    pooling: str = ""
 
 
 _POOLED = Form("classifier")
-_TWO_LAYERS = Form("classifier.out_proj", "classifier.dense", on_input=True)
+_TWO_LAYERS = Form("classifier.out_proj", "classifier.dense", input_dropouts=Form.dropouts)
 _CONTEXT = Form(
     "classifier",
     "pooler.dense",
     "{pooler_hidden_act}",
     dropouts=("cls_dropout", "hidden_dropout_prob"),
+    input_dropouts=("pooler_dropout",),
 )
+_HIDDEN = ("hidden_dropout_prob",)
 
 FORMS: Mapping[str, Form] = {
     "albert": Form("classifier", dropouts=("classifier_dropout_prob",)),
@@ -68,8 +74,10 @@ FORMS: Mapping[str, Form] = {
         "{classifier_activation}",
         norm="head.norm",
         dropouts=("classifier_dropout",),
+        bias="classifier_bias",
+        pooling="classifier_pooling",
     ),
-    "mpnet": dataclasses.replace(_TWO_LAYERS, dropouts=("hidden_dropout_prob",)),
+    "mpnet": dataclasses.replace(_TWO_LAYERS, dropouts=_HIDDEN, input_dropouts=_HIDDEN),
     # Its pooler is no part of the encoder, as embedders do not have it.
     "nomic_bert": Form("classifier", "nomic_bert.pooler.dense"),
     "roberta": _TWO_LAYERS,
@@ -117,17 +125,17 @@ class Classification(Head):
             )
         self.form = form = FORMS[model_type]
         options = {**_DEFAULTS, **{k: v for k, v in config.items() if v is not None}}
-        self.pooling = _pooling(model_type, options)
-        modern = model_type == "modernbert"
-        bias = not modern or options["classifier_bias"]
+        self.pooling = _pooling(form.pooling, options)
+        bias = not form.bias or options[form.bias]
         self.dense = Linear(width, width, bias) if form.dense else None
         name = form.activation
         self.activation = activation(options[name[1:-1]] if name.startswith("{") else name)
         epsilon, shifts = options["norm_eps"], options["norm_bias"]
         self.layer_norm = LayerNorm(width, epsilon, shifts) if form.norm else None
-        rate = next(options[name] for name in form.dropouts if name in options)
-        before = options["pooler_dropout"] if form is _CONTEXT else rate * form.on_input
-        self.input_dropout, self.dropout = Dropout(before), Dropout(rate)
+        self.input_dropout, self.dropout = (
+            Dropout(next((options[name] for name in names if name in options), 0.0))
+            for names in (form.input_dropouts, form.dropouts)
+        )
         self.output = Linear(width, labels)
 
     def rows(self, architecture: "Architecture") -> tuple[Row, ...]:
@@ -138,8 +146,7 @@ class Classification(Head):
         if form.dense:
             rows += linear("dense", form.dense)
         if form.norm:
-            rows.append(Row("layer_norm.gamma", (f"{form.norm}.weight",)))
-            rows.append(Row("layer_norm.beta", (f"{form.norm}.bias",)))
+            rows += norm("layer_norm", form.norm)
         return tuple(rows)
 
     @property
@@ -167,8 +174,8 @@ class _FirstPosition(tf.Module):
         return sequence[:, 0]
 
 
-def _pooling(model_type: str, options: Mapping[str, Any]) -> tf.Module:
-    mode = options["classifier_pooling"] if model_type == "modernbert" else "cls"
+def _pooling(option: str, options: Mapping[str, Any]) -> tf.Module:
+    mode = options[option] if option else "cls"
     if mode not in _POOLINGS:
-        raise ConfigError(f"classifier_pooling: expected {' or '.join(_POOLINGS)}, found {mode!r}")
+        raise ConfigError(f"{option}: expected {' or '.join(_POOLINGS)}, found {mode!r}")
     return _FirstPosition() if mode == "cls" else Pooling([mode])

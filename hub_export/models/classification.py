@@ -5,16 +5,16 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from encoders import HeadedEncoder, RealTokens, activation, by_length
+from encoders import HeadedEncoder, activation
 from hub_export import contract
 from hub_export.contract import LABEL, LOGITS, PROBABILITIES, SCORE, Tensors
 from hub_export.errors import SourceError
 from hub_export.models import signatures
 from hub_export.models.product import Product
 from hub_export.models.session import Session
-from hub_export.models.task import KINDS, Task
-from hub_export.models.texts import pack, rows_of_texts, traced
-from hub_export.settings import TEXT_CLASSIFICATION
+from hub_export.models.task import Task
+from hub_export.models.texts import computing, rows_of_texts, traced
+from hub_export.settings import CLASSIFICATION
 from preprocess import Preprocessor
 
 SOFTMAX = "softmax"
@@ -38,15 +38,7 @@ class ClassificationModel(tf.train.Checkpoint):
         self.regularization_losses: list[tf.Tensor] = []
         self._task = task
         self._tokenizer = preprocessor.tokenizer  # whose functions use tables
-        classify = functools.partial(classifier, arrange=RealTokens)
-
-        def logits(training: bool, *texts: tf.Tensor) -> tf.Tensor:
-            rows = pack(preprocessor, "", *texts)
-            if training:
-                return classifier(*rows, training=True)[LOGITS]
-            [found] = by_length(lambda *some: [classify(*some)[LOGITS]], *rows)
-            return found
-
+        logits = computing(preprocessor, classifier, LOGITS)
         bodies = {each: traced(functools.partial(logits, each)) for each in (False, True)}
         self._single, self._pair = bodies[False], traced(functools.partial(logits, False), texts=2)
 
@@ -97,11 +89,10 @@ def product(session: Session) -> Product | None:
     task = session.task
     if task is None:
         return None
-    name = KINDS[TEXT_CLASSIFICATION]
     _ = session.tokenizer, session.plan, session.head
     return Product(
-        name,
-        f"{session.settings.name}_{name}",
+        CLASSIFICATION,
+        f"{session.settings.name}_{CLASSIFICATION}",
         _USAGE,
         lambda: _built(session, task),
         lambda: {contract.CLASSIFICATION: {**task.words(), "max_length": session.plan.max_length}},

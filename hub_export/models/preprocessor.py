@@ -189,13 +189,16 @@ def product(session: Session) -> Product:
                 f"seq_length must be from {shortest} (the special tokens of {segments} segments) "
                 f"to {longest} (the positions of the encoder), not {session.seq_length}"
             )
-        if made.packer.last_type >= session.types:
-            notes["type_ids"] = (
-                f"the tokenizer counts them up to {made.packer.last_type}, the encoder up to "
-                f"{session.types - 1}: they stop there; is tokenizer_class another one's?"
-            )
         return PreprocessorModel(made)
 
-    notes = dict[str, str]()
+    def notes() -> dict[str, str]:
+        last = session.preprocessor(session.seq_length).packer.last_type
+        if last < session.types:
+            return {}
+        return {
+            "type_ids": f"the tokenizer counts them up to {last}, the encoder up to "
+            f"{session.types - 1}: they stop there; is tokenizer_class another one's?"
+        }
+
     folder = f"{session.settings.name}_preprocess"
-    return Product(PREPROCESSOR, folder, _USAGE, build, lambda: notes)
+    return Product(PREPROCESSOR, folder, _USAGE, build, notes)

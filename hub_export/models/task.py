@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from hub_export.errors import ExportError, SourceError
-from hub_export.settings import AUTO, FEATURE_EXTRACTION, NONE, TEXT_CLASSIFICATION, Settings
+from hub_export.settings import AUTO, FEATURE_EXTRACTION, NONE, Settings
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.modules import torch_activation
 
-_CLASSIFIER = "ForSequenceClassification"
+CLASSIFIER = "ForSequenceClassification"
 _SOFTMAX, _SIGMOID, _LINEAR = "softmax", "sigmoid", "linear"
 _PROBLEMS = {
     "regression": _LINEAR,
@@ -62,9 +62,9 @@ def read(checkpoint: Checkpoint, settings: Settings) -> Task | None:
 def _missing(checkpoint: Checkpoint) -> str:
     """Why a checkpoint has no head that is supported; nothing where it has one."""
     kinds = [str(each) for each in checkpoint.config.get("architectures") or ()]
-    if not any(kind.endswith(_CLASSIFIER) for kind in kinds):
+    if not any(kind.endswith(CLASSIFIER) for kind in kinds):
         found = ", ".join(kinds) or "nothing"
-        return f"expected ...{_CLASSIFIER} under architectures, found {found}"
+        return f"expected ...{CLASSIFIER} under architectures, found {found}"
     if "belongs to a task head" in checkpoint.unused.values():
         return "the head of an adapter is not supported"
     if checkpoint.pipeline().pooling is not None:
@@ -110,7 +110,3 @@ def _activation(checkpoint: Checkpoint, labels: int) -> str:
             f"{file}: problem_type: expected one of {', '.join(_PROBLEMS)}, found {problem!r}"
         )
     return _PROBLEMS.get(str(problem), _SIGMOID) if labels == 1 or problem else _SOFTMAX
-
-
-KINDS = {TEXT_CLASSIFICATION: "text_classification"}
-"""Task -> what its model is called."""

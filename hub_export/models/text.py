@@ -15,7 +15,7 @@ from hub_export.models import signatures
 from hub_export.models.embedding_plan import Plan
 from hub_export.models.product import Product
 from hub_export.models.session import Session, naming
-from hub_export.models.texts import pack, rows_of_texts, traced
+from hub_export.models.texts import computing, pack, rows_of_texts, traced
 from hub_export.settings import TEXT_EMBEDDING
 from hub_export.sources.modules import Placed
 from preprocess import Preprocessor
@@ -49,15 +49,9 @@ class TextEmbeddingModel(tf.train.Checkpoint):
         self.trainable_variables = list(embedder.trainable_variables)
         self.regularization_losses: list[tf.Tensor] = []
         self._tokenizer = preprocessor.tokenizer  # whose functions use tables
-        embed = functools.partial(embedder, arrange=RealTokens)
         encode = functools.partial(embedder.encoder, arrange=RealTokens)
 
-        def vectors(training: bool, text: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
-            rows = pack(preprocessor, prompt, text, *others)
-            if training:
-                return embedder(*rows, training=True)[contract.DEFAULT]
-            [found] = by_length(lambda *some: [embed(*some)[contract.DEFAULT]], *rows)
-            return found
+        vectors = computing(preprocessor, embedder, contract.DEFAULT, prompt)
 
         def tokens(text: tf.Tensor) -> list[tf.Tensor]:
             rows = pack(preprocessor, prompt, text)

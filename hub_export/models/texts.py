@@ -1,10 +1,12 @@
 """Texts in the graph of a model: from strings to rows as long as the longest needs."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
+from encoders import HeadedEncoder, RealTokens, by_length
 from hub_export.errors import SourceError
 from hub_export.models.session import Session
 from preprocess import Packed, Preprocessor, flat_segment
@@ -24,6 +26,25 @@ def pack(preprocessor: Preprocessor, prompt: str, text: tf.Tensor, *others: tf.T
     longest = tf.reduce_max(tf.concat([[0], tf.cast(lengths, tf.int32)], axis=0))
     needed = longest + preprocessor.packer.special_tokens(len(segments))
     return preprocessor.packer(segments, tf.clip_by_value(needed, 1, preprocessor.seq_length))
+
+
+def computing(
+    preprocessor: Preprocessor, headed: HeadedEncoder, output: str, prompt: str = ""
+) -> Callable[..., tf.Tensor]:
+    """From texts to an output of an encoder with a head: a function of (training, text, ...).
+
+    Except in training it computes nothing for padding, and rows of similar length together.
+    """
+    inside = functools.partial(headed, arrange=RealTokens)
+
+    def compute(training: bool, *texts: tf.Tensor) -> tf.Tensor:
+        rows = pack(preprocessor, prompt, *texts)
+        if training:
+            return headed(*rows, training=True)[output]
+        [found] = by_length(lambda *some: [inside(*some)[output]], *rows)
+        return found
+
+    return compute
 
 
 def rows_of_texts(session: Session) -> tuple[Preprocessor, int]:

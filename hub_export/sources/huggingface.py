@@ -81,7 +81,7 @@ def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> C
     return Checkpoint(
         name=name,
         revision=revision,
-        folder=folder if _is_plain(config_file, weights_file) else None,
+        folder=folder if _is_plain(config_file, weights_file if weights else None) else None,
         config=config,
         config_file=config_file,
         weights_file=weights_file,
@@ -124,10 +124,13 @@ def _without(checkpoint: Checkpoint) -> list[str]:
     return [note for note in checkpoint.notes if note not in left]
 
 
-def _is_plain(config: Path, weights: Path) -> bool:
+def _is_plain(config: Path, weights: Path | None) -> bool:
     """Whether `transformers` reads what is read here: it wants metadata, and no byte order mark."""
-    index = weights if weights.suffix == ".json" and weights.exists() else None
-    return not has_mark(config) and (index is None or "metadata" in read_json(index))
+    if has_mark(config):
+        return False
+    if weights is None or weights.suffix != ".json" or not weights.exists():
+        return True
+    return "metadata" in read_json(weights)
 
 
 def _files(weights: Path) -> list[Path]:

@@ -213,7 +213,8 @@ def _alphas(file: Path, config: Mapping[str, Any]) -> dict[str, float]:
                 f"{file}: alpha_pattern: {pattern!a:.100} is no regular expression of RE2 (which "
                 "has no look-around and no references back); write out the modules"
             ) from error
-    found = {**patterns, _ALL: config.get("lora_alpha", _DEFAULT_ALPHA)}
+    found = {_ALL: config.get("lora_alpha", _DEFAULT_ALPHA)}
+    found = patterns if _ALL in patterns else {**patterns, **found}
     for pattern, alpha in found.items():
         if not isinstance(alpha, int | float) or not abs(alpha) < _MOST_ALPHA:
             where = "lora_alpha" if pattern == _ALL else f"alpha_pattern: {pattern}"

@@ -23,11 +23,17 @@ from hub_export.verify.closeness import Closeness, Floats
 from hub_export.verify.outputs import Named, Road, Sample
 from hub_export.verify.reference import torch_function
 from hub_export.verify.source import Source
-from hub_export.verify.vectors import Texts, sample_pairs, sample_texts
+from hub_export.verify.texts import (
+    Columns,
+    Texts,
+    batches,
+    by_signature,
+    row,
+    sample_pairs,
+    sample_texts,
+)
 
-Columns = Sequence[tf.Tensor]
 Call = Callable[[Columns], Mapping[str, tf.Tensor]]
-_BATCH = 8
 _NUMBERS = (contract.LOGITS, contract.PROBABILITIES)
 
 
@@ -56,9 +62,7 @@ class Answers:
             contract.PROBABILITIES: _probabilities(self.logits, self.task.activation),
         }
         found = []
-        for begin in range(0, len(self.texts), _BATCH):
-            rows = slice(begin, begin + _BATCH)
-            columns = [tf.constant(each) for each in zip(*self.texts[rows], strict=True)]
+        for rows, columns in batches(self.texts):
             found.append(Sample(columns, {name: each[rows] for name, each in named.items()}))
         return found
 
@@ -68,19 +72,16 @@ def ask(source: Source, progress: Progress) -> list[Answers]:
     session, model = source.session, source.classifier
     tokenizer, plan, task = session.tokenizer, session.plan, session.task
     assert task is not None
-    last = max(session.size.types, 1) - 1
     answers = []
     with plan.applied(tokenizer):
         texts = sample_texts(tokenizer, plan)
-        for rows in ([(text,) for text in texts], sample_pairs(tokenizer, texts)):
+        for asked in ([(text,) for text in texts], sample_pairs(tokenizer, texts)):
             logits = []
-            with progress.bar("asking torch for logits", len(rows)) as advance:
-                for row in rows:
-                    read = tokenizer.encode(row[0], row[1] if row[1:] else None)
-                    ids = (read.ids, read.attention_mask, np.minimum(read.type_ids, last))
-                    logits.append(model(*(np.array([each], np.int32) for each in ids))[0])
+            with progress.bar("asking torch for logits", len(asked)) as advance:
+                for each in asked:
+                    logits.append(model(*row(tokenizer, session.size.types, *each))[0])
                     advance(1)
-            answers.append(Answers(task, rows, np.stack(logits)))
+            answers.append(Answers(task, asked, np.stack(logits)))
     return answers
 
 
@@ -114,17 +115,9 @@ def compare(
 
 def _roads(model: Any, answers: Answers) -> list[tuple[str, Call]]:
     """What a way to ask is called, and the way; call and signature for texts alone."""
-
-    def by_signature(name: str, texts: Columns) -> Mapping[str, tf.Tensor]:
-        keys = (contract.TEXT, contract.TEXT_PAIR)
-        found: Mapping[str, tf.Tensor] = model.signatures[name](
-            **dict(zip(keys, texts, strict=False))
-        )
-        return found
-
     if len(answers.texts[0]) == 2:
-        return [("pairs", functools.partial(by_signature, contract.SERVING_PAIR))]
-    signature = functools.partial(by_signature, contract.SERVING)
+        return [("pairs", by_signature(model, contract.SERVING_PAIR))]
+    signature = by_signature(model, contract.SERVING)
     return [("texts", signature), ("texts, by call", lambda texts: model(texts[0]))]
 
 

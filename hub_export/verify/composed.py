@@ -10,6 +10,7 @@ from hub_export.models.session import Session
 from hub_export.sources.modules import Placed
 from hub_export.verify.closeness import Floats
 from hub_export.verify.reference import Reference, torch_module
+from hub_export.verify.texts import row
 
 
 class Composed:
@@ -24,14 +25,13 @@ class Composed:
         """
         self._model, self._tokenizer = model, session.tokenizer
         self._plan = session.plan
-        self._last_type = max(session.size.types, 1) - 1
+        self._types = session.size.types
         self._modules = [_module(self._plan, each) for each in self._plan.modules]
         self._skipped = self._plan.unpooled(session.tokenizer)
 
     def __call__(self, text: str, *others: str) -> Floats:
-        row = self._tokenizer.encode(self._plan.prompt + text, next(iter(others), None))
-        ids = [row.ids, row.attention_mask, np.minimum(row.type_ids, self._last_type)]
-        encoded = self._model(*(np.array([each], np.int32) for each in ids))
+        asked = row(self._tokenizer, self._types, self._plan.prompt + text, *others)
+        encoded = self._model(*asked)
         x = encoded.pooled
         if self._plan.pooling is not None:
             modes = [_MODES[mode] for mode in self._plan.pooling.modes]

@@ -9,12 +9,11 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401 (loading a preprocessor needs its operations)
 
 from hub_export.models.session import Session
-from hub_export.models.task import KINDS
 from hub_export.settings import (
+    CLASSIFICATION,
     ENCODER,
     NONE,
     PREPROCESSOR,
-    TEXT_CLASSIFICATION,
     TEXT_EMBEDDING,
 )
 from hub_export.sources.formats import torch_files
@@ -33,7 +32,7 @@ from hub_export.verify.closeness import closeness
 from hub_export.verify.samples import AMOUNTS
 from hub_export.verify.source import Source
 
-EXACT, TEXT_LABELS = "exact", KINDS[TEXT_CLASSIFICATION]
+EXACT = "exact"
 
 
 def verify(session: Session, places: Mapping[str, Path], progress: Progress) -> list[Check]:
@@ -102,8 +101,9 @@ def _ask(source: Source, places: Mapping[str, Path], progress: Progress) -> dict
     if TEXT_EMBEDDING in places and not source.needs:
         progress.say("asking the source for vectors")
         answers[TEXT_EMBEDDING] = vectors.ask(source, progress)
-    if TEXT_LABELS in places:
-        answers[TEXT_LABELS] = classification.ask(source, progress)
+    if CLASSIFICATION in places:
+        progress.say("asking the source for logits")
+        answers[CLASSIFICATION] = classification.ask(source, progress)
     source.release()
     return answers
 
@@ -132,5 +132,5 @@ def _compare(
 _NUMERIC: Mapping[str, tuple[str, Any]] = {
     ENCODER: ("numbers", numbers.compare),
     TEXT_EMBEDDING: ("vectors", vectors.compare),
-    TEXT_LABELS: ("logits", classification.compare),
+    CLASSIFICATION: ("logits", classification.compare),
 }

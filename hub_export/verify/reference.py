@@ -26,6 +26,12 @@ Ids = npt.NDArray[np.int32]
 # How the source is run, whatever its configuration says of it.
 _CONFIG = {"return_dict": True, "chunk_size_feed_forward": 0}
 _EMBEDDING = "sentence_embedding"
+# What loads a folder, and what loads tensors.
+_ENCODERS = ("AutoModel", "MODEL_MAPPING")
+_CLASSIFIERS = (
+    "AutoModelForSequenceClassification",
+    "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING",
+)
 
 
 def has_sentence_transformers() -> bool:
@@ -53,34 +59,15 @@ class Reference:
         Raises:
             SourceError: `transformers` refuses the checkpoint.
         """
-        import torch  # noqa: PLC0415
-
-        _quieten()
-        options = {"dtype": torch.float32, "attn_implementation": "eager"}
-        try:
-            if checkpoint.folder is None:
-                return cls(_from_tensors(checkpoint, pooler, options), size, pooler)
-            return cls(_from_folder(checkpoint, options), size, pooler)
-        except SourceError:
-            raise
-        except Exception as error:  # of any kind: the library has no base class of its own
-            raise SourceError(
-                f"{checkpoint.folder or checkpoint.config_file}: transformers cannot load the "
-                f"model to compare with: {error}"
-            ) from error
+        return cls(_loaded(checkpoint, pooler, *_ENCODERS), size, pooler)
 
     def __call__(self, word_ids: Ids, mask: Ids, type_ids: Ids) -> Encoded:
         """int32 [B, S] each -> the encoder's outputs, as numpy arrays."""
         import torch  # noqa: PLC0415
 
-        optional = {"token_type_ids": torch.tensor(type_ids)} if self._size.types else {}
+        rows = _rows(word_ids, mask, type_ids if self._size.types else None)
         with torch.inference_mode():
-            result = self._model(
-                input_ids=torch.tensor(word_ids),
-                attention_mask=torch.tensor(mask),
-                output_hidden_states=True,
-                **optional,
-            )
+            result = self._model(**rows, output_hidden_states=True)
         # The first is the embeddings' output; of a layer that repeats blocks, each is there.
         states = result.hidden_states[1:]
         repeats = len(states) // self._size.layers
@@ -98,37 +85,60 @@ class ClassifierReference:
         Raises:
             SourceError: `transformers` refuses the checkpoint.
         """
-        import torch  # noqa: PLC0415
-        import transformers  # noqa: PLC0415
+        self._model = _loaded(session.checkpoint, True, *_CLASSIFIERS).eval()
+        self._types = session.size.types
 
-        _quieten()
-        self._types, checkpoint = session.size.types, session.checkpoint
-        options = {"dtype": torch.float32, "attn_implementation": "eager"}
-        kind = transformers.AutoModelForSequenceClassification
-        try:
-            if checkpoint.folder is None:
-                classes = transformers.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
-                model = _from_tensors(checkpoint, True, options, classes)
-            else:
-                model = _from_folder(checkpoint, options, kind)
-        except SourceError:
-            raise
-        except Exception as error:  # of any kind: the library has no base class of its own
-            raise SourceError(
-                f"{checkpoint.folder or checkpoint.config_file}: transformers cannot load the "
-                f"model to compare with: {error}"
-            ) from error
-        self._model = model.eval()
+    @property
+    def encoder(self) -> Any:
+        """The encoder in it."""
+        return self._model.base_model
 
     def __call__(self, word_ids: Ids, mask: Ids, type_ids: Ids) -> Floats:
         """int32 [B, S] each -> the logits, float32 [B, C]."""
         import torch  # noqa: PLC0415
 
-        optional = {"token_type_ids": torch.tensor(type_ids)} if self._types else {}
-        ids, masked = torch.tensor(word_ids), torch.tensor(mask)
+        rows = _rows(word_ids, mask, type_ids if self._types else None)
         with torch.inference_mode():
-            found: Floats = self._model(ids, attention_mask=masked, **optional).logits.numpy()
+            found: Floats = self._model(**rows).logits.numpy()
         return found
+
+
+def _rows(word_ids: Ids, mask: Ids, type_ids: Ids | None) -> dict[str, Any]:
+    """The inputs of a model of `transformers`."""
+    import torch  # noqa: PLC0415
+
+    named = {"input_ids": word_ids, "attention_mask": mask, "token_type_ids": type_ids}
+    return {name: torch.tensor(each) for name, each in named.items() if each is not None}
+
+
+def _loaded(checkpoint: Checkpoint, pooler: bool, automatic: str, classes: str) -> Any:
+    """The model of a checkpoint in `transformers`, float32.
+
+    Args:
+        checkpoint: where it is from.
+        pooler: whether it has a pooler.
+        automatic: what loads a folder.
+        classes: the mapping of configurations to what loads tensors.
+
+    Raises:
+        SourceError: `transformers` refuses the checkpoint.
+    """
+    import torch  # noqa: PLC0415
+    import transformers  # noqa: PLC0415
+
+    _quieten()
+    options = {"dtype": torch.float32, "attn_implementation": "eager"}
+    try:
+        if checkpoint.folder is None:
+            return _from_tensors(checkpoint, pooler, options, getattr(transformers, classes))
+        return _from_folder(checkpoint, options, getattr(transformers, automatic))
+    except SourceError:
+        raise
+    except Exception as error:  # of any kind: the library has no base class of its own
+        raise SourceError(
+            f"{checkpoint.folder or checkpoint.config_file}: transformers cannot load the "
+            f"model to compare with: {error}"
+        ) from error
 
 
 def _quieten() -> None:
@@ -138,10 +148,8 @@ def _quieten() -> None:
     transformers.utils.logging.disable_progress_bar()
 
 
-def _from_folder(checkpoint: Checkpoint, options: Mapping[str, Any], kind: Any = None) -> Any:
-    import transformers  # noqa: PLC0415
-
-    return (kind or transformers.AutoModel).from_pretrained(
+def _from_folder(checkpoint: Checkpoint, options: Mapping[str, Any], automatic: Any) -> Any:
+    return automatic.from_pretrained(
         checkpoint.folder,
         local_files_only=True,
         trust_remote_code=False,
@@ -151,14 +159,14 @@ def _from_folder(checkpoint: Checkpoint, options: Mapping[str, Any], kind: Any =
 
 
 def _from_tensors(
-    checkpoint: Checkpoint, pooler: bool, options: Mapping[str, Any], classes: Any = None
+    checkpoint: Checkpoint, pooler: bool, options: Mapping[str, Any], classes: Any
 ) -> Any:
     """A model of `transformers` that has the checkpoint's tensors, and no others."""
     import transformers  # noqa: PLC0415
 
     config = transformers.AutoConfig.for_model(**{**checkpoint.config, **_CONFIG})
     tensors = checkpoint.tensors()
-    model, found = (classes or transformers.MODEL_MAPPING)[type(config)].from_pretrained(
+    model, found = classes[type(config)].from_pretrained(
         None,
         config=config,
         state_dict=_as_torch(tensors),

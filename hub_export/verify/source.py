@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 
 from hub_export.models.session import Session
-from hub_export.settings import TEXT_EMBEDDING
+from hub_export.settings import TASK_MODEL, TEXT_EMBEDDING
 from hub_export.verify import transformers_tokens
 from hub_export.verify.closeness import Floats
 from hub_export.verify.composed import Composed
@@ -34,12 +34,21 @@ class Source:
         Raises:
             SourceError: `transformers` refuses the checkpoint.
         """
-        session, sentences = self.session, self.sentences
-        if sentences is not None and not (
-            session.has_pooler and getattr(sentences.encoder, "pooler", None) is None
+        session, whole = self.session, self._whole
+        if whole is not None and not (
+            session.has_pooler and getattr(whole.encoder, "pooler", None) is None
         ):
-            return Reference(sentences.encoder, session.size, session.has_pooler)
+            return Reference(whole.encoder, session.size, session.has_pooler)
         return Reference.load(session.checkpoint, session.size, session.has_pooler)
+
+    @property
+    def _whole(self) -> SentenceReference | ClassifierReference | None:
+        """What is loaded anyway, and has the encoder in it."""
+        if self.sentences is not None:
+            return self.sentences
+        session = self.session
+        asked = TASK_MODEL in session.settings.parts and session.task is not None
+        return self.classifier if asked else None
 
     @functools.cached_property
     def sentences(self) -> SentenceReference | None:

@@ -7,29 +7,20 @@ vector: in float32, no column may be off by more than the tolerance times the le
 """
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tokenizers import Tokenizer
 
 from hub_export import contract
-from hub_export.models.embedding_plan import Plan
 from hub_export.terminal import Progress
-from hub_export.verify import outputs, samples, transformers_tokens
+from hub_export.verify import outputs, transformers_tokens
 from hub_export.verify.checks import Check
 from hub_export.verify.closeness import Closeness, Floats
 from hub_export.verify.outputs import Named, Road, Sample
 from hub_export.verify.source import Source
-
-_BATCH = 8
-# Longer rows take minutes, and gigabytes for the attention of one text.
-_LONGEST = 1024
-_PARTS = 3
-
-Texts = Sequence[tuple[str, ...]]
+from hub_export.verify.texts import Texts, batches, by_signature, sample_pairs, sample_texts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,9 +92,7 @@ def _batches(answers: Answers) -> list[Sample]:
     lengths: Floats = np.linalg.norm(answers.vectors, axis=1, keepdims=True)
     lengths[lengths == 0] = 1
     found = []
-    for begin in range(0, len(answers.texts), _BATCH):
-        rows = slice(begin, begin + _BATCH)
-        columns = [tf.constant(each) for each in zip(*answers.texts[rows], strict=True)]
+    for rows, columns in batches(answers.texts):
         wanted: Floats = answers.vectors[rows] / lengths[rows]
         found.append(Sample((columns, lengths[rows]), {contract.DEFAULT: wanted}))
     return found
@@ -112,47 +101,19 @@ def _batches(answers: Answers) -> list[Sample]:
 def _roads(model: Any, answers: Answers) -> list[Road]:
     """Of texts call and signature, of pairs the signature; each in lengths of what is wanted."""
 
-    def by_signature(name: str) -> Callable[[Any], Named]:
-        keys = (contract.TEXT, contract.TEXT_PAIR)
-        return lambda inputs: _scaled(
-            model.signatures[name](**dict(zip(keys, inputs[0], strict=False)))[contract.DEFAULT],
-            inputs[1],
-        )
+    def served(name: str) -> Callable[[Any], Named]:
+        ask = by_signature(model, name)
+        return lambda inputs: _scaled(ask(inputs[0])[contract.DEFAULT], inputs[1])
 
     if len(answers.texts[0]) == 2:
-        return [Road(by_signature(contract.PAIR))]
+        return [Road(served(contract.PAIR))]
     by_call = Road(lambda inputs: _scaled(model(inputs[0][0]), inputs[1]))
-    return [Road(by_signature(contract.SERVING)), by_call]
+    return [Road(served(contract.SERVING)), by_call]
 
 
 def _scaled(found: tf.Tensor, lengths: Floats) -> Named:
     scaled: Floats = np.divide(found, lengths)
     return {contract.DEFAULT: scaled}
-
-
-def sample_texts(tokenizer: Tokenizer, plan: Plan) -> list[str]:
-    """Awkward texts, random ones, and real words in rows of all lengths up to beyond the longest.
-
-    Texts of too many tokens are left out where rows may be very long.
-    """
-    special = [token.content for token in tokenizer.get_added_tokens_decoder().values()]
-    pieces = sorted(tokenizer.get_vocab())
-    texts = [
-        *samples.AWKWARD,
-        *samples.fuzz(pieces, special, 40),
-        *samples.lengths(pieces, 24, 2 * plan.max_length),
-    ]
-    return [text for text in texts if len(tokenizer.encode(plan.prompt + text)) <= _LONGEST]
-
-
-def sample_pairs(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[str, ...]]:
-    """Pairs of the texts that are not much longer than a row.
-
-    For each two parts of a pair that are cut off, the `tokenizers` library makes a row of its own,
-    and rows of these again: gigabytes for long texts and short rows.
-    """
-    short = [text for text in texts if len(tokenizer.encode(text).overflowing) <= _PARTS]
-    return [*itertools.pairwise(short)]
 
 
 def _noted(vector: Floats, advance: Callable[[int], object]) -> Floats:

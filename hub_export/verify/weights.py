@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from hub_export.models.session import Session
-from hub_export.models.task import KINDS
-from hub_export.settings import ENCODER, TEXT_CLASSIFICATION, TEXT_EMBEDDING
+from hub_export.settings import CLASSIFICATION, ENCODER, TEXT_EMBEDDING
 from hub_export.terminal import Progress
 from hub_export.verify.checks import Check, Outcome
 
@@ -85,7 +84,7 @@ def _text_classification(session: Session) -> Iterator[tuple[str, np.ndarray]]:
 _WANTED: Mapping[str, Callable[[Session], Iterator[tuple[str, np.ndarray]]]] = {
     ENCODER: _encoder,
     TEXT_EMBEDDING: _text_embedding,
-    KINDS[TEXT_CLASSIFICATION]: _text_classification,
+    CLASSIFICATION: _text_classification,
 }
 
 

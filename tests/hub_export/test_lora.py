@@ -67,6 +67,10 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
             "alpha_pattern": {"pooler.dense": 1, "key": 32, ".*1.*dense": 5},
         },
     ),
+    "a pattern of all": (
+        "AutoModel",
+        {"target_modules": ["query"], "lora_alpha": 3, "alpha_pattern": {".*": 11}},
+    ),
     "biases": ("AutoModel", {"target_modules": ["key"], "bias": "all"}),
     "biases of adapted layers": ("AutoModel", {"target_modules": ["key"], "bias": "lora_only"}),
     "embeddings": ("AutoModel", {"target_modules": ["word_embeddings", "query"]}),

@@ -1,0 +1,76 @@
+"""Texts that source and export are asked about, and how either is asked."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tokenizers import Tokenizer
+
+from hub_export import contract
+from hub_export.models.embedding_plan import Plan
+from hub_export.verify import samples
+from hub_export.verify.samples import Ids
+
+_BATCH = 8
+# Longer rows take minutes, and gigabytes for the attention of one text.
+_LONGEST = 1024
+_PARTS = 3
+
+Texts = Sequence[tuple[str, ...]]
+"""One a row; two where a pair is."""
+Columns = Sequence[tf.Tensor]
+"""The texts of a batch; of pairs the first ones, then the second ones."""
+
+
+def sample_texts(tokenizer: Tokenizer, plan: Plan) -> list[str]:
+    """Awkward texts, random ones, and real words in rows of all lengths up to beyond the longest.
+
+    Texts of too many tokens are left out where rows may be very long.
+    """
+    special = [token.content for token in tokenizer.get_added_tokens_decoder().values()]
+    pieces = sorted(tokenizer.get_vocab())
+    texts = [
+        *samples.AWKWARD,
+        *samples.fuzz(pieces, special, 40),
+        *samples.lengths(pieces, 24, 2 * plan.max_length),
+    ]
+    return [text for text in texts if len(tokenizer.encode(plan.prompt + text)) <= _LONGEST]
+
+
+def sample_pairs(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[str, ...]]:
+    """Pairs of the texts that are not much longer than a row.
+
+    For each two parts of a pair that are cut off, the `tokenizers` library makes a row of its own,
+    and rows of these again: gigabytes for long texts and short rows.
+    """
+    short = [text for text in texts if len(tokenizer.encode(text).overflowing) <= _PARTS]
+    return [*itertools.pairwise(short)]
+
+
+def row(tokenizer: Tokenizer, types: int, text: str, *others: str) -> list[Ids]:
+    """A text or a pair as the source packs it: ids, mask, type ids, int32 [1, S] each.
+
+    Args:
+        tokenizer: with the plan applied.
+        types: the encoder's number of type ids; a tokenizer that counts further stays at the last.
+        text: the text.
+        others: the second text of a pair.
+    """
+    read = tokenizer.encode(text, next(iter(others), None))
+    type_ids = np.minimum(read.type_ids, max(types, 1) - 1)
+    return [np.array([each], np.int32) for each in (read.ids, read.attention_mask, type_ids)]
+
+
+def batches(texts: Texts) -> Iterator[tuple[slice, list[tf.Tensor]]]:
+    """A few texts at a time: which ones, and their columns."""
+    for begin in range(0, len(texts), _BATCH):
+        rows = slice(begin, begin + _BATCH)
+        yield rows, [tf.constant(each) for each in zip(*texts[rows], strict=True)]
+
+
+def by_signature(model: Any, name: str) -> Callable[[Columns], Mapping[str, tf.Tensor]]:
+    """Asks a signature of texts, or of pairs."""
+    keys = (contract.TEXT, contract.TEXT_PAIR)
+    return lambda columns: model.signatures[name](**dict(zip(keys, columns, strict=False)))
