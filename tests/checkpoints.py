@@ -123,7 +123,7 @@ def bpe(
     suffix = options.get("end_of_word_suffix", "")
     forms = [f"{a}{each}{b}" for each in letters for a in ("", prefix) for b in ("", suffix)]
     made = dict.fromkeys(forms)
-    merges = []
+    merges = list[tuple[str, str]]()
     while len(merges) < 400:
         left = draw.choice([each for each in made if not (suffix and each.endswith(suffix))])
         right = draw.choice([each for each in made if each.startswith(prefix)])
@@ -149,7 +149,7 @@ def framed(
 ) -> Tokenizer:
     """Gives a tokenizer its special and other added tokens, and BERT's template."""
     _, _, start, end, _ = special
-    tokenizer.add_special_tokens(special)
+    tokenizer.add_special_tokens([*special])
     tokenizer.add_tokens(list(added))
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{start} $A {end}",
