@@ -33,8 +33,9 @@ from encoders.core.rows import (
     Rows,
 )
 from encoders.core.weights import Filled, Stored
-from encoders.heads.classification import FORMS, Classification
+from encoders.heads.classification import Classification
 from encoders.heads.embedding import TextEmbedding
+from encoders.heads.forms import FormedHead
 from encoders.heads.head import Head, HeadedEncoder
 from encoders.heads.modules import (
     DenseModule,
@@ -45,10 +46,11 @@ from encoders.heads.modules import (
     VectorModule,
 )
 from encoders.heads.pooling import MODES, Pooling
+from encoders.heads.question_answering import QuestionAnswering
+from encoders.heads.token_classification import TokenClassification
 
 __all__ = [
     "FLATTEN",
-    "FORMS",
     "KEEP",
     "KERAS",
     "MODES",
@@ -67,16 +69,19 @@ __all__ = [
     "Encoder",
     "EncoderError",
     "Filled",
+    "FormedHead",
     "Head",
     "HeadedEncoder",
     "LayerNormModule",
     "NormalizeModule",
     "Pooling",
+    "QuestionAnswering",
     "RealTokens",
     "Row",
     "Rows",
     "Stored",
     "TextEmbedding",
+    "TokenClassification",
     "TruncateModule",
     "VectorModule",
     "WeightsError",

@@ -76,8 +76,7 @@ SERVING, SERVING_PAIR, TOKENIZE, PACK = (
 )
 TOKENS, PAIR = "tokens", "pair"
 LOGITS, PROBABILITIES, LABEL, SCORE = "logits", "probabilities", "label", "score"
-CLASSIFICATION = "classification"
-ENGINE, EMBEDDING = "tokenizer_engine", "embedding"
+ENGINE, EMBEDDING, TASK = "tokenizer_engine", "embedding", "task"
 SEQ_LENGTH = 128
 MOST_SEGMENTS = 4
 

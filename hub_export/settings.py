@@ -21,12 +21,21 @@ ENCODER, PREPROCESSOR, TEXT_EMBEDDING = "encoder", "preprocessor", "text_embeddi
 TASK_MODEL = "task_model"
 PRODUCTS = (ENCODER, PREPROCESSOR, TEXT_EMBEDDING, TASK_MODEL)
 """What an export may consist of."""
-AUTO, FEATURE_EXTRACTION, TEXT_CLASSIFICATION = "auto", "feature-extraction", "text-classification"
-CLASSIFICATION = "text_classification"
-"""What the model of TEXT_CLASSIFICATION is called."""
-TASKS = (AUTO, FEATURE_EXTRACTION, TEXT_CLASSIFICATION)
+AUTO, FEATURE_EXTRACTION = "auto", "feature-extraction"
+TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION = "text-classification", "token-classification"
+QUESTION_ANSWERING, FILL_MASK = "question-answering", "fill-mask"
+TASKS = (
+    AUTO,
+    FEATURE_EXTRACTION,
+    TEXT_CLASSIFICATION,
+)
 
 FULL, QUICK, NONE = "full", "quick", "none"
+
+
+def product_of(task: str) -> str:
+    """What the model of a task is called: `text-classification` -> `text_classification`."""
+    return task.replace("-", "_")
 
 
 def option(

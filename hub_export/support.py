@@ -15,9 +15,9 @@ from types import ModuleType
 
 import encoders
 import preprocess
-from encoders import FORMS, Architecture, ConfigError
-from hub_export.models.task import CLASSIFIER
-from hub_export.settings import TASKS, TEXT_CLASSIFICATION
+from encoders import Architecture, ConfigError
+from hub_export.models.task import KINDS
+from hub_export.settings import TASKS
 from hub_export.sources.keras.backbones import BACKBONES
 from hub_export.sources.keras.tokenizer import CLASSES
 from hub_export.sources.lora import UNSUPPORTED
@@ -56,8 +56,11 @@ def tokenizers() -> Rows:
 
 def tasks() -> Rows:
     """A row a task, under a header."""
-    row = (TEXT_CLASSIFICATION, f"...{CLASSIFIER}", _listed(sorted(FORMS)))
-    return [("task", "head in transformers", "model_type"), row]
+    rows = (
+        (name, f"...{kind.ending}", _listed(sorted(kind.head.forms)))
+        for name, kind in KINDS.items()
+    )
+    return [("task", "head in transformers", "model_type"), *rows]
 
 
 def text(rows: Rows) -> str:

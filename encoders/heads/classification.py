@@ -1,53 +1,16 @@
-"""Classification of texts: logits of a text, or of a pair of texts in one row.
-
-What stands before the last dense layer is each family's own, as `transformers` has it in its
-`...ForSequenceClassification`: a line of `FORMS`.
-"""
+"""Classification of texts: logits of a text, or of a pair of texts in one row."""
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorflow as tf
 
-from encoders.core.activations import activation
 from encoders.core.encoder import Encoded
 from encoders.core.errors import ConfigError
-from encoders.core.layers import Dropout, LayerNorm, Linear
-from encoders.core.rows import Row, linear, norm
-from encoders.heads.head import Head, Outputs
+from encoders.heads.forms import LOGITS, Form, FormedHead
+from encoders.heads.head import Outputs
 from encoders.heads.pooling import Pooling
-
-if TYPE_CHECKING:
-    from encoders.core.architecture import Architecture
-
-LOGITS = "logits"
-
-
-@dataclasses.dataclass(frozen=True)
-class Form:
-    """The classifier of a family.
-
-    Attributes:
-        output: the name of the last dense layer in checkpoints.
-        dense: the name of the one before it; empty where the encoder's pooler is that.
-        activation: what follows `dense`, or in braces the option that names it.
-        norm: the name of the norm behind that; empty where there is none.
-        dropouts: options that give the dropout's rate; the first one that does counts.
-        input_dropouts: the same for the dropout before `dense`; empty where there is none.
-        bias: the option that says whether `dense` has a bias; empty where it always has.
-        pooling: the option that says what `dense` takes; empty where it is the first position.
-    """
-
-    output: str
-    dense: str = ""
-    activation: str = "tanh"
-    norm: str = ""
-    dropouts: tuple[str, ...] = ("classifier_dropout", "hidden_dropout_prob")
-    input_dropouts: tuple[str, ...] = ()
-    bias: str = ""
-    pooling: str = ""
-
 
 _POOLED = Form("classifier")
 _TWO_LAYERS = Form("classifier.out_proj", "classifier.dense", input_dropouts=Form.dropouts)
@@ -60,7 +23,7 @@ _CONTEXT = Form(
 )
 _HIDDEN = ("hidden_dropout_prob",)
 
-FORMS: Mapping[str, Form] = {
+_FORMS: Mapping[str, Form] = {
     "albert": Form("classifier", dropouts=("classifier_dropout_prob",)),
     "bert": _POOLED,
     "camembert": _TWO_LAYERS,
@@ -85,84 +48,24 @@ FORMS: Mapping[str, Form] = {
 }
 """By `model_type`."""
 
-# Defaults of `transformers`, where a configuration leaves out what it says of a head.
-_DEFAULTS: Mapping[str, Any] = {
-    "classifier_activation": "gelu",
-    "classifier_bias": False,
-    "classifier_dropout_prob": 0.1,
-    "classifier_pooling": "cls",
-    "hidden_dropout_prob": 0.1,
-    "norm_bias": False,
-    "norm_eps": 1e-5,
-    "pooler_dropout": 0.0,
-    "pooler_hidden_act": "gelu",
-    "seq_classif_dropout": 0.2,
-}
 _POOLINGS = ("cls", "mean")
 
 
-class Classification(Head):
+class Classification(FormedHead):
     """Gives `logits`, float32 [B, C], of C labels."""
 
-    def __init__(self, config: Mapping[str, Any], width: int, labels: int) -> None:
-        """Declares its variables.
+    task = "text-classification"
+    forms = _FORMS
 
-        Args:
-            config: the checkpoint's configuration.
-            width: D of the encoder.
-            labels: C.
-
-        Raises:
-            ConfigError: `transformers` has no such head for the architecture, or an option of it
-                is not supported.
-        """
-        super().__init__()
-        model_type = str(config.get("model_type"))
-        if model_type not in FORMS:
-            raise ConfigError(
-                f"no classification of texts for model_type {model_type}; supported: "
-                + ", ".join(sorted(FORMS))
-            )
-        self.form = form = FORMS[model_type]
-        options = {**_DEFAULTS, **{k: v for k, v in config.items() if v is not None}}
-        self.pooling = _pooling(form.pooling, options)
-        bias = not form.bias or options[form.bias]
-        self.dense = Linear(width, width, bias) if form.dense else None
-        name = form.activation
-        self.activation = activation(options[name[1:-1]] if name.startswith("{") else name)
-        epsilon, shifts = options["norm_eps"], options["norm_bias"]
-        self.layer_norm = LayerNorm(width, epsilon, shifts) if form.norm else None
-        self.input_dropout, self.dropout = (
-            Dropout(next((options[name] for name in names if name in options), 0.0))
-            for names in (form.input_dropouts, form.dropouts)
-        )
-        self.output = Linear(width, labels)
-
-    def rows(self, architecture: "Architecture") -> tuple[Row, ...]:
-        """Its rows of the weight table."""
-        del architecture
-        form = self.form
-        rows = [*linear("output", form.output)]
-        if form.dense:
-            rows += linear("dense", form.dense)
-        if form.norm:
-            rows += norm("layer_norm", form.norm)
-        return tuple(rows)
-
-    @property
-    def needs_pooler(self) -> bool:
-        """Whether it stands on the encoder's pooler."""
-        return self.dense is None
+    def __init__(self, config: Mapping[str, Any], width: int, outputs: int) -> None:
+        super().__init__(config, width, outputs)
+        self.pooling = _pooling(self.form.pooling, self.options)
+        self.needs_pooler = self.dense is None
 
     def __call__(self, encoded: Encoded, mask: tf.Tensor, training: bool) -> Outputs:
         """`logits`: float32 [B, C]."""
-        if self.dense is None:
-            x = encoded.pooled
-        else:
-            x = self.input_dropout(self.pooling(encoded.sequence, mask), training)
-            x = self.activation(self.dense(x))
-            x = x if self.layer_norm is None else self.layer_norm(x)
-        return {LOGITS: self.output(self.dropout(x, training))}
+        x = encoded.pooled if self.needs_pooler else self.pooling(encoded.sequence, mask)
+        return {LOGITS: self.logits(x, training)}
 
 
 class _FirstPosition(tf.Module):

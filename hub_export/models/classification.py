@@ -8,13 +8,11 @@ import tensorflow as tf
 from encoders import HeadedEncoder, activation
 from hub_export import contract
 from hub_export.contract import LABEL, LOGITS, PROBABILITIES, SCORE, Tensors
-from hub_export.errors import SourceError
-from hub_export.models import signatures
+from hub_export.models import signatures, task_model
 from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
-from hub_export.models.texts import computing, rows_of_texts, traced
-from hub_export.settings import CLASSIFICATION
+from hub_export.models.texts import computing, traced
 from preprocess import Preprocessor
 
 SOFTMAX = "softmax"
@@ -23,22 +21,22 @@ SOFTMAX = "softmax"
 class ClassificationModel(tf.train.Checkpoint):
     """Wraps preprocessor, encoder and classifier as `hub_export.contract` says."""
 
-    def __init__(self, preprocessor: Preprocessor, classifier: HeadedEncoder, task: Task) -> None:
+    def __init__(self, preprocessor: Preprocessor, headed: HeadedEncoder, task: Task) -> None:
         """Traces them.
 
         Args:
             preprocessor: its `seq_length` is the longest row; what is longer is cut.
-            classifier: gets rows as long as the longest one of the batch. Except in training, it
+            headed: gets rows as long as the longest one of the batch. Except in training, it
                 computes nothing for padding, and rows of similar length together.
             task: labels, and what makes probabilities.
         """
-        super().__init__(classifier=classifier)
-        self.variables = list(classifier.variables)
-        self.trainable_variables = list(classifier.trainable_variables)
+        super().__init__(headed=headed)
+        self.variables = list(headed.variables)
+        self.trainable_variables = list(headed.trainable_variables)
         self.regularization_losses: list[tf.Tensor] = []
         self._task = task
         self._tokenizer = preprocessor.tokenizer  # whose functions use tables
-        logits = computing(preprocessor, classifier, LOGITS)
+        logits = computing(preprocessor, headed, LOGITS)
         bodies = {each: traced(functools.partial(logits, each)) for each in (False, True)}
         self._single, self._pair = bodies[False], traced(functools.partial(logits, False), texts=2)
 
@@ -80,32 +78,10 @@ _USAGE = (
 )
 
 
-def product(session: Session) -> Product | None:
-    """The classification of a session; nothing where its checkpoint has none.
+def product(session: Session, task: Task) -> Product:
+    """The classification of a session.
 
     Raises:
         SourceError: the head is not supported, or is not in the checkpoint.
     """
-    task = session.task
-    if task is None:
-        return None
-    _ = session.tokenizer, session.plan, session.head
-    return Product(
-        CLASSIFICATION,
-        f"{session.settings.name}_{CLASSIFICATION}",
-        _USAGE,
-        lambda: _built(session, task),
-        lambda: {contract.CLASSIFICATION: {**task.words(), "max_length": session.plan.max_length}},
-    )
-
-
-def _built(session: Session, task: Task) -> ClassificationModel:
-    preprocessor, _ = rows_of_texts(session)
-    (encoder, _), (head, _) = session.built, session.head
-    if head.needs_pooler and encoder.pooler is None:
-        raise SourceError(
-            f"{session.checkpoint.weights_file}: has no pooler, which the classifier stands on; it "
-            "was never trained: say task=feature-extraction to leave the classifier out"
-        )
-    encoder = encoder if head.needs_pooler else encoder.without_pooler()
-    return ClassificationModel(preprocessor, HeadedEncoder(encoder, head), task)
+    return task_model.product(session, task, ClassificationModel, _USAGE)

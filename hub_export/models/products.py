@@ -5,11 +5,27 @@ from collections.abc import Callable, Mapping
 from hub_export.models import classification, encoder, preprocessor, text
 from hub_export.models.product import Product
 from hub_export.models.session import Session
-from hub_export.settings import ENCODER, PREPROCESSOR, TASK_MODEL, TEXT_EMBEDDING
+from hub_export.models.task import Task
+from hub_export.settings import (
+    ENCODER,
+    PREPROCESSOR,
+    TASK_MODEL,
+    TEXT_CLASSIFICATION,
+    TEXT_EMBEDDING,
+)
 
+
+def _task_model(session: Session) -> Product | None:
+    """The model of the session's task; nothing where its checkpoint has none."""
+    return None if session.task is None else _TASKS[session.task.name](session, session.task)
+
+
+_TASKS: Mapping[str, Callable[[Session, Task], Product]] = {
+    TEXT_CLASSIFICATION: classification.product,
+}
 PRODUCTS: Mapping[str, Callable[[Session], Product | None]] = {
     ENCODER: encoder.product,
     PREPROCESSOR: preprocessor.product,
     TEXT_EMBEDDING: text.product,
-    TASK_MODEL: classification.product,
+    TASK_MODEL: _task_model,
 }

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 import encoders
 import preprocess
-from encoders import Architecture, Classification, Dimensions, Encoder, Filled, Stored
+from encoders import Architecture, Dimensions, Encoder, Filled, FormedHead, Stored
 from hub_export import contract
 from hub_export.errors import SourceError
 from hub_export.models import task
@@ -100,7 +100,7 @@ class Session:
             return task.read(self.checkpoint, self.settings)
 
     @functools.cached_property
-    def head(self) -> tuple[Classification, Sequence[Stored]]:
+    def head(self) -> tuple[FormedHead, Sequence[Stored]]:
         """The head of the task, filled, and what its variables are stored as.
 
         Raises:
@@ -110,15 +110,16 @@ class Session:
         assert found is not None
         dtype = tf.as_dtype(self.settings.compute_dtype)
         with naming(self.checkpoint.config_file):
-            head = Classification(self.config, self.size.width, len(found.labels))
+            head = found.head(self.config, self.size.width)
             stored = head.stored(self.architecture, dtype)
         try:
             with naming(self.checkpoint.weights_file):
                 head.fill(self.architecture, self.checkpoint.tensors(), dtype)
         except SourceError as error:
+            of = f" of {len(found.labels)} labels" if found.labels else ""
             raise SourceError(
-                f"{error}\n  (the head of {len(found.labels)} labels, which architectures and "
-                "id2label promise; to leave it out, say task=feature-extraction)"
+                f"{error}\n  (the head for {found.name}{of}, which config.json promises; to leave "
+                "it out, say task=feature-extraction)"
             ) from error
         return head, stored
 

@@ -1,15 +1,15 @@
 """Which task a checkpoint was trained for, and what its answers are called."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from encoders import Classification, FormedHead
 from hub_export.errors import ExportError, SourceError
-from hub_export.settings import AUTO, FEATURE_EXTRACTION, NONE, Settings
+from hub_export.settings import AUTO, FEATURE_EXTRACTION, NONE, TEXT_CLASSIFICATION, Settings
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.modules import torch_activation
 
-CLASSIFIER = "ForSequenceClassification"
 _SOFTMAX, _SIGMOID, _LINEAR = "softmax", "sigmoid", "linear"
 _PROBLEMS = {
     "regression": _LINEAR,
@@ -19,20 +19,53 @@ _PROBLEMS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Task:
-    """A classification of texts.
+class Kind:
+    """A task that heads are for.
 
     Attributes:
-        labels: what the logits stand for.
-        activation: makes probabilities of logits: `softmax`, or one of `encoders`.
+        head: what computes it.
+        ending: how the classes of `transformers` for it end.
+        outputs: how many logits it gives; None where they stand for the configuration's labels.
     """
 
-    labels: tuple[str, ...]
-    activation: str
+    head: type[FormedHead]
+    ending: str
+    outputs: int | None = None
+
+
+KINDS: Mapping[str, Kind] = {
+    TEXT_CLASSIFICATION: Kind(Classification, "ForSequenceClassification"),
+}
+"""By the name of the task."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What a checkpoint's head was trained for.
+
+    Attributes:
+        name: one of KINDS.
+        labels: what the logits stand for; nothing where the task has no labels.
+        activation: makes probabilities of the logits of a text: `softmax`, or one of `encoders`.
+    """
+
+    name: str
+    labels: tuple[str, ...] = ()
+    activation: str = ""
+
+    def head(self, config: Mapping[str, Any], width: int) -> FormedHead:
+        """The head for it, its variables declared.
+
+        Raises:
+            ConfigError: it is not supported.
+        """
+        kind = KINDS[self.name]
+        outputs = len(self.labels) if kind.outputs is None else kind.outputs
+        return kind.head(config, width, outputs)
 
     def words(self) -> Mapping[str, Any]:
         """The same for a reader of the report."""
-        return {"labels": [*self.labels], "activation": self.activation}
+        return {name: value for name, value in dataclasses.asdict(self).items() if value}
 
 
 def read(checkpoint: Checkpoint, settings: Settings) -> Task | None:
@@ -42,34 +75,39 @@ def read(checkpoint: Checkpoint, settings: Settings) -> Task | None:
         SourceError: the configuration does not say which, or contradicts itself.
         ExportError: a task is asked for of random weights.
     """
-    if settings.task == FEATURE_EXTRACTION:
+    asked = settings.task
+    if asked == FEATURE_EXTRACTION:
         return None
-    if reason := _missing(checkpoint):
-        if settings.task == AUTO:
+    name, reason = _found(checkpoint, [*KINDS] if asked == AUTO else [asked])
+    if reason:
+        if asked == AUTO:
             return None
         raise SourceError(
-            f"{checkpoint.config_file}: task {settings.task}: {reason}; say task=auto for what "
-            "the checkpoint has"
+            f"{checkpoint.config_file}: task {asked}: {reason}; say task=auto for what the "
+            "checkpoint has"
         )
     if settings.weights == NONE:
-        if settings.task == AUTO:
+        if asked == AUTO:
             return None
-        raise ExportError(f"task {settings.task}: a head of random weights is not supported")
-    labels = _labels(checkpoint)
-    return Task(labels, _activation(checkpoint, len(labels)))
+        raise ExportError(f"task {asked}: a head of random weights is not supported")
+    labels = _labels(checkpoint) if KINDS[name].outputs is None else ()
+    is_of_texts = name == TEXT_CLASSIFICATION
+    return Task(name, labels, _activation(checkpoint, len(labels)) if is_of_texts else "")
 
 
-def _missing(checkpoint: Checkpoint) -> str:
-    """Why a checkpoint has no head that is supported; nothing where it has one."""
-    kinds = [str(each) for each in checkpoint.config.get("architectures") or ()]
-    if not any(kind.endswith(CLASSIFIER) for kind in kinds):
-        found = ", ".join(kinds) or "nothing"
-        return f"expected ...{CLASSIFIER} under architectures, found {found}"
+def _found(checkpoint: Checkpoint, tasks: Sequence[str]) -> tuple[str, str]:
+    """Which of the tasks a checkpoint has a head for, or why there is none."""
+    classes = [str(each) for each in checkpoint.config.get("architectures") or ()]
+    names = [name for name in tasks if any(each.endswith(KINDS[name].ending) for each in classes)]
+    if not names:
+        expected = " or ".join(f"...{KINDS[name].ending}" for name in tasks)
+        found = ", ".join(classes) or "nothing"
+        return "", f"expected {expected} under architectures, found {found}"
     if "belongs to a task head" in checkpoint.unused.values():
-        return "the head of an adapter is not supported"
+        return "", "the head of an adapter is not supported"
     if checkpoint.pipeline().pooling is not None:
-        return "its modules.json makes vectors of texts"
-    return ""
+        return "", "its modules.json makes vectors of texts"
+    return names[0], ""
 
 
 def _labels(checkpoint: Checkpoint) -> tuple[str, ...]:

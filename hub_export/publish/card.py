@@ -58,19 +58,22 @@ def _notes(name: str, report: Report) -> Iterator[str]:
         yield from (f"Words are tokenized by the {notes[contract.ENGINE]}.", "")
     if contract.EMBEDDING in notes:
         yield from _embedding(notes[contract.EMBEDDING])
-    if contract.CLASSIFICATION in notes:
-        yield from _classification(notes[contract.CLASSIFICATION])
+    if contract.TASK in notes:
+        yield from _task(notes[contract.TASK])
     if unused := notes.get("unused_tensors"):
         yield "Tensors of the checkpoint that the encoder has no use for:"
         yield from ("", *(f"- `{name}`: {reason}" for name, reason in unused.items()), "")
 
 
-def _classification(notes: Mapping[str, Any]) -> Iterator[str]:
+def _task(notes: Mapping[str, Any]) -> Iterator[str]:
     """What becomes of a text, and the labels."""
     yield f"A text is cut at {notes['max_length']} tokens, special ones included."
-    yield f"Probabilities are made of logits by: {notes['activation']}."
-    yield from ("", "Labels, in the order of the columns:", "")
-    yield from (*(f"- {label}" for label in notes["labels"]), "")
+    if "activation" in notes:
+        yield f"Probabilities are made of logits by: {notes['activation']}."
+    if "labels" in notes:
+        yield from ("", "Labels, in the order of the columns:", "")
+        yield from (f"- {label}" for label in notes["labels"])
+    yield ""
 
 
 def _embedding(notes: Mapping[str, Any]) -> Iterator[str]:

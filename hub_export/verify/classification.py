@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from hub_export import contract
+from hub_export.contract import LOGITS
 from hub_export.models.classification import SOFTMAX
 from hub_export.models.task import Task
 from hub_export.terminal import Progress
@@ -34,7 +35,7 @@ from hub_export.verify.texts import (
 )
 
 Call = Callable[[Columns], Mapping[str, tf.Tensor]]
-_NUMBERS = (contract.LOGITS, contract.PROBABILITIES)
+_NUMBERS = (LOGITS, contract.PROBABILITIES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Answers:
     def samples(self) -> list[Sample]:
         """Batches of a few texts; the inputs of a sample are their columns."""
         named = {
-            contract.LOGITS: self.logits,
+            LOGITS: self.logits,
             contract.PROBABILITIES: _probabilities(self.logits, self.task.activation),
         }
         found = []
@@ -69,7 +70,7 @@ class Answers:
 
 def ask(source: Source, progress: Progress) -> list[Answers]:
     """Sample texts and pairs of them, and the source's logits."""
-    session, model = source.session, source.classifier
+    session, model = source.session, source.task_model
     tokenizer, plan, task = session.tokenizer, session.plan, session.task
     assert task is not None
     answers = []
@@ -79,7 +80,7 @@ def ask(source: Source, progress: Progress) -> list[Answers]:
             logits = []
             with progress.bar("asking torch for logits", len(asked)) as advance:
                 for each in asked:
-                    logits.append(model(*row(tokenizer, session.size.types, *each))[0])
+                    logits.append(model(*row(tokenizer, session.size.types, *each))[LOGITS][0])
                     advance(1)
             answers.append(Answers(task, asked, np.stack(logits)))
     return answers
@@ -108,7 +109,7 @@ def compare(
                 outputs.check(f"{name} of {way}", worst[name], closeness, len(each.texts))
                 for name in _NUMBERS
             ]
-            allowed = closeness.tolerance * worst[contract.LOGITS].scale
+            allowed = closeness.tolerance * worst[LOGITS].scale
             checks.append(_labels(each, labels, allowed, way))
     return checks
 

@@ -10,11 +10,13 @@ import tensorflow_text  # noqa: F401 (loading a preprocessor needs its operation
 
 from hub_export.models.session import Session
 from hub_export.settings import (
-    CLASSIFICATION,
     ENCODER,
     NONE,
     PREPROCESSOR,
+    TASK_MODEL,
+    TEXT_CLASSIFICATION,
     TEXT_EMBEDDING,
+    product_of,
 )
 from hub_export.sources.formats import torch_files
 from hub_export.terminal import Progress
@@ -101,9 +103,10 @@ def _ask(source: Source, places: Mapping[str, Path], progress: Progress) -> dict
     if TEXT_EMBEDDING in places and not source.needs:
         progress.say("asking the source for vectors")
         answers[TEXT_EMBEDDING] = vectors.ask(source, progress)
-    if CLASSIFICATION in places:
-        progress.say("asking the source for logits")
-        answers[CLASSIFICATION] = classification.ask(source, progress)
+    task = source.session.task if TASK_MODEL in source.session.settings.parts else None
+    if task is not None:
+        progress.say(f"asking the source for {task.name}")
+        answers[product_of(task.name)] = _TASKS[task.name][1].ask(source, progress)
     source.release()
     return answers
 
@@ -129,8 +132,12 @@ def _compare(
     return found
 
 
+_TASKS: Mapping[str, tuple[str, Any]] = {
+    TEXT_CLASSIFICATION: ("logits", classification),
+}
+"""What the answers of a task are called, and who asks for them and compares them."""
 _NUMERIC: Mapping[str, tuple[str, Any]] = {
     ENCODER: ("numbers", numbers.compare),
     TEXT_EMBEDDING: ("vectors", vectors.compare),
-    CLASSIFICATION: ("logits", classification.compare),
+    **{product_of(name): (subject, each.compare) for name, (subject, each) in _TASKS.items()},
 }

@@ -17,6 +17,12 @@ from encoders import (
 )
 from hub_export.errors import SourceError
 from hub_export.models.session import Session
+from hub_export.settings import (
+    FILL_MASK,
+    QUESTION_ANSWERING,
+    TEXT_CLASSIFICATION,
+    TOKEN_CLASSIFICATION,
+)
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.modules import ACTIVATIONS
 from hub_export.verify.closeness import Floats
@@ -28,10 +34,21 @@ _CONFIG = {"return_dict": True, "chunk_size_feed_forward": 0}
 _EMBEDDING = "sentence_embedding"
 # What loads a folder, and what loads tensors.
 _ENCODERS = ("AutoModel", "MODEL_MAPPING")
-_CLASSIFIERS = (
-    "AutoModelForSequenceClassification",
-    "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING",
-)
+_TASKS: Mapping[str, tuple[str, str]] = {
+    TEXT_CLASSIFICATION: (
+        "AutoModelForSequenceClassification",
+        "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING",
+    ),
+    TOKEN_CLASSIFICATION: (
+        "AutoModelForTokenClassification",
+        "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING",
+    ),
+    QUESTION_ANSWERING: (
+        "AutoModelForQuestionAnswering",
+        "MODEL_FOR_QUESTION_ANSWERING_MAPPING",
+    ),
+    FILL_MASK: ("AutoModelForMaskedLM", "MODEL_FOR_MASKED_LM_MAPPING"),
+}
 
 
 def has_sentence_transformers() -> bool:
@@ -76,8 +93,8 @@ class Reference:
         return Encoded(pooled, layers[-1], layers)
 
 
-class ClassifierReference:
-    """The checkpoint's model for the classification of texts in torch, float32."""
+class TaskReference:
+    """The checkpoint's model for its task in torch, float32."""
 
     def __init__(self, session: Session) -> None:
         """Loads it.
@@ -85,7 +102,9 @@ class ClassifierReference:
         Raises:
             SourceError: `transformers` refuses the checkpoint.
         """
-        self._model = _loaded(session.checkpoint, True, *_CLASSIFIERS).eval()
+        task, (head, _) = session.task, session.head
+        assert task is not None
+        self._model = _loaded(session.checkpoint, head.needs_pooler, *_TASKS[task.name]).eval()
         self._types = session.size.types
 
     @property
@@ -93,14 +112,14 @@ class ClassifierReference:
         """The encoder in it."""
         return self._model.base_model
 
-    def __call__(self, word_ids: Ids, mask: Ids, type_ids: Ids) -> Floats:
-        """int32 [B, S] each -> the logits, float32 [B, C]."""
+    def __call__(self, word_ids: Ids, mask: Ids, type_ids: Ids) -> Mapping[str, Floats]:
+        """int32 [B, S] each -> its outputs by name, float32."""
         import torch  # noqa: PLC0415
 
         rows = _rows(word_ids, mask, type_ids if self._types else None)
         with torch.inference_mode():
-            found: Floats = self._model(**rows).logits.numpy()
-        return found
+            found = self._model(**rows)
+        return {name: each.numpy() for name, each in found.items() if torch.is_tensor(each)}
 
 
 def _rows(word_ids: Ids, mask: Ids, type_ids: Ids | None) -> dict[str, Any]:

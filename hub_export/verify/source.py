@@ -9,9 +9,9 @@ from hub_export.verify import transformers_tokens
 from hub_export.verify.closeness import Floats
 from hub_export.verify.composed import Composed
 from hub_export.verify.reference import (
-    ClassifierReference,
     Reference,
     SentenceReference,
+    TaskReference,
     has_sentence_transformers,
 )
 
@@ -42,13 +42,13 @@ class Source:
         return Reference.load(session.checkpoint, session.size, session.has_pooler)
 
     @property
-    def _whole(self) -> SentenceReference | ClassifierReference | None:
+    def _whole(self) -> SentenceReference | TaskReference | None:
         """What is loaded anyway, and has the encoder in it."""
         if self.sentences is not None:
             return self.sentences
         session = self.session
         asked = TASK_MODEL in session.settings.parts and session.task is not None
-        return self.classifier if asked else None
+        return self.task_model if asked else None
 
     @functools.cached_property
     def sentences(self) -> SentenceReference | None:
@@ -68,13 +68,13 @@ class Source:
         return SentenceReference(self.session)
 
     @functools.cached_property
-    def classifier(self) -> ClassifierReference:
-        """The encoder with the classifier on it.
+    def task_model(self) -> TaskReference:
+        """The encoder with the head of its task on it.
 
         Raises:
             SourceError: `transformers` refuses the checkpoint.
         """
-        return ClassifierReference(self.session)
+        return TaskReference(self.session)
 
     @functools.cached_property
     def tokenizer(self) -> transformers_tokens.Reading:
@@ -84,7 +84,7 @@ class Source:
 
     def release(self) -> None:
         """Lets go of the models: never is one in memory beside an export."""
-        for name in ("model", "sentences", "classifier"):
+        for name in ("model", "sentences", "task_model"):
             self.__dict__.pop(name, None)
 
     @property

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hub_export.models.session import Session
-from hub_export.settings import CLASSIFICATION, ENCODER, TEXT_EMBEDDING
+from hub_export.settings import ENCODER, TEXT_EMBEDDING
 from hub_export.terminal import Progress
 from hub_export.verify.checks import Check, Outcome
 
@@ -30,7 +30,7 @@ def compare(model: Any, session: Session, name: str, progress: Progress) -> Chec
     """
     left = {id(variable): variable.name for variable in model.variables}
     differences, count = list[str](), len(left)
-    wanted = _WANTED[name](session)
+    wanted = _WANTED.get(name, _task_model)(session)
     with progress.bar("verifying weights", count) as advance:
         for path, values in wanted:
             variable = functools.reduce(_child, path.split("."), model)
@@ -72,19 +72,18 @@ def _text_embedding(session: Session) -> Iterator[tuple[str, np.ndarray]]:
             yield f"embedder.head.modules.{at}.{path}", values
 
 
-def _text_classification(session: Session) -> Iterator[tuple[str, np.ndarray]]:
+def _task_model(session: Session) -> Iterator[tuple[str, np.ndarray]]:
     head, stored = session.head
     absent = {*session.absent, *(() if head.needs_pooler else ("pooler",))}
-    yield from _paths(session, "classifier.encoder", absent)
+    yield from _paths(session, "headed.encoder", absent)
     expected = head.expected(session.architecture, stored, session.checkpoint.tensors())
     for path, values in expected:
-        yield f"classifier.head.{path}", values
+        yield f"headed.head.{path}", values
 
 
 _WANTED: Mapping[str, Callable[[Session], Iterator[tuple[str, np.ndarray]]]] = {
     ENCODER: _encoder,
     TEXT_EMBEDDING: _text_embedding,
-    CLASSIFICATION: _text_classification,
 }
 
 

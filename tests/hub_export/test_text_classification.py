@@ -13,7 +13,7 @@ import transformers
 from safetensors.numpy import load_file, save_file
 
 import hub_export
-from hub_export import ExportError, SourceError, VerificationError
+from hub_export import ExportError, SourceError, VerificationError, support
 from hub_export.verify import samples
 from tests import checkpoints
 
@@ -69,7 +69,7 @@ def test_the_pipeline_of_transformers(case: str, tmp_path: Path) -> None:
     pipeline = transformers.pipeline("text-classification", model=str(folder))
     texts = [*samples.AWKWARD, *samples.fuzz(checkpoints.PIECES, checkpoints.SPECIAL, 170)]
     texts = [text.encode("utf-8", "replace").decode() for text in texts]
-    longest = done.report.notes[PART]["classification"]["max_length"]
+    longest = done.report.notes[PART]["task"]["max_length"]
     wanted = [
         pipeline(text, top_k=None, truncation=True, max_length=longest)
         for text in [*texts, {"text": "a b", "text_pair": "c"}]
@@ -131,7 +131,7 @@ def test_a_changed_head_fails(source: Path, tmp_path: Path, monkeypatch: Any) ->
         return taken
 
     monkeypatch.setattr(Classification, "fill", spoilt)
-    with pytest.raises(VerificationError, match=r"classifier\.head\.output\.bias\[1\]: expected"):
+    with pytest.raises(VerificationError, match=r"headed\.head\.output\.bias\[1\]: expected"):
         hub_export.export(source, tmp_path, parts=("task_model",), verify="quick")
     assert list(tmp_path.iterdir()) == []
 
@@ -186,7 +186,9 @@ def test_refusals(tiny_bert: Path, tmp_path: Path) -> None:
     refuse(folder, out, "classifier.weight(.|\n)*say task=feature-extraction")
     bare = {name: each for name, each in tensors.items() if "pooler" not in name}
     save_file(bare, folder / "model.safetensors", {"format": "pt"})
-    with pytest.raises(SourceError, match="no pooler, which the classifier stands on"):
+    with pytest.raises(
+        SourceError, match="no pooler, which the head for text-classification stands on"
+    ):
         hub_export.export(folder, out, parts=("task_model",), verify="none")
 
 
@@ -199,8 +201,5 @@ def test_a_cross_encoder_has_its_own_activation(tmp_path: Path) -> None:
 
 
 def test_the_table_of_the_readme() -> None:
-    from encoders.heads.classification import FORMS
-
     readme = (Path(__file__).parents[2] / "README.md").read_text()
-    row = f"| `text-classification` | `...ForSequenceClassification` | {', '.join(sorted(FORMS))} |"
-    assert row in readme
+    assert support.markdown(support.tasks()) in readme

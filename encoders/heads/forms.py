@@ -1,0 +1,130 @@
+"""The forms of heads: what stands between an encoder's vectors and the logits of a task.
+
+It is each family's own, as `transformers` has it in its classes for the task: a line of a table.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import tensorflow as tf
+
+from encoders.core.activations import activation
+from encoders.core.errors import ConfigError
+from encoders.core.layers import Dropout, LayerNorm, Linear
+from encoders.core.rows import Row, linear, norm
+from encoders.heads.head import Head
+
+if TYPE_CHECKING:
+    from encoders.core.architecture import Architecture
+
+LOGITS = "logits"
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """The head of a family for a task.
+
+    Attributes:
+        output: the name of the last dense layer in checkpoints.
+        dense: the name of the one before it; empty where there is none.
+        activation: what follows `dense`, or in braces the option that names it.
+        norm: the name of the norm behind that; empty where there is none.
+        dropouts: options that give the dropout's rate; the first one that does counts.
+        input_dropouts: the same for the dropout before `dense`; empty where there is none.
+        bias: the option that says whether `dense` has a bias; empty where it always has.
+        pooling: the option that says what a vector of the row is made of; empty where it is the
+            first position, and in heads of single positions.
+    """
+
+    output: str
+    dense: str = ""
+    activation: str = "tanh"
+    norm: str = ""
+    dropouts: tuple[str, ...] = ("classifier_dropout", "hidden_dropout_prob")
+    input_dropouts: tuple[str, ...] = ()
+    bias: str = ""
+    pooling: str = ""
+
+
+# Defaults of `transformers`, where a configuration leaves out what it says of a head.
+_DEFAULTS: Mapping[str, Any] = {
+    "classifier_activation": "gelu",
+    "classifier_bias": False,
+    "classifier_dropout_prob": 0.1,
+    "classifier_pooling": "cls",
+    "dropout": 0.1,
+    "hidden_dropout_prob": 0.1,
+    "norm_bias": False,
+    "norm_eps": 1e-5,
+    "pooler_dropout": 0.0,
+    "pooler_hidden_act": "gelu",
+    "qa_dropout": 0.1,
+    "seq_classif_dropout": 0.2,
+}
+
+
+class FormedHead(Head):
+    """A head of one of the forms of its class.
+
+    Attributes:
+        task: what it does, in the words of `transformers`.
+        forms: `model_type` -> its form.
+        needs_pooler: whether it stands on the encoder's pooler.
+        options: the checkpoint's configuration, with the defaults of `transformers`.
+    """
+
+    task: ClassVar[str]
+    forms: ClassVar[Mapping[str, Form]]
+    needs_pooler = False
+
+    def __init__(self, config: Mapping[str, Any], width: int, outputs: int) -> None:
+        """Declares its variables.
+
+        Args:
+            config: the checkpoint's configuration.
+            width: D of the encoder.
+            outputs: the width of its logits, such as the number of labels.
+
+        Raises:
+            ConfigError: `transformers` has no such head for the architecture, or an option of it
+                is not supported.
+        """
+        super().__init__()
+        model_type = str(config.get("model_type"))
+        if model_type not in self.forms:
+            raise ConfigError(
+                f"no {self.task} for model_type {model_type}; supported: "
+                + ", ".join(sorted(self.forms))
+            )
+        self.form = form = self.forms[model_type]
+        self.options = options = {**_DEFAULTS, **{k: v for k, v in config.items() if v is not None}}
+        bias = not form.bias or options[form.bias]
+        self.dense = Linear(width, width, bias) if form.dense else None
+        name = form.activation
+        self.activation = activation(options[name[1:-1]] if name.startswith("{") else name)
+        epsilon, shifts = options["norm_eps"], options["norm_bias"]
+        self.layer_norm = LayerNorm(width, epsilon, shifts) if form.norm else None
+        self.input_dropout, self.dropout = (
+            Dropout(next((options[name] for name in names if name in options), 0.0))
+            for names in (form.input_dropouts, form.dropouts)
+        )
+        self.output = Linear(width, outputs)
+
+    def rows(self, architecture: "Architecture") -> tuple[Row, ...]:
+        """Its rows of the weight table."""
+        del architecture
+        form = self.form
+        rows = [*linear("output", form.output)]
+        if form.dense:
+            rows += linear("dense", form.dense)
+        if form.norm:
+            rows += norm("layer_norm", form.norm)
+        return tuple(rows)
+
+    def logits(self, x: tf.Tensor, training: bool) -> tf.Tensor:
+        """float32 [..., D] -> float32 [..., outputs]."""
+        if self.dense is not None:
+            x = self.activation(self.dense(self.input_dropout(x, training)))
+            x = x if self.layer_norm is None else self.layer_norm(x)
+        return self.output(self.dropout(x, training))

@@ -1,0 +1,45 @@
+"""Extractive question answering (https://arxiv.org/abs/1606.05250): where an answer may stand."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import tensorflow as tf
+
+from encoders.core.encoder import Encoded
+from encoders.core.errors import ConfigError
+from encoders.heads.forms import Form, FormedHead
+from encoders.heads.head import Outputs
+from encoders.heads.token_classification import PREDICTION
+
+START, END = "start_logits", "end_logits"
+_PLAIN = Form("qa_outputs", dropouts=())
+
+
+class QuestionAnswering(FormedHead):
+    """Gives `start_logits` and `end_logits`, float32 [B, S]: of the first and the last token."""
+
+    task = "question-answering"
+    forms: ClassVar[Mapping[str, Form]] = {
+        "albert": _PLAIN,
+        "bert": _PLAIN,
+        "camembert": _PLAIN,
+        "deberta": _PLAIN,
+        "deberta-v2": _PLAIN,
+        "distilbert": Form("qa_outputs", dropouts=("qa_dropout",)),
+        "electra": _PLAIN,
+        "modernbert": PREDICTION,
+        "mpnet": _PLAIN,
+        "roberta": _PLAIN,
+        "xlm-roberta": _PLAIN,
+    }
+
+    def __init__(self, config: Mapping[str, Any], width: int, outputs: int = 2) -> None:
+        if outputs != 2:
+            raise ConfigError(f"{self.task}: expected 2 labels, start and end, found {outputs}")
+        super().__init__(config, width, outputs)
+
+    def __call__(self, encoded: Encoded, mask: tf.Tensor, training: bool) -> Outputs:
+        """`start_logits`, `end_logits`: float32 [B, S]."""
+        del mask
+        logits = self.logits(encoded.sequence, training)
+        return {START: logits[..., 0], END: logits[..., 1]}

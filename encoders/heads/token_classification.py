@@ -1,0 +1,47 @@
+"""Classification of tokens (entities, parts of speech): logits of every position."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import tensorflow as tf
+
+from encoders.core.encoder import Encoded
+from encoders.heads.forms import LOGITS, Form, FormedHead
+from encoders.heads.head import Outputs
+
+_PLAIN = Form("classifier")
+_HIDDEN = Form("classifier", dropouts=("hidden_dropout_prob",))
+# ModernBERT's has a layer more, like all of its heads.
+PREDICTION = Form(
+    "classifier",
+    "head.dense",
+    "{classifier_activation}",
+    norm="head.norm",
+    dropouts=("classifier_dropout",),
+    bias="classifier_bias",
+)
+
+
+class TokenClassification(FormedHead):
+    """Gives `logits`, float32 [B, S, C], of C labels."""
+
+    task = "token-classification"
+    forms: ClassVar[Mapping[str, Form]] = {
+        "albert": Form("classifier", dropouts=("classifier_dropout_prob",)),
+        "bert": _PLAIN,
+        "camembert": _PLAIN,
+        "deberta": _HIDDEN,
+        "deberta-v2": _HIDDEN,
+        "distilbert": Form("classifier", dropouts=("dropout",)),
+        "electra": _PLAIN,
+        "modernbert": PREDICTION,
+        "mpnet": _HIDDEN,
+        "nomic_bert": _PLAIN,
+        "roberta": _PLAIN,
+        "xlm-roberta": _PLAIN,
+    }
+
+    def __call__(self, encoded: Encoded, mask: tf.Tensor, training: bool) -> Outputs:
+        """`logits`: float32 [B, S, C]."""
+        del mask
+        return {LOGITS: self.logits(encoded.sequence, training)}

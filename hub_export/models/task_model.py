@@ -1,0 +1,55 @@
+"""What the models of all tasks have in common: how each is made of a session."""
+
+from collections.abc import Callable
+
+from encoders import HeadedEncoder
+from hub_export import contract
+from hub_export.errors import SourceError
+from hub_export.models.product import Model, Product
+from hub_export.models.session import Session
+from hub_export.models.task import Task
+from hub_export.models.texts import rows_of_texts
+from hub_export.settings import product_of
+from preprocess import Preprocessor
+
+Build = Callable[[Preprocessor, HeadedEncoder, Task], Model]
+
+
+def product(session: Session, task: Task, build: Build, usage: str) -> Product:
+    """The model of a session's task.
+
+    Args:
+        session: what it is made of.
+        task: the session's.
+        build: makes the root of the SavedModel of what packs texts, and of the encoder with its
+            head.
+        usage: what goes in and comes out, for a reader of its card.
+
+    Raises:
+        SourceError: the head is not supported, or is not in the checkpoint.
+    """
+    _ = session.tokenizer, session.plan, session.head
+    name = product_of(task.name)
+
+    def built() -> Model:
+        preprocessor, _ = rows_of_texts(session)
+        return build(preprocessor, _headed(session, task), task)
+
+    return Product(
+        name,
+        f"{session.settings.name}_{name}",
+        usage,
+        built,
+        lambda: {contract.TASK: {**task.words(), "max_length": session.plan.max_length}},
+    )
+
+
+def _headed(session: Session, task: Task) -> HeadedEncoder:
+    """The encoder with the head on it; without its pooler, unless the head needs that."""
+    (encoder, _), (head, _) = session.built, session.head
+    if head.needs_pooler and encoder.pooler is None:
+        raise SourceError(
+            f"{session.checkpoint.weights_file}: has no pooler, which the head for {task.name} "
+            "stands on; it was never trained: say task=feature-extraction to leave the head out"
+        )
+    return HeadedEncoder(encoder if head.needs_pooler else encoder.without_pooler(), head)

@@ -1,0 +1,137 @@
+"""The heads of every family for every task, against transformers."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+import transformers
+
+from encoders import (
+    Classification,
+    ConfigError,
+    FormedHead,
+    HeadedEncoder,
+    QuestionAnswering,
+    RealTokens,
+    TokenClassification,
+    WeightsError,
+    architectures,
+)
+from hub_export.sources import find
+from tests import checkpoints
+
+HEADS: dict[str, tuple[type[FormedHead], tuple[str, ...], int]] = {
+    "SequenceClassification": (Classification, ("logits",), 3),
+    "TokenClassification": (TokenClassification, ("logits",), 3),
+    "QuestionAnswering": (QuestionAnswering, ("start_logits", "end_logits"), 2),
+}
+"""Task -> what computes it, its outputs, and the number of its labels."""
+CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    f"{task} {model_type}": (task, model_type, {})
+    for task, (head, *_) in HEADS.items()
+    for model_type in head.forms
+}
+CASES |= {
+    "modernbert mean": (
+        "SequenceClassification",
+        "modernbert",
+        {"classifier_pooling": "mean", "classifier_bias": True},
+    ),
+    "modernbert silu": (
+        "TokenClassification",
+        "modernbert",
+        {"classifier_activation": "silu", "norm_bias": True},
+    ),
+    "deberta-v2 tanh": ("SequenceClassification", "deberta-v2", {"pooler_hidden_act": "tanh"}),
+}
+
+
+def source(folder: Path, task: str, model_type: str, **options: Any) -> Any:
+    """Writes a checkpoint with a head; returns its model in torch."""
+    kind = getattr(transformers, f"AutoModelFor{task}")
+    config = transformers.CONFIG_MAPPING[model_type]
+    name = kind._model_mapping[config].__name__
+    options = {"num_labels": HEADS[task][2], "pad_token_id": 1, **options}
+    checkpoints.save_model(folder, model_type, name, **options)
+    return kind.from_pretrained(folder, attn_implementation="eager").eval()
+
+
+def built(folder: Path, task: str, labels: int = 0) -> HeadedEncoder:
+    read = find.read(str(folder))
+    architecture = architectures()[read.config["model_type"]]
+    width = architecture.dimensions(read.config).width
+    head = HEADS[task][0](read.config, width, labels or HEADS[task][2])
+    encoder, filled = architecture.build(read.config, read.tensors(), head=head)
+    assert [name for name, why in filled.unused.items() if "task head" in why] == []
+    return HeadedEncoder(encoder, head)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_outputs(case: str, tmp_path: Path) -> None:
+    task, model_type, options = CASES[case]
+    outputs = HEADS[task][1]
+    model = source(tmp_path, task, model_type, **options)
+    headed = built(tmp_path, task)
+    draw = np.random.default_rng(4)
+    ids = draw.integers(2, len(checkpoints.PIECES), (5, 12)).astype(np.int32)
+    lengths = np.array([12, 1, 7, 3, 12])
+    mask = (np.arange(12) < lengths[:, np.newaxis]).astype(np.int32)
+    ids[mask == 0] = 1
+    with torch.inference_mode():
+        found = model(torch.tensor(ids), attention_mask=torch.tensor(mask))
+    for arrange in ({}, {"arrange": RealTokens}):
+        given = headed(tf.constant(ids), tf.constant(mask), **arrange)
+        assert {*given} == {*outputs}
+        for name in outputs:
+            wanted, values = found[name].numpy(), given[name].numpy()
+            if task != "SequenceClassification":  # of padding, nothing is wanted
+                wanted, values = wanted[mask == 1], values[mask == 1]
+            atol = 1e-5 * np.abs(wanted).max()
+            np.testing.assert_allclose(values, wanted, rtol=0, atol=atol)
+            assert np.ptp(wanted, axis=0).max() > 1e-3
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_variable_is_trained(case: str, tmp_path: Path) -> None:
+    task, model_type, options = CASES[case]
+    source(tmp_path, task, model_type, **options)
+    headed = built(tmp_path, task)
+    ids = tf.constant([[5, 6, 7, 8, 9, 10]])
+    with tf.GradientTape() as tape:
+        outputs = headed(ids, tf.ones_like(ids), training=True).values()
+        loss = tf.add_n([tf.reduce_sum(tf.exp(each)) for each in outputs])
+    head: Any = headed.head
+    variables = head.trainable_variables
+    left_out = sum(
+        part is not None and shift is None
+        for part, shift in (
+            (head.layer_norm, head.layer_norm and head.layer_norm.beta),
+            (head.dense, head.dense and head.dense.bias),
+        )
+    )
+    assert len(variables) == len(head.rows(architectures()[model_type])) - left_out
+    assert all(np.any(each) for each in tape.gradient(loss, variables))
+
+
+def test_another_number_of_labels_is_refused(tmp_path: Path) -> None:
+    source(tmp_path, "SequenceClassification", "bert")
+    with pytest.raises(WeightsError, match=r"classifier.weight: expected shape \[4, 24\]"):
+        built(tmp_path, "SequenceClassification", 4)
+
+
+def test_a_checkpoint_without_a_head_is_refused(tmp_path: Path) -> None:
+    checkpoints.save_model(tmp_path, "distilbert")
+    with pytest.raises(WeightsError, match=r"missing \(4\):\n  classifier.weight"):
+        built(tmp_path, "SequenceClassification")
+
+
+def test_what_the_head_does_not_know() -> None:
+    with pytest.raises(ConfigError, match="no text-classification for model_type t5"):
+        Classification({"model_type": "t5"}, 8, 2)
+    with pytest.raises(ConfigError, match="classifier_pooling: expected cls or mean, found 'max'"):
+        Classification({"model_type": "modernbert", "classifier_pooling": "max"}, 8, 2)
+    with pytest.raises(ConfigError, match="expected 2 labels, start and end, found 3"):
+        QuestionAnswering({"model_type": "bert"}, 8, 3)
