@@ -35,6 +35,7 @@ from encoders.core.rows import (
 from encoders.core.weights import Filled, Stored
 from encoders.heads.classification import Classification
 from encoders.heads.embedding import TextEmbedding
+from encoders.heads.fill_mask import FillMask
 from encoders.heads.forms import FormedHead
 from encoders.heads.head import Head, HeadedEncoder
 from encoders.heads.modules import (
@@ -68,6 +69,7 @@ __all__ = [
     "Encoded",
     "Encoder",
     "EncoderError",
+    "FillMask",
     "Filled",
     "FormedHead",
     "Head",

@@ -110,11 +110,10 @@ class Table:
         Raises:
             WeightsError: lists every missing or wrongly shaped tensor.
         """
-        wanted = {source for row in expand(self.rows, part) for source in row.sources}
-        names = {name: name for name in tensors if name in wanted}
-        taken = frozenset(names)
+        found = [[s for s in row.sources if s in tensors] for row in expand(self.rows, part)]
+        names = {first: first for first, *_ in filter(None, found)}
         self._assign(part, names, tensors, dtype, {})
-        return taken
+        return frozenset(name for names in found for name in names)
 
     def stored(self, part: tf.Module, dtype: tf.DType) -> list[Stored]:
         """What each variable of a part will be stored as, before `fill`.

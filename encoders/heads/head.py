@@ -10,7 +10,7 @@ import tensorflow as tf
 from encoders.core.encoder import Encoded, Encoder
 from encoders.core.layout import Layout, Padded
 from encoders.core.rows import Row
-from encoders.core.weights import Stored, Table, Tensors
+from encoders.core.weights import Stored, Table, Tensors, expand
 
 if TYPE_CHECKING:
     from encoders.core.architecture import Architecture
@@ -33,6 +33,9 @@ class Head(tf.Module, abc.ABC):
         del architecture
         return ()
 
+    def join(self, encoder: Encoder) -> None:
+        """Takes what it shares with the encoder that it stands on; nothing by default."""
+
     @abc.abstractmethod
     def __call__(self, encoded: Encoded, mask: tf.Tensor, training: bool) -> Outputs:
         """Computes the outputs by name.
@@ -54,7 +57,9 @@ class Head(tf.Module, abc.ABC):
         self, architecture: "Architecture", stored: Iterable[Stored], tensors: Tensors
     ) -> Iterator[tuple[str, np.ndarray]]:
         """Path and values that each variable must have, for whoever checks what `fill` did."""
-        return self._table(architecture).expected(stored, tensors)
+        table = self._table(architecture)
+        there = {row.target for row in expand(table.rows, self)}
+        return table.expected([each for each in stored if each.row.target in there], tensors)
 
     def fill(
         self, architecture: "Architecture", tensors: Tensors, dtype: tf.DType = tf.float32
@@ -77,6 +82,7 @@ class HeadedEncoder(tf.Module):
         super().__init__()
         self.encoder = encoder
         self.head = head
+        head.join(encoder)
 
     def __call__(
         self,

@@ -1,5 +1,6 @@
 """The heads of every family for every task, against transformers."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,12 @@ import pytest
 import tensorflow as tf
 import torch
 import transformers
+from safetensors.numpy import load_file, save_file
 
 from encoders import (
     Classification,
     ConfigError,
-    FormedHead,
+    FillMask,
     HeadedEncoder,
     QuestionAnswering,
     RealTokens,
@@ -20,13 +22,15 @@ from encoders import (
     WeightsError,
     architectures,
 )
+from encoders.core.weights import expand
 from hub_export.sources import find
 from tests import checkpoints
 
-HEADS: dict[str, tuple[type[FormedHead], tuple[str, ...], int]] = {
+HEADS: dict[str, tuple[Any, tuple[str, ...], int]] = {
     "SequenceClassification": (Classification, ("logits",), 3),
     "TokenClassification": (TokenClassification, ("logits",), 3),
     "QuestionAnswering": (QuestionAnswering, ("start_logits", "end_logits"), 2),
+    "MaskedLM": (FillMask, ("logits",), 0),
 }
 """Task -> what computes it, its outputs, and the number of its labels."""
 CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -45,6 +49,14 @@ CASES |= {
         "modernbert",
         {"classifier_activation": "silu", "norm_bias": True},
     ),
+    "bert untied": ("MaskedLM", "bert", {"tie_word_embeddings": False}),
+    "modernbert without biases": (
+        "MaskedLM",
+        "modernbert",
+        {"decoder_bias": False, "norm_bias": True, "tie_word_embeddings": False},
+    ),
+    "deberta as published": ("MaskedLM", "deberta", {"legacy": False}),
+    "deberta-v2 as published": ("MaskedLM", "deberta-v2", {"legacy": False}),
     "deberta-v2 tanh": ("SequenceClassification", "deberta-v2", {"pooler_hidden_act": "tanh"}),
 }
 
@@ -54,7 +66,8 @@ def source(folder: Path, task: str, model_type: str, **options: Any) -> Any:
     kind = getattr(transformers, f"AutoModelFor{task}")
     config = transformers.CONFIG_MAPPING[model_type]
     name = kind._model_mapping[config].__name__
-    options = {"num_labels": HEADS[task][2], "pad_token_id": 1, **options}
+    labels = {"num_labels": HEADS[task][2]} if HEADS[task][2] else {}
+    options = {**labels, "pad_token_id": 1, **options}
     checkpoints.save_model(folder, model_type, name, **options)
     return kind.from_pretrained(folder, attn_implementation="eager").eval()
 
@@ -62,8 +75,13 @@ def source(folder: Path, task: str, model_type: str, **options: Any) -> Any:
 def built(folder: Path, task: str, labels: int = 0) -> HeadedEncoder:
     read = find.read(str(folder))
     architecture = architectures()[read.config["model_type"]]
-    width = architecture.dimensions(read.config).width
-    head = HEADS[task][0](read.config, width, labels or HEADS[task][2])
+    declared = architecture.declare(read.config)
+    head: Any
+    if task == "MaskedLM":
+        head = FillMask(read.config, declared)
+    else:
+        outputs = labels or HEADS[task][2]
+        head = HEADS[task][0](read.config, declared.dimensions.width, outputs)
     encoder, filled = architecture.build(read.config, read.tensors(), head=head)
     assert [name for name, why in filled.unused.items() if "task head" in why] == []
     return HeadedEncoder(encoder, head)
@@ -104,16 +122,15 @@ def test_every_variable_is_trained(case: str, tmp_path: Path) -> None:
         outputs = headed(ids, tf.ones_like(ids), training=True).values()
         loss = tf.add_n([tf.reduce_sum(tf.exp(each)) for each in outputs])
     head: Any = headed.head
-    variables = head.trainable_variables
-    left_out = sum(
-        part is not None and shift is None
-        for part, shift in (
-            (head.layer_norm, head.layer_norm and head.layer_norm.beta),
-            (head.dense, head.dense and head.dense.bias),
-        )
-    )
-    assert len(variables) == len(head.rows(architectures()[model_type])) - left_out
-    assert all(np.any(each) for each in tape.gradient(loss, variables))
+    own = [variable for variable in head.trainable_variables if "embeddings" not in variable.name]
+    rows = {row.target for row in expand(head.rows(architectures()[model_type]), head)}
+    parts = {
+        name: each
+        for name in rows
+        if (each := functools.reduce(getattr, name.split("."), head)) is not None
+    }
+    assert {id(each) for each in parts.values()} == {id(each) for each in own}
+    assert all(np.any(each) for each in tape.gradient(loss, own))
 
 
 def test_another_number_of_labels_is_refused(tmp_path: Path) -> None:
@@ -133,5 +150,22 @@ def test_what_the_head_does_not_know() -> None:
         Classification({"model_type": "t5"}, 8, 2)
     with pytest.raises(ConfigError, match="classifier_pooling: expected cls or mean, found 'max'"):
         Classification({"model_type": "modernbert", "classifier_pooling": "max"}, 8, 2)
+    with pytest.raises(ConfigError, match="no fill-mask for model_type t5"):
+        FillMask({"model_type": "t5"}, architectures()["bert"].declare({"model_type": "bert"}))
     with pytest.raises(ConfigError, match="expected 2 labels, start and end, found 3"):
         QuestionAnswering({"model_type": "bert"}, 8, 3)
+
+
+def test_a_decoder_that_is_the_word_embedding(tmp_path: Path) -> None:
+    """Old checkpoints hold it twice; where the two differ, `transformers` does not tie them."""
+    model = source(tmp_path, "MaskedLM", "bert")
+    tensors = load_file(tmp_path / "model.safetensors")
+    name, words = "cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight"
+    assert name not in tensors
+    for changed in (0.0, 1.0):
+        twice = {**tensors, name: tensors[words] + np.float32(changed)}
+        save_file(twice, tmp_path / "model.safetensors", {"format": "pt"})
+        head: Any = built(tmp_path, "MaskedLM").head
+        assert (head.decoder is None) == (changed == 0)
+        assert hasattr(head, "word") == (changed == 0)
+    assert model.config.tie_word_embeddings
