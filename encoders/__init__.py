@@ -36,8 +36,7 @@ from encoders.core.weights import Filled, Stored
 from encoders.heads.classification import Classification
 from encoders.heads.embedding import TextEmbedding
 from encoders.heads.fill_mask import FillMask
-from encoders.heads.forms import FormedHead
-from encoders.heads.head import Head, HeadedEncoder
+from encoders.heads.head import Head, HeadedEncoder, TaskHead
 from encoders.heads.modules import (
     DenseModule,
     DropoutModule,
@@ -71,7 +70,6 @@ __all__ = [
     "EncoderError",
     "FillMask",
     "Filled",
-    "FormedHead",
     "Head",
     "HeadedEncoder",
     "LayerNormModule",
@@ -82,6 +80,7 @@ __all__ = [
     "Row",
     "Rows",
     "Stored",
+    "TaskHead",
     "TextEmbedding",
     "TokenClassification",
     "TruncateModule",

@@ -23,6 +23,12 @@ D hidden width, L layers.
         a row without any real token, or in DeBERTa of one whose first position is masked, means
         nothing, and differs from that of the call.
 
+    of a checkpoint with a head for masked tokens also `mlm(inputs, training=False)`, as Model
+        Garden has it: inputs with int32 [B, P] `masked_lm_positions` -> the same outputs and
+        `mlm_logits` float32 [B, P, V]. It has `variables`, `trainable_variables` and
+        `regularization_losses` of its own, the encoder's among them; the encoder's do not have the
+        head's.
+
 **Preprocessor** `preprocessor(sentences)`: string [B] -> the encoder's three inputs, [B, 128]
     `tokenize(sentences)` -> int32 RaggedTensor [B, (words), (pieces)] where the tokenizer is
         WordPiece, [B, (pieces)] otherwise
@@ -53,6 +59,14 @@ not. D is what the last of its modules gives. A text's vector does not depend on
     `label` string [B], that of the largest logit; with one label also `score` [B], its probability
     attributes: `variables`, `trainable_variables`, `regularization_losses`
     signatures: `serving_default` (`text`), `serving_pair` (`text`, `text_pair`) -> the same
+
+**Fill-mask** `model(sentences, training=False)`: string [B] -> dict of RaggedTensors, for each mask
+token of a text the k = 5 likeliest tokens:
+    `token` string [B, (masks), k], `token_id` int32 [B, (masks), k], `score` float32
+    [B, (masks), k], and `logits` float32 [B, (masks), V]. A text without a mask has none.
+    attributes: `variables`, `trainable_variables`, `regularization_losses`
+    signatures: `serving_default` (`text`) -> `token`, `token_id`, `score` [n, k] of all n masks,
+        `row_splits` int64 [B + 1]
 """
 
 from collections.abc import Sequence
@@ -76,6 +90,8 @@ SERVING, SERVING_PAIR, TOKENIZE, PACK = (
 )
 TOKENS, PAIR = "tokens", "pair"
 LOGITS, PROBABILITIES, LABEL, SCORE = "logits", "probabilities", "label", "score"
+TOKEN, TOKEN_ID = "token", "token_id"
+POSITIONS, MLM_LOGITS = "masked_lm_positions", "mlm_logits"
 ENGINE, EMBEDDING, TASK = "tokenizer_engine", "embedding", "task"
 SEQ_LENGTH = 128
 MOST_SEGMENTS = 4

@@ -9,12 +9,11 @@ import tensorflow as tf
 
 from encoders.core.activations import activation
 from encoders.core.encoder import Encoded, Encoder
-from encoders.core.errors import ConfigError
 from encoders.core.layers import LayerNorm, Linear
 from encoders.core.rows import TRANSPOSE, Row, linear, norm
 from encoders.core.weights import Tensors, declare
 from encoders.heads.forms import LOGITS
-from encoders.heads.head import Head, Outputs
+from encoders.heads.head import Outputs, TaskHead
 
 if TYPE_CHECKING:
     from encoders.core.architecture import Architecture
@@ -81,13 +80,13 @@ _DEFAULTS: Mapping[str, Any] = {
 }
 
 
-class FillMask(Head):
+class FillMask(TaskHead):
     """Gives `logits`, float32 [B, S, V], of V words.
 
     The decoder is the encoder's word embedding, where the checkpoint ties the two.
     """
 
-    task: ClassVar[str] = "fill-mask"
+    task = "fill-mask"
     forms: ClassVar[Mapping[str, Form]] = {
         "albert": Form(
             "predictions.dense",
@@ -127,7 +126,6 @@ class FillMask(Head):
         "roberta": _LM_HEAD,
         "xlm-roberta": _LM_HEAD,
     }
-    needs_pooler = False
 
     def __init__(self, config: Mapping[str, Any], encoder: Encoder) -> None:
         """Declares its variables.
@@ -141,16 +139,11 @@ class FillMask(Head):
                 is not supported.
         """
         super().__init__()
-        model_type = str(config.get("model_type"))
-        if model_type not in self.forms:
-            raise ConfigError(
-                f"no {self.task} for model_type {model_type}; supported: "
-                + ", ".join(sorted(self.forms))
-            )
+        form: Form = self.form_of(config)
         options = {**_DEFAULTS, **{k: v for k, v in config.items() if v is not None}}
-        is_published = model_type.startswith("deberta") and not options["legacy"]
-        is_published = model_type.startswith("deberta") and not options["legacy"]
-        self.form = form = _LM_PREDICTIONS if is_published else self.forms[model_type]
+        if config["model_type"] in ("deberta", "deberta-v2") and not options["legacy"]:
+            form = _LM_PREDICTIONS
+        self.form = form
         self.ties = bool(options["tie_word_embeddings"]) or not form.decoder
         words, first = encoder.embeddings.word, encoder.embeddings.layer_norm
         width = words.table.shape[1]
@@ -163,6 +156,12 @@ class FillMask(Head):
         self.layer_norm = LayerNorm(width, first.epsilon, first.beta is not None)
         self.decoder = Linear(width, words.rows, bias=False) if form.decoder else None
         self.bias = declare(words.rows) if not form.bias or options[form.bias] else None
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], encoder: Encoder, outputs: int) -> "FillMask":
+        """The head of a checkpoint; it has as many logits as the encoder has words."""
+        del outputs
+        return cls(config, encoder)
 
     def rows(self, architecture: "Architecture") -> tuple[Row, ...]:
         """Its rows of the weight table."""

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import tensorflow as tf
 
 from encoders.core.activations import activation
-from encoders.core.errors import ConfigError
+from encoders.core.encoder import Encoder
 from encoders.core.layers import Dropout, LayerNorm, Linear
 from encoders.core.rows import Row, linear, norm
-from encoders.heads.head import Head
+from encoders.heads.head import TaskHead
 
 if TYPE_CHECKING:
     from encoders.core.architecture import Architecture
@@ -64,19 +64,14 @@ _DEFAULTS: Mapping[str, Any] = {
 }
 
 
-class FormedHead(Head):
+class FormedHead(TaskHead):
     """A head of one of the forms of its class.
 
     Attributes:
-        task: what it does, in the words of `transformers`.
-        forms: `model_type` -> its form.
-        needs_pooler: whether it stands on the encoder's pooler.
         options: the checkpoint's configuration, with the defaults of `transformers`.
     """
 
-    task: ClassVar[str]
     forms: ClassVar[Mapping[str, Form]]
-    needs_pooler = False
 
     def __init__(self, config: Mapping[str, Any], width: int, outputs: int) -> None:
         """Declares its variables.
@@ -91,13 +86,8 @@ class FormedHead(Head):
                 is not supported.
         """
         super().__init__()
-        model_type = str(config.get("model_type"))
-        if model_type not in self.forms:
-            raise ConfigError(
-                f"no {self.task} for model_type {model_type}; supported: "
-                + ", ".join(sorted(self.forms))
-            )
-        self.form = form = self.forms[model_type]
+        self.form: Form = self.form_of(config)
+        form = self.form
         self.options = options = {**_DEFAULTS, **{k: v for k, v in config.items() if v is not None}}
         bias = not form.bias or options[form.bias]
         self.dense = Linear(width, width, bias) if form.dense else None
@@ -110,6 +100,11 @@ class FormedHead(Head):
             for names in (form.input_dropouts, form.dropouts)
         )
         self.output = Linear(width, outputs)
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], encoder: Encoder, outputs: int) -> "FormedHead":
+        """The head of a checkpoint; see the constructor."""
+        return cls(config, encoder.dimensions.width, outputs)
 
     def rows(self, architecture: "Architecture") -> tuple[Row, ...]:
         """Its rows of the weight table."""

@@ -2,12 +2,13 @@
 
 import abc
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 
 from encoders.core.encoder import Encoded, Encoder
+from encoders.core.errors import ConfigError
 from encoders.core.layout import Layout, Padded
 from encoders.core.rows import Row
 from encoders.core.weights import Stored, Table, Tensors, expand
@@ -24,9 +25,11 @@ class Head(tf.Module, abc.ABC):
     Attributes:
         handles: keys of a checkpoint's configuration that it reads, so that the guard of the
             encoder's configuration lets them pass.
+        needs_pooler: whether it stands on the encoder's pooler.
     """
 
     handles: ClassVar[frozenset[str]] = frozenset()
+    needs_pooler = False
 
     def rows(self, architecture: "Architecture") -> tuple[Row, ...]:
         """Its rows of the weight table in checkpoints of an architecture; none by default."""
@@ -73,6 +76,47 @@ class Head(tf.Module, abc.ABC):
             WeightsError: one is missing, or of another shape.
         """
         return self._table(architecture).take(self, tensors, dtype)
+
+
+class TaskHead(Head):
+    """A head that checkpoints are published with.
+
+    Attributes:
+        task: what it does, in the words of `transformers`.
+        forms: `model_type` -> what is special to the family.
+    """
+
+    task: ClassVar[str]
+    forms: ClassVar[Mapping[str, Any]]
+
+    @classmethod
+    @abc.abstractmethod
+    def of(cls, config: Mapping[str, Any], encoder: Encoder, outputs: int) -> "TaskHead":
+        """The head of a checkpoint, its variables declared.
+
+        Args:
+            config: the checkpoint's configuration.
+            encoder: what it stands on, for its sizes.
+            outputs: the number of its logits, such as that of the labels.
+
+        Raises:
+            ConfigError: there is none for the architecture, or an option is not supported.
+        """
+
+    @classmethod
+    def form_of(cls, config: Mapping[str, Any]) -> Any:
+        """What is special to the family of a configuration.
+
+        Raises:
+            ConfigError: `transformers` has no such head for it.
+        """
+        model_type = str(config.get("model_type"))
+        if model_type not in cls.forms:
+            raise ConfigError(
+                f"no {cls.task} for model_type {model_type}; supported: "
+                + ", ".join(sorted(cls.forms))
+            )
+        return cls.forms[model_type]
 
 
 class HeadedEncoder(tf.Module):

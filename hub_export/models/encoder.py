@@ -1,14 +1,16 @@
 """The encoder as the root of a SavedModel."""
 
+import functools
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from encoders import Encoded, Encoder, RealTokens, by_length
+from encoders import Encoded, Encoder, FillMask, RealTokens, by_length
 from hub_export import contract
 from hub_export.contract import DEFAULT, LAYERS, MASK, POOLED, SEQUENCE, TYPE_IDS, WORD_IDS, Tensors
 from hub_export.models import signatures
+from hub_export.models.masked_lm import MaskedLanguageModel
 from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.settings import ENCODER
@@ -22,17 +24,26 @@ class EncoderModel(tf.train.Checkpoint):
     which keeps the SavedModel small and quick to load.
     """
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, masked: FillMask | None = None) -> None:
+        """Traces it.
+
+        Args:
+            encoder: the encoder.
+            masked: a head for masked tokens, which becomes `mlm`.
+        """
         super().__init__(encoder=encoder)
         self.variables = list(encoder.variables)
         self.trainable_variables = list(encoder.trainable_variables)
         self.regularization_losses: list[tf.Tensor] = []
         bodies = {training: _trace(encoder, training=training) for training in (False, True)}
 
-        def call(inputs: Tensors, training: bool = False) -> Tensors:
+        def encode(training: bool, inputs: Tensors) -> Encoded:
             word_ids, mask = inputs[WORD_IDS], inputs[MASK]
             type_ids = inputs.get(TYPE_IDS, tf.zeros_like(word_ids))
-            return contract.outputs(*Encoded(*bodies[training](word_ids, mask, type_ids)))
+            return Encoded(*bodies[training](word_ids, mask, type_ids))
+
+        def call(inputs: Tensors, training: bool = False) -> Tensors:
+            return contract.outputs(*encode(training, inputs))
 
         self.__call__ = tf.function(call, autograph=False)
         self.serve = tf.function(lambda inputs: call(inputs), autograph=False)
@@ -42,6 +53,9 @@ class EncoderModel(tf.train.Checkpoint):
                 self.__call__.get_concrete_function(specs, training=training)
             self.serve.get_concrete_function(specs)
             self.serve_training.get_concrete_function(specs)
+        if masked is not None:
+            roads = {training: functools.partial(encode, training) for training in bodies}
+            self.mlm = MaskedLanguageModel(encoder, masked, roads)
 
     def serving(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
         """The signatures, with the flat names that TF Serving needs."""
@@ -104,11 +118,16 @@ def product(session: Session) -> Product:
         return {POOLED: _pooled(encoder), "unused_tensors": unused}
 
     size = session.size
+
+    def build() -> EncoderModel:
+        head = session.head[0] if session.has_mlm else None
+        return EncoderModel(session.built[0], head if isinstance(head, FillMask) else None)
+
     return Product(
         ENCODER,
         f"{session.settings.name}_L-{size.layers}_H-{size.width}_A-{size.heads}",
         _USAGE,
-        lambda: EncoderModel(session.built[0]),
+        build,
         notes,
     )
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
-from hub_export.models import classification, encoder, preprocessor, text
+from hub_export.models import classification, encoder, fill_mask, preprocessor, text
 from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
 from hub_export.settings import (
     ENCODER,
+    FILL_MASK,
     PREPROCESSOR,
     TASK_MODEL,
     TEXT_CLASSIFICATION,
@@ -22,6 +23,7 @@ def _task_model(session: Session) -> Product | None:
 
 _TASKS: Mapping[str, Callable[[Session, Task], Product]] = {
     TEXT_CLASSIFICATION: classification.product,
+    FILL_MASK: fill_mask.product,
 }
 PRODUCTS: Mapping[str, Callable[[Session], Product | None]] = {
     ENCODER: encoder.product,

@@ -12,13 +12,13 @@ from tokenizers import Tokenizer
 
 import encoders
 import preprocess
-from encoders import Architecture, Dimensions, Encoder, Filled, FormedHead, Stored
+from encoders import Architecture, Dimensions, Encoder, Filled, Stored, TaskHead
 from hub_export import contract
 from hub_export.errors import SourceError
 from hub_export.models import task
 from hub_export.models.embedding_plan import Plan, plan
 from hub_export.models.task import Task
-from hub_export.settings import NONE, PREPROCESSOR, Settings
+from hub_export.settings import FILL_MASK, NONE, PREPROCESSOR, Settings
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.find import explained
 from hub_export.sources.formats.tensors import LazyTensors
@@ -99,8 +99,13 @@ class Session:
         with explained(self.checkpoint.config_file):
             return task.read(self.checkpoint, self.settings)
 
+    @property
+    def has_mlm(self) -> bool:
+        """Whether the encoder gets the head for masked tokens."""
+        return self.task is not None and self.task.name == FILL_MASK
+
     @functools.cached_property
-    def head(self) -> tuple[FormedHead, Sequence[Stored]]:
+    def head(self) -> tuple[TaskHead, Sequence[Stored]]:
         """The head of the task, filled, and what its variables are stored as.
 
         Raises:
@@ -110,7 +115,7 @@ class Session:
         assert found is not None
         dtype = tf.as_dtype(self.settings.compute_dtype)
         with naming(self.checkpoint.config_file):
-            head = found.head(self.config, self.size.width)
+            head = found.head(self.config, self.architecture.declare(self.config))
             stored = head.stored(self.architecture, dtype)
         try:
             with naming(self.checkpoint.weights_file):

@@ -4,9 +4,16 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from encoders import Classification, FormedHead
+from encoders import Classification, Encoder, FillMask, TaskHead
 from hub_export.errors import ExportError, SourceError
-from hub_export.settings import AUTO, FEATURE_EXTRACTION, NONE, TEXT_CLASSIFICATION, Settings
+from hub_export.settings import (
+    AUTO,
+    FEATURE_EXTRACTION,
+    FILL_MASK,
+    NONE,
+    TEXT_CLASSIFICATION,
+    Settings,
+)
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.modules import torch_activation
 
@@ -28,13 +35,14 @@ class Kind:
         outputs: how many logits it gives; None where they stand for the configuration's labels.
     """
 
-    head: type[FormedHead]
+    head: type[TaskHead]
     ending: str
     outputs: int | None = None
 
 
 KINDS: Mapping[str, Kind] = {
     TEXT_CLASSIFICATION: Kind(Classification, "ForSequenceClassification"),
+    FILL_MASK: Kind(FillMask, "ForMaskedLM", outputs=0),
 }
 """By the name of the task."""
 
@@ -53,7 +61,7 @@ class Task:
     labels: tuple[str, ...] = ()
     activation: str = ""
 
-    def head(self, config: Mapping[str, Any], width: int) -> FormedHead:
+    def head(self, config: Mapping[str, Any], encoder: Encoder) -> TaskHead:
         """The head for it, its variables declared.
 
         Raises:
@@ -61,7 +69,7 @@ class Task:
         """
         kind = KINDS[self.name]
         outputs = len(self.labels) if kind.outputs is None else kind.outputs
-        return kind.head(config, width, outputs)
+        return kind.head.of(config, encoder, outputs)
 
     def words(self) -> Mapping[str, Any]:
         """The same for a reader of the report."""

@@ -144,6 +144,5 @@ def _noted(call: Call, labels: list[bytes], texts: Columns) -> Named:
 def _probabilities(logits: Floats, activation: str) -> Floats:
     """By numpy; an activation of torch by torch."""
     if activation == SOFTMAX:
-        raised: Floats = np.exp(logits - logits.max(1, keepdims=True))
-        return raised / raised.sum(1, keepdims=True)
+        return outputs.softmax(logits)
     return torch_function(activation)(logits)

@@ -92,3 +92,9 @@ def check(subject: str, found: Distance, closeness: Closeness, compared: int = 0
 def not_compared(subject: str, needs: str) -> Check:
     """What stands in the report where a library of the source is not installed."""
     return Check(subject, Outcome.NOT_COMPARED, f"needs {needs} ({torch_files.INSTALL})")
+
+
+def softmax(logits: Floats) -> Floats:
+    """float32 [n, C] -> float32 [n, C], by numpy."""
+    raised: Floats = np.exp(logits - logits.max(1, keepdims=True))
+    return raised / raised.sum(1, keepdims=True)

@@ -11,6 +11,7 @@ import tensorflow_text  # noqa: F401 (loading a preprocessor needs its operation
 from hub_export.models.session import Session
 from hub_export.settings import (
     ENCODER,
+    FILL_MASK,
     NONE,
     PREPROCESSOR,
     TASK_MODEL,
@@ -22,6 +23,7 @@ from hub_export.sources.formats import torch_files
 from hub_export.terminal import Progress
 from hub_export.verify import (
     classification,
+    fill_mask,
     numbers,
     outputs,
     tokens,
@@ -35,6 +37,7 @@ from hub_export.verify.samples import AMOUNTS
 from hub_export.verify.source import Source
 
 EXACT = "exact"
+MLM = "mlm"
 
 
 def verify(session: Session, places: Mapping[str, Path], progress: Progress) -> list[Check]:
@@ -60,8 +63,10 @@ def verify(session: Session, places: Mapping[str, Path], progress: Progress) -> 
                 checks.append(weights.compare(model, session, name, progress))
             if name == PREPROCESSOR:
                 checks += _compare_tokens(model, source, progress)
-            else:
-                checks += _compare(model, name, source, answers.get(name), progress)
+                continue
+            checks += _compare(model, name, source, answers.get(name), progress)
+            if name == ENCODER and session.has_mlm:
+                checks += _compare(model, MLM, source, answers.get(MLM), progress)
     return checks
 
 
@@ -100,6 +105,8 @@ def _ask(source: Source, places: Mapping[str, Path], progress: Progress) -> dict
     if ENCODER in places:
         progress.say("asking the source for numbers")
         answers[ENCODER] = numbers.ask(source.model, source.session.size)
+        if source.session.has_mlm:
+            answers[MLM] = fill_mask.ask_positions(source)
     if TEXT_EMBEDDING in places and not source.needs:
         progress.say("asking the source for vectors")
         answers[TEXT_EMBEDDING] = vectors.ask(source, progress)
@@ -134,10 +141,12 @@ def _compare(
 
 _TASKS: Mapping[str, tuple[str, Any]] = {
     TEXT_CLASSIFICATION: ("logits", classification),
+    FILL_MASK: ("masks", fill_mask),
 }
 """What the answers of a task are called, and who asks for them and compares them."""
 _NUMERIC: Mapping[str, tuple[str, Any]] = {
     ENCODER: ("numbers", numbers.compare),
+    MLM: ("numbers, mlm_logits", fill_mask.compare_positions),
     TEXT_EMBEDDING: ("vectors", vectors.compare),
     **{product_of(name): (subject, each.compare) for name, (subject, each) in _TASKS.items()},
 }

@@ -28,7 +28,7 @@ def compare(model: Any, session: Session, name: str, progress: Progress) -> Chec
         name: of the product.
         progress: told of every variable.
     """
-    left = {id(variable): variable.name for variable in model.variables}
+    left = {id(variable): variable.name for variable in _variables(model)}
     differences, count = list[str](), len(left)
     wanted = _WANTED.get(name, _task_model)(session)
     with progress.bar("verifying weights", count) as advance:
@@ -59,8 +59,15 @@ def _child(part: Any, step: str) -> Any:
     return part[int(step)] if step.isdigit() else getattr(part, step, None)
 
 
+def _variables(model: Any) -> list[Any]:
+    """Those of a product, and of the masked language model that an encoder may have."""
+    return [*model.variables, *(model.mlm.variables if hasattr(model, "mlm") else ())]
+
+
 def _encoder(session: Session) -> Iterator[tuple[str, np.ndarray]]:
     yield from _paths(session, "encoder", session.absent)
+    if session.has_mlm:
+        yield from _head(session, "mlm.headed.head")
 
 
 def _text_embedding(session: Session) -> Iterator[tuple[str, np.ndarray]]:
@@ -73,12 +80,17 @@ def _text_embedding(session: Session) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _task_model(session: Session) -> Iterator[tuple[str, np.ndarray]]:
-    head, stored = session.head
-    absent = {*session.absent, *(() if head.needs_pooler else ("pooler",))}
+    needs_pooler = session.head[0].needs_pooler
+    absent = {*session.absent, *(() if needs_pooler else ("pooler",))}
     yield from _paths(session, "headed.encoder", absent)
+    yield from _head(session, "headed.head")
+
+
+def _head(session: Session, root: str) -> Iterator[tuple[str, np.ndarray]]:
+    head, stored = session.head
     expected = head.expected(session.architecture, stored, session.checkpoint.tensors())
     for path, values in expected:
-        yield f"headed.head.{path}", values
+        yield f"{root}.{path}", values
 
 
 _WANTED: Mapping[str, Callable[[Session], Iterator[tuple[str, np.ndarray]]]] = {

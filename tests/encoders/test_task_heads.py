@@ -18,6 +18,7 @@ from encoders import (
     HeadedEncoder,
     QuestionAnswering,
     RealTokens,
+    TaskHead,
     TokenClassification,
     WeightsError,
     architectures,
@@ -26,7 +27,7 @@ from encoders.core.weights import expand
 from hub_export.sources import find
 from tests import checkpoints
 
-HEADS: dict[str, tuple[Any, tuple[str, ...], int]] = {
+HEADS: dict[str, tuple[type[TaskHead], tuple[str, ...], int]] = {
     "SequenceClassification": (Classification, ("logits",), 3),
     "TokenClassification": (TokenClassification, ("logits",), 3),
     "QuestionAnswering": (QuestionAnswering, ("start_logits", "end_logits"), 2),
@@ -76,12 +77,7 @@ def built(folder: Path, task: str, labels: int = 0) -> HeadedEncoder:
     read = find.read(str(folder))
     architecture = architectures()[read.config["model_type"]]
     declared = architecture.declare(read.config)
-    head: Any
-    if task == "MaskedLM":
-        head = FillMask(read.config, declared)
-    else:
-        outputs = labels or HEADS[task][2]
-        head = HEADS[task][0](read.config, declared.dimensions.width, outputs)
+    head = HEADS[task][0].of(read.config, declared, labels or HEADS[task][2])
     encoder, filled = architecture.build(read.config, read.tensors(), head=head)
     assert [name for name, why in filled.unused.items() if "task head" in why] == []
     return HeadedEncoder(encoder, head)

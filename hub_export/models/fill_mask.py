@@ -1,0 +1,130 @@
+"""What stands for mask tokens in texts, as the root of a SavedModel."""
+
+import functools
+from collections.abc import Sequence
+
+import tensorflow as tf
+from tokenizers import Tokenizer
+
+from encoders import FillMask, HeadedEncoder, RealTokens, by_length
+from hub_export import contract
+from hub_export.contract import LOGITS, ROW_SPLITS, SCORE, TOKEN, TOKEN_ID, Tensors
+from hub_export.errors import SourceError
+from hub_export.models import signatures, task_model
+from hub_export.models.product import Product
+from hub_export.models.session import Session
+from hub_export.models.task import Task
+from hub_export.models.texts import pack, traced
+from preprocess import Preprocessor
+
+BEST = 5
+"""How many tokens are given for each mask, the likeliest first."""
+
+
+class FillMaskModel(tf.train.Checkpoint):
+    """Wraps preprocessor, encoder and head as `hub_export.contract` says."""
+
+    def __init__(
+        self,
+        preprocessor: Preprocessor,
+        headed: HeadedEncoder,
+        head: FillMask,
+        mask: int,
+        words: Sequence[str],
+    ) -> None:
+        """Traces them.
+
+        Args:
+            preprocessor: its `seq_length` is the longest row; what is longer is cut.
+            headed: the encoder with its head.
+            head: the head, which is computed where masks stand.
+            mask: the id of the mask token.
+            words: what each id stands for.
+        """
+        super().__init__(headed=headed)
+        self.variables = list(headed.variables)
+        self.trainable_variables = list(headed.trainable_variables)
+        self.regularization_losses: list[tf.Tensor] = []
+        self._words = words
+        self._tokenizer = preprocessor.tokenizer  # whose functions use tables
+        encoder = headed.encoder
+        real = functools.partial(encoder, arrange=RealTokens)
+
+        def logits(training: bool, text: tf.Tensor) -> list[tf.Tensor]:
+            """string [B] -> of n masks float32 [n, V]; int64 [B + 1], where each text's begin."""
+            rows = pack(preprocessor, "", text)
+            if training:
+                sequence = encoder(*rows, training=True).sequence
+            else:
+                [sequence] = by_length(lambda *some: [real(*some).sequence], *rows)
+            masks = tf.equal(rows.word_ids, mask) & tf.not_equal(rows.mask, 0)
+            counts = tf.reduce_sum(tf.cast(masks, tf.int64), axis=1)
+            return [
+                head.logits(tf.boolean_mask(sequence, masks)),
+                tf.concat([[0], tf.cumsum(counts)], axis=0),
+            ]
+
+        bodies = {each: traced(functools.partial(logits, each)) for each in (False, True)}
+        self._logits = bodies[False]
+
+        def call(sentences: tf.Tensor, training: bool = False) -> Tensors:
+            found, splits = bodies[training](sentences)
+            answers = {LOGITS: found, **self._answers(found)}
+            ragged = functools.partial(tf.RaggedTensor.from_row_splits, validate=False)
+            return {name: ragged(each, splits) for name, each in answers.items()}
+
+        self.__call__ = tf.function(call, autograph=False)
+        for training in bodies:
+            self.__call__.get_concrete_function(contract.text_spec("sentences"), training=training)
+
+    def serving(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
+        """The signatures."""
+
+        def serve(text: tf.Tensor) -> Tensors:
+            logits, splits = self._logits(text)
+            return {**self._answers(logits), ROW_SPLITS: splits}
+
+        return signatures.checked({contract.SERVING: (serve, [contract.text_spec(contract.TEXT)])})
+
+    def _answers(self, logits: tf.Tensor) -> Tensors:
+        """The likeliest tokens, of float32 [n, V]: [n, k] each."""
+        scores, ids = tf.math.top_k(tf.nn.softmax(logits), min(BEST, len(self._words)))
+        return {TOKEN: tf.gather(tf.constant(self._words), ids), TOKEN_ID: ids, SCORE: scores}
+
+
+_USAGE = (
+    f"Takes a batch of strings with mask tokens and gives, for each mask, the {BEST} likeliest "
+    f"tokens: `{TOKEN}` (strings), `{TOKEN_ID}` and `{SCORE}`, ragged [batch, (masks), {BEST}], "
+    f"and `{LOGITS}` [batch, (masks), vocabulary]. A text without a mask, and a mask beyond the "
+    f"longest row, get none. Signature for TF Serving: `{contract.SERVING}` (`{contract.TEXT}` -> "
+    f"`{TOKEN}`, `{TOKEN_ID}`, `{SCORE}` [masks, {BEST}], `{ROW_SPLITS}`). Import tensorflow_text "
+    "before loading it."
+)
+
+
+def product(session: Session, task: Task) -> Product:
+    """The masked language model of a session.
+
+    Raises:
+        SourceError: the head is not supported or not in the checkpoint, or there is no mask token.
+    """
+    words = _words(session.tokenizer, session.size.vocabulary)
+
+    def build(preprocessor: Preprocessor, headed: HeadedEncoder, task: Task) -> FillMaskModel:
+        mask = preprocessor.special.mask
+        if mask is None:
+            raise SourceError(
+                f"{session.checkpoint.tokenizer_file}: has no mask token, which {task.name} asks "
+                "about; name it in tokenizer_config.json, or say task=feature-extraction"
+            )
+        assert isinstance(headed.head, FillMask)
+        return FillMaskModel(preprocessor, headed, headed.head, mask, words)
+
+    return task_model.product(session, task, build, _USAGE)
+
+
+def _words(tokenizer: Tokenizer, count: int) -> list[str]:
+    """What each id of an encoder stands for; nothing for those that the tokenizer does not have."""
+    ids = range(max(tokenizer.get_vocab().values()) + 1)
+    words = tokenizer.decode_batch([[id] for id in ids], skip_special_tokens=False)
+    return [*words, *[""] * (count - len(words))]

@@ -1,0 +1,44 @@
+"""`encoder.mlm`: an encoder with the head for masked tokens on it, as Model Garden's exports."""
+
+from collections.abc import Callable, Mapping
+
+import tensorflow as tf
+
+from encoders import Encoded, Encoder, FillMask, HeadedEncoder
+from hub_export import contract
+from hub_export.contract import MLM_LOGITS, POSITIONS, Tensors
+
+
+class MaskedLanguageModel(tf.train.Checkpoint):
+    """The encoder's outputs, and logits of the words at some positions."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        head: FillMask,
+        encode: Mapping[bool, Callable[[Tensors], Encoded]],
+    ) -> None:
+        """Traces it.
+
+        Args:
+            encoder: the encoder, for its variables.
+            head: the head.
+            encode: whether in training -> computes the encoder.
+        """
+        headed = HeadedEncoder(encoder, head)
+        super().__init__(headed=headed)
+        self.variables = list(headed.variables)
+        self.trainable_variables = list(headed.trainable_variables)
+        self.regularization_losses: list[tf.Tensor] = []
+
+        def call(inputs: Tensors, training: bool = False) -> Tensors:
+            encoded = encode[training](inputs)
+            chosen = tf.gather(encoded.sequence, inputs[POSITIONS], batch_dims=1)
+            return {**contract.outputs(*encoded), MLM_LOGITS: head.logits(chosen)}
+
+        self.__call__ = tf.function(call, autograph=False)
+        positions = {POSITIONS: tf.TensorSpec([None, None], tf.int32, POSITIONS)}
+        for types in (True, False):
+            for training in encode:
+                specs = {**contract.input_specs(types), **positions}
+                self.__call__.get_concrete_function(specs, training=training)
