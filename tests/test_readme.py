@@ -20,7 +20,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("readme")
     source = folder / "distilbert-base-cased"
     positions = {"max_position_embeddings": 128}
-    checkpoints.save_model(source, "distilbert", **positions)
+    checkpoints.save_model(source, "distilbert", "DistilBertForMaskedLM", **positions)
     checkpoints.save_tokenizer(source, checkpoints.wordpiece(checkpoints.PIECES))
     done = hub_export.export(source, folder / "exported", verify="none")
     done.paths["encoder"].parent.rename(folder / "exported" / f"{NAME}_L-6_H-768_A-12")
@@ -37,7 +37,7 @@ def blocks() -> list[str]:
     return [block for block in found if "hub.load" in block]
 
 
-@pytest.mark.parametrize("at", range(4))
+@pytest.mark.parametrize("at", range(5))
 def test_example(exported: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     monkeypatch.chdir(exported)
     names: dict[str, object] = {}
@@ -47,14 +47,17 @@ def test_example(exported: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> No
         assert names["model"](texts).shape == (2, 3)
     elif "pairs" in names:
         assert names["found"]["logits"].shape == names["pairs"]["probabilities"].shape == (1, 2)
+    elif "masked" in names:
+        assert names["found"]["token"].shape == (1, None, 5)
+        assert names["masked"]["mlm_logits"].shape == (1, 2, len(checkpoints.PIECES))
     elif "layer" in names:
         assert names["layer"](names["tf"].constant(["a b", "c", ""])).shape == (3, 24)
     else:
         assert names["outputs"]["pooled_output"].shape == (2, 24)
 
 
-def test_there_are_four_examples() -> None:
-    assert len(blocks()) == 4
+def test_there_are_five_examples() -> None:
+    assert len(blocks()) == 5
 
 
 def test_the_tables_are_what_the_command_prints() -> None:

@@ -13,7 +13,7 @@ import transformers
 from safetensors.numpy import load_file, save_file
 
 import hub_export
-from hub_export import ExportError, SourceError, VerificationError, support
+from hub_export import ExportError, SourceError, VerificationError
 from hub_export.verify import samples
 from tests import checkpoints
 
@@ -198,8 +198,3 @@ def test_a_cross_encoder_has_its_own_activation(tmp_path: Path) -> None:
     done = hub_export.export(folder, tmp_path / "out", parts=("task_model",), verify="none")
     found = tf.saved_model.load(str(done.paths[PART]))(["a b"])
     np.testing.assert_array_equal(found["score"], found["logits"][:, 0])
-
-
-def test_the_table_of_the_readme() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    assert support.markdown(support.tasks()) in readme
