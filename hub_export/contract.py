@@ -58,7 +58,10 @@ not. D is what the last of its modules gives. A text's vector does not depend on
     once and for a single one; of a regression the logits; a cross-encoder's own activation),
     `label` string [B], that of the largest logit; with one label also `score` [B], its probability
     attributes: `variables`, `trainable_variables`, `regularization_losses`
-    signatures: `serving_default` (`text`), `serving_pair` (`text`, `text_pair`) -> the same
+    signatures: `serving_default` (`text`), `serving_pair` (`text`, `text_pair`) -> the same;
+        of a checkpoint for NLI (one label begins with "entail") also `zero_shot` (`text` [B],
+        `labels` [C]) -> `scores` float32 [B, C] whose rows sum to one, and
+        `zero_shot_multi_label`, the same with each label by itself
 
 **Fill-mask** `model(sentences, training=False)`: string [B] -> dict of RaggedTensors, for each mask
 token of a text the k = 5 likeliest tokens:
@@ -89,6 +92,8 @@ SERVING, SERVING_PAIR, TOKENIZE, PACK = (
     "bert_pack_inputs",
 )
 TOKENS, PAIR = "tokens", "pair"
+ZERO_SHOT, ZERO_SHOT_MULTI_LABEL = "zero_shot", "zero_shot_multi_label"
+LABELS, SCORES = "labels", "scores"
 LOGITS, PROBABILITIES, LABEL, SCORE = "logits", "probabilities", "label", "score"
 TOKEN, TOKEN_ID = "token", "token_id"
 POSITIONS, MLM_LOGITS = "masked_lm_positions", "mlm_logits"

@@ -98,6 +98,11 @@ class Settings:
         AUTO,
         choices=TASKS,
     )
+    hypothesis_template: str | None = option(
+        "What zero-shot classification claims of a text, with {} in the place of the label. For "
+        "checkpoints that classify NLI. Default: 'This example is {}.'",
+        None,
+    )
     verify: str = option(
         "What to compare with the source before anything gets its final name. auto: tokens, and "
         "numbers where torch is installed; full: both, or fail; quick: as auto, with a part of "

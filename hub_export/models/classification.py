@@ -13,6 +13,7 @@ from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
 from hub_export.models.texts import computing, traced
+from hub_export.models.zero_shot import judging, scores
 from preprocess import Preprocessor
 
 SOFTMAX = "softmax"
@@ -47,6 +48,9 @@ class ClassificationModel(tf.train.Checkpoint):
         for training in bodies:
             self.__call__.get_concrete_function(contract.text_spec("sentences"), training=training)
 
+        if task.zero_shot is not None:
+            self._judged = traced(judging(preprocessor, headed, task.zero_shot), texts=2)
+
     def serving(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
         """The signatures."""
         text, text_pair = map(contract.text_spec, (contract.TEXT, contract.TEXT_PAIR))
@@ -57,7 +61,14 @@ class ClassificationModel(tf.train.Checkpoint):
                 [text, text_pair],
             ),
         }
+        if self._task.zero_shot is not None:
+            specs = [text, contract.text_spec(contract.LABELS)]
+            served[contract.ZERO_SHOT] = (functools.partial(self._scored, False), specs)
+            served[contract.ZERO_SHOT_MULTI_LABEL] = (functools.partial(self._scored, True), specs)
         return signatures.checked(served)
+
+    def _scored(self, is_multi_label: bool, text: tf.Tensor, labels: tf.Tensor) -> Tensors:
+        return {contract.SCORES: scores(self._judged(text, labels), is_multi_label)}
 
     def _answers(self, logits: tf.Tensor) -> Tensors:
         """All outputs, of float32 [B, C]."""

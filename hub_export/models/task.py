@@ -17,6 +17,8 @@ from hub_export.settings import (
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.modules import torch_activation
 
+TEMPLATE = "This example is {}."
+"""The pipeline's own."""
 _SOFTMAX, _SIGMOID, _LINEAR = "softmax", "sigmoid", "linear"
 _PROBLEMS = {
     "regression": _LINEAR,
@@ -48,6 +50,21 @@ KINDS: Mapping[str, Kind] = {
 
 
 @dataclasses.dataclass(frozen=True)
+class ZeroShot:
+    """How a classifier of NLI tells which of any labels a text has.
+
+    Attributes:
+        template: what is claimed of the text, with {} in the place of the label.
+        entailment: which logit says that the text entails it.
+        contradiction: which logit says the contrary.
+    """
+
+    template: str
+    entailment: int
+    contradiction: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Task:
     """What a checkpoint's head was trained for.
 
@@ -55,11 +72,13 @@ class Task:
         name: one of KINDS.
         labels: what the logits stand for; nothing where the task has no labels.
         activation: makes probabilities of the logits of a text: `softmax`, or one of `encoders`.
+        zero_shot: of a classifier of NLI.
     """
 
     name: str
     labels: tuple[str, ...] = ()
     activation: str = ""
+    zero_shot: ZeroShot | None = None
 
     def head(self, config: Mapping[str, Any], encoder: Encoder) -> TaskHead:
         """The head for it, its variables declared.
@@ -81,8 +100,18 @@ def read(checkpoint: Checkpoint, settings: Settings) -> Task | None:
 
     Raises:
         SourceError: the configuration does not say which, or contradicts itself.
-        ExportError: a task is asked for of random weights.
+        ExportError: something is asked for that the checkpoint's head does not do.
     """
+    found = _read(checkpoint, settings)
+    if settings.hypothesis_template is not None and (found is None or found.zero_shot is None):
+        raise ExportError(
+            "hypothesis_template: only for a classifier of NLI, one of whose labels begins with "
+            f"entail; found {', '.join(found.labels) or found.name if found else 'no task'}"
+        )
+    return found
+
+
+def _read(checkpoint: Checkpoint, settings: Settings) -> Task | None:
     asked = settings.task
     if asked == FEATURE_EXTRACTION:
         return None
@@ -99,8 +128,9 @@ def read(checkpoint: Checkpoint, settings: Settings) -> Task | None:
             return None
         raise ExportError(f"task {asked}: a head of random weights is not supported")
     labels = _labels(checkpoint) if KINDS[name].outputs is None else ()
-    is_of_texts = name == TEXT_CLASSIFICATION
-    return Task(name, labels, _activation(checkpoint, len(labels)) if is_of_texts else "")
+    if name != TEXT_CLASSIFICATION:
+        return Task(name, labels)
+    return Task(name, labels, _activation(checkpoint, len(labels)), _zero_shot(labels, settings))
 
 
 def _found(checkpoint: Checkpoint, tasks: Sequence[str]) -> tuple[str, str]:
@@ -116,6 +146,18 @@ def _found(checkpoint: Checkpoint, tasks: Sequence[str]) -> tuple[str, str]:
     if checkpoint.pipeline().pooling is not None:
         return "", "its modules.json makes vectors of texts"
     return names[0], ""
+
+
+def _zero_shot(labels: Sequence[str], settings: Settings) -> ZeroShot | None:
+    """As the pipeline of `transformers` finds the logits."""
+    found = [at for at, label in enumerate(labels) if label.lower().startswith("entail")]
+    if not found:
+        return None
+    template = settings.hypothesis_template
+    template = TEMPLATE if template is None else template
+    if template.count("{}") != 1 or {*template.replace("{}", "")} & {*"{}"}:
+        raise ExportError(f"hypothesis_template: expected a text with one {{}}, found {template!r}")
+    return ZeroShot(template, found[0], len(labels) - 1 if found[0] == 0 else 0)
 
 
 def _labels(checkpoint: Checkpoint) -> tuple[str, ...]:

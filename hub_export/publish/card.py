@@ -70,6 +70,8 @@ def _task(notes: Mapping[str, Any]) -> Iterator[str]:
     yield f"A text is cut at {notes['max_length']} tokens, special ones included."
     if "activation" in notes:
         yield f"Probabilities are made of logits by: {notes['activation']}."
+    if "zero_shot" in notes:
+        yield f"Zero-shot classification claims of a text: {notes['zero_shot']['template']!r}."
     if "labels" in notes:
         yield from ("", "Labels, in the order of the columns:", "")
         yield from (f"- {label}" for label in notes["labels"])

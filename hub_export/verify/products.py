@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_text  # noqa: F401 (loading a preprocessor needs its operations)
 
+from hub_export.contract import ZERO_SHOT
 from hub_export.models.session import Session
 from hub_export.settings import (
     ENCODER,
@@ -30,6 +31,7 @@ from hub_export.verify import (
     transformers_tokens,
     vectors,
     weights,
+    zero_shot,
 )
 from hub_export.verify.checks import Check
 from hub_export.verify.closeness import closeness
@@ -64,9 +66,8 @@ def verify(session: Session, places: Mapping[str, Path], progress: Progress) -> 
             if name == PREPROCESSOR:
                 checks += _compare_tokens(model, source, progress)
                 continue
-            checks += _compare(model, name, source, answers.get(name), progress)
-            if name == ENCODER and session.has_mlm:
-                checks += _compare(model, MLM, source, answers.get(MLM), progress)
+            for subject in (name, *_beside(name, session)):
+                checks += _compare(model, subject, source, answers.get(subject), progress)
     return checks
 
 
@@ -101,21 +102,32 @@ def note(session: Session, checks: list[Check]) -> dict[str, str]:
 
 def _ask(source: Source, places: Mapping[str, Path], progress: Progress) -> dict[str, Any]:
     """What the source in torch answers, product by product; then its models are let go."""
-    answers = dict[str, Any]()
+    answers, session = dict[str, Any](), source.session
     if ENCODER in places:
         progress.say("asking the source for numbers")
-        answers[ENCODER] = numbers.ask(source.model, source.session.size)
-        if source.session.has_mlm:
+        answers[ENCODER] = numbers.ask(source.model, session.size)
+        if session.has_mlm:
             answers[MLM] = fill_mask.ask_positions(source)
     if TEXT_EMBEDDING in places and not source.needs:
         progress.say("asking the source for vectors")
         answers[TEXT_EMBEDDING] = vectors.ask(source, progress)
-    task = source.session.task if TASK_MODEL in source.session.settings.parts else None
+    task = session.task if TASK_MODEL in session.settings.parts else None
     if task is not None:
         progress.say(f"asking the source for {task.name}")
         answers[product_of(task.name)] = _TASKS[task.name][1].ask(source, progress)
+        if task.zero_shot is not None:
+            answers[ZERO_SHOT] = zero_shot.ask(source, progress)
     source.release()
     return answers
+
+
+def _beside(name: str, session: Session) -> Iterator[str]:
+    """What a product has besides itself that is compared."""
+    if name == ENCODER and session.has_mlm:
+        yield MLM
+    is_classification = name == product_of(TEXT_CLASSIFICATION)
+    if is_classification and session.task is not None and session.task.zero_shot is not None:
+        yield ZERO_SHOT
 
 
 def _compare_tokens(model: Any, source: Source, progress: Progress) -> list[Check]:
@@ -147,6 +159,7 @@ _TASKS: Mapping[str, tuple[str, Any]] = {
 _NUMERIC: Mapping[str, tuple[str, Any]] = {
     ENCODER: ("numbers", numbers.compare),
     MLM: ("numbers, mlm_logits", fill_mask.compare_positions),
+    ZERO_SHOT: ("scores of zero_shot", zero_shot.compare),
     TEXT_EMBEDDING: ("vectors", vectors.compare),
     **{product_of(name): (subject, each.compare) for name, (subject, each) in _TASKS.items()},
 }

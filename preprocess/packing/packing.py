@@ -76,6 +76,11 @@ class Packer(tf.Module):
         pieces = (*self._template.single, *self._template.pair)
         return max(self._padding.type_id, *(piece.type_id for piece in pieces))
 
+    def shortening(self, only: int | None) -> "Packer":
+        """The same, but for which segment is shortened, 0 for the first; None for the longest."""
+        truncation = dataclasses.replace(self._truncation, only=only)
+        return Packer(self._template, self._padding, truncation, self._last_type + 1)
+
     def special_tokens(self, segments: int) -> int:
         """How many special tokens go around so many segments."""
         return sum(piece.id is not None for piece in self._template.pieces(segments))

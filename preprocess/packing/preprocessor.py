@@ -38,3 +38,8 @@ class Preprocessor(tf.Module):
         self.packer = packer
         self.special = special
         self.seq_length = seq_length
+
+    def shortening(self, only: int | None) -> "Preprocessor":
+        """The same, but for which segment of a row is shortened; see the packer's."""
+        packer = self.packer.shortening(only)
+        return Preprocessor(self.tokenizer, packer, self.special, self.seq_length)

@@ -1,5 +1,6 @@
 """Text in, labels out: against the pipeline of transformers."""
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -198,3 +199,53 @@ def test_a_cross_encoder_has_its_own_activation(tmp_path: Path) -> None:
     done = hub_export.export(folder, tmp_path / "out", parts=("task_model",), verify="none")
     found = tf.saved_model.load(str(done.paths[PART]))(["a b"])
     np.testing.assert_array_equal(found["score"], found["logits"][:, 0])
+
+
+NLI = {
+    "id2label": {0: "contradiction", 1: "neutral", 2: "entailment"},
+    "label2id": {"contradiction": 0, "neutral": 1, "entailment": 2},
+}
+
+
+@pytest.mark.usefixtures("brief")
+@pytest.mark.parametrize("first", [False, True])
+def test_zero_shot_is_the_pipelines(first: bool, tmp_path: Path) -> None:
+    """Entailment may be the last label, or the first one; contradiction is at the other end."""
+    names = ["entailment", "neutral", "contradiction"] if first else [*NLI["label2id"]]
+    own = {"id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
+    checkpoints.save_model(tmp_path / "nli", "bert", "BertForSequenceClassification", **own)
+    checkpoints.save_tokenizer(tmp_path / "nli", checkpoints.wordpiece(checkpoints.PIECES))
+    config = tmp_path / "nli" / "tokenizer_config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "model_max_length": 40}))
+    template = {} if first else {"hypothesis_template": "It is a {}!"}
+    done = hub_export.export(
+        tmp_path / "nli", tmp_path / "out", parts=("task_model",), verify="full", **template
+    )
+    checks = {check.subject: check.outcome.value for check in done.report.checks}
+    assert {*checks.values()} == {"passed"}
+    assert {"scores of zero_shot", "scores of zero_shot_multi_label"} <= {*checks}
+    model = tf.saved_model.load(str(done.paths[PART]))
+    pipeline = transformers.pipeline("zero-shot-classification", model=str(tmp_path / "nli"))
+    texts = [*samples.AWKWARD[4:14], "a b c", "d e " * 60, "好" * 9]
+    for labels in (["a", "b c", "日本"], ["ab"]):
+        for name, multi in (("zero_shot", False), ("zero_shot_multi_label", True)):
+            found = model.signatures[name](text=tf.constant(texts), labels=tf.constant(labels))
+            for text, row in zip(texts, found["scores"].numpy(), strict=True):
+                wanted = pipeline(text, labels, multi_label=multi, **template)
+                scores = dict(zip(wanted["labels"], wanted["scores"], strict=True))
+                np.testing.assert_allclose(row, [scores[label] for label in labels], atol=1e-5)
+    none = model.signatures["zero_shot"](text=tf.constant([], tf.string), labels=tf.constant(["a"]))
+    assert none["scores"].shape == (0, 1)
+
+
+def test_templates(source: Path, tmp_path: Path) -> None:
+    save_nli = functools.partial(checkpoints.save_model, tmp_path / "nli", "bert")
+    save_nli("BertForSequenceClassification", **NLI)
+    checkpoints.save_tokenizer(tmp_path / "nli", checkpoints.wordpiece(checkpoints.PIECES))
+    export = functools.partial(hub_export.export, output_dir=tmp_path / "out", verify="none")
+    for template in ("no place", "{} and {}", "{0}", "{}}"):
+        with pytest.raises(ExportError, match=r"expected a text with one \{\}, found"):
+            export(tmp_path / "nli", hypothesis_template=template)
+    for more in ({}, {"task": "feature-extraction"}):
+        with pytest.raises(ExportError, match="only for a classifier of NLI"):
+            export(source, hypothesis_template="It is {}.", **more)
