@@ -25,7 +25,7 @@ class Attention(tf.Module, abc.ABC):
         """float32 [N, D] -> float32 [N, D]."""
         query, key, value = (layout.to_heads(each) for each in self.project(x, layout))
         scores = self.scores(query * self.scale, key, layout, training)
-        weights = self.dropout(tf.nn.softmax(scores), training)
+        weights = layout.attending(self.dropout(tf.nn.softmax(scores), training))
         mixed = layout.from_heads(tf.matmul(weights, value))
         return self.output(tf.reshape(mixed, [-1, self.heads * self.head_width]))
 

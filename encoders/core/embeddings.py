@@ -26,7 +26,9 @@ def after_padding(padding: int) -> Places:
     """
 
     def places(word_ids: tf.Tensor, layout: Layout) -> tf.Tensor:
-        """int32 [B, S] -> int32 [N]."""
+        """int32 [B, S] -> int32 [N]; of vectors, none stands for padding."""
+        if word_ids.dtype.is_floating:
+            return layout.positions + padding + 1
         real = tf.cast(tf.not_equal(word_ids, padding), tf.int32)
         return layout.to_tokens(tf.cumsum(real, axis=1) * real + padding)
 
@@ -60,7 +62,7 @@ class Embeddings(tf.Module):
         self.projection = projection
 
     def __call__(self, word_ids: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
-        """int32 [B, S] -> float32 [N, D]."""
+        """int32 [B, S], or vectors float32 [B, S, E] -> float32 [N, D]."""
         x = self.sum(word_ids, layout, training)
         x = self.dropout(x if self.layer_norm is None else self.layer_norm(x), training)
         return x if self.projection is None else self.projection(x)
@@ -68,7 +70,8 @@ class Embeddings(tf.Module):
     def sum(self, word_ids: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """The same, before norm and dropout."""
         type_ids = layout.type_ids
-        x = self.word(layout.to_tokens(word_ids), training)
+        x = layout.to_tokens(word_ids)
+        x = x if x.dtype.is_floating else self.word(x, training)
         if self.position is not None:
             x += self.position(self.places(word_ids, layout), training)
         if self.type is not None and (type_ids is None or self.type.rows == 1):

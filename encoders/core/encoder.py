@@ -32,6 +32,21 @@ class Encoded(NamedTuple):
     layers: list[tf.Tensor]
 
 
+class Inside(NamedTuple):
+    """What an encoder computes on the way, all float32.
+
+    Attributes:
+        encoded: its outputs.
+        embedded: [B, S, D], what the first block gets.
+        attentions: of each attention the weights of its heads, [B, H, S, S]; one a layer, but in
+            ALBERTs whose layers consist of several blocks.
+    """
+
+    encoded: Encoded
+    embedded: tf.Tensor
+    attentions: list[tf.Tensor]
+
+
 class Pooler(tf.Module):
     """A dense layer with tanh over the first token's vector (BERT's next-sentence head)."""
 
@@ -94,16 +109,31 @@ class Encoder(tf.Module):
         training: bool = False,
         arrange: Callable[[tf.Tensor], Layout] = Padded,
     ) -> Encoded:
-        """Encodes a batch.
+        """Encodes a batch; arguments and errors are those of `inside`."""
+        return self.inside(word_ids, mask, type_ids, training, arrange).encoded
+
+    def inside(
+        self,
+        word_ids: tf.Tensor,
+        mask: tf.Tensor,
+        type_ids: tf.Tensor | None = None,
+        training: bool = False,
+        arrange: Callable[[tf.Tensor], Layout] = Padded,
+        head_mask: tf.Tensor | None = None,
+    ) -> Inside:
+        """Encodes a batch, and gives what is computed on the way.
 
         Args:
-            word_ids: int32 [B, S].
+            word_ids: int32 [B, S]; or float32 [B, S, E], vectors in the place of those of the word
+                embedding.
             mask: int32 [B, S], 0 where a position is padding.
             type_ids: int32 [B, S]; None stands for zeros. Without effect in an encoder that has
                 no type embedding, or only one type.
             training: whether dropout is active.
             arrange: makes the layout from the mask. With `RealTokens`, nothing is computed for
                 padding; S of the outputs is then the end of the longest row, and padding is zero.
+            head_mask: float32 [A, H], what the weights of the heads of each attention are
+                multiplied by; None for ones.
 
         Raises:
             tf.errors.InvalidArgumentError: S exceeds `dimensions.positions`, or an id is none of
@@ -111,11 +141,11 @@ class Encoder(tf.Module):
         """
         word_ids, mask = self._fitting(word_ids, mask, type_ids)
         layout = arrange(mask)
-        layout.type_ids = type_ids
+        layout.type_ids, layout.head_mask = type_ids, head_mask
         if self.added_scores is not None:
             layout = layout.biased(self.added_scores(layout))
         x = self.embeddings(word_ids, layout, training)
-        layers = []
+        embedded, layers = layout.to_batch(x), []
         for block in self.blocks:
             x = block(x, layout, training)
             layers.append(layout.to_batch(x))
@@ -124,7 +154,7 @@ class Encoder(tf.Module):
             layers[-1] = layout.to_batch(x)
         token = self.token(layout, x)
         pooled = self.pooler(token) if self.pooler is not None else token
-        return Encoded(pooled, layers[-1], layers)
+        return Inside(Encoded(pooled, layers[-1], layers), embedded, layout.attentions)
 
     def without_pooler(self) -> "Encoder":
         """The same encoder, of the same variables, whose pooled output is the first token."""
@@ -135,7 +165,7 @@ class Encoder(tf.Module):
     def _fitting(
         self, word_ids: tf.Tensor, mask: tf.Tensor, type_ids: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The inputs, int32 [B, S] each, unless S is too long or an id is in no table.
+        """The inputs, unless S is too long or an id is in no table.
 
         All else is computed from what this returns, so that no look-up beyond a table is made.
         """
@@ -146,15 +176,16 @@ class Encoder(tf.Module):
             "exceeds the number of positions",
             size.positions,
         ]
-        checks = [
-            tf.debugging.Assert(length <= size.positions, message),
-            _inside("word_ids", word_ids, size.vocabulary),
-        ]
+        checks = [tf.debugging.Assert(length <= size.positions, message)]
+        if not word_ids.dtype.is_floating:
+            checks.append(_inside("word_ids", word_ids, size.vocabulary))
         if type_ids is not None and size.types > 1:
             checks.append(_inside("type_ids", type_ids, size.types))
         with tf.control_dependencies(checks):
             # XLA drops assertions, but it refuses a slice beyond the end.
             zeros = tf.slice(tf.zeros([size.positions], tf.int32), [0], [length])
+            if word_ids.dtype.is_floating:
+                return tf.identity(word_ids), mask + zeros
             return word_ids + zeros, tf.identity(mask)
 
 

@@ -24,6 +24,9 @@ class Layout(abc.ABC):
         bias: float32 [B, 1 or H, 1 or S, S], added to attention scores: the lowest float for
             padding, else 0 or what `biased` put there.
         type_ids: int32 [B, S]; None stands for zeros.
+        head_mask: float32 [A, H], what the weights of each attention's heads are multiplied by,
+            of A attentions; None for ones.
+        attentions: the weights of each attention so far, float32 [B, H, S, S].
     """
 
     length: tf.Tensor | int
@@ -31,9 +34,18 @@ class Layout(abc.ABC):
     real: tf.Tensor
     bias: tf.Tensor
     type_ids: tf.Tensor | None = None
+    head_mask: tf.Tensor | None = None
 
     def __init__(self) -> None:
+        self.attentions: list[tf.Tensor] = []
         self._shared: dict[Callable[..., Any], Any] = {}
+
+    def attending(self, weights: tf.Tensor) -> tf.Tensor:
+        """Notes the weights of an attention, float32 [B, H, S, S], its heads masked."""
+        if self.head_mask is not None:
+            weights *= self.head_mask[len(self.attentions)][:, tf.newaxis, tf.newaxis]
+        self.attentions.append(weights)
+        return weights
 
     def biased(self, scores: tf.Tensor) -> "Layout":
         """The same layout with float32 [1 or B, 1 or H, S, S] added to every block's scores."""

@@ -1,0 +1,98 @@
+"""What an encoder computes on the way, against transformers: embeddings, attentions, head masks."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+import transformers
+
+from encoders import RealTokens, architectures
+from tests import checkpoints
+
+IDS = np.array([[2, 9, 8, 7, 12, 3], [2, 30, 3, 1, 1, 1], [2, 5, 6, 7, 3, 1]], np.int32)
+MODULES = {"nomic_bert": "layers.{layer}.self_attn.o_proj"}
+"""What `transformers` calls the output layers of attention, where checkpoints do otherwise."""
+MASK = (IDS != 1).astype(np.int32)
+
+
+@pytest.fixture(params=architectures(), scope="module")
+def both(request: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any, str]:
+    """An encoder, the model in torch, and its `model_type`."""
+    folder = tmp_path_factory.mktemp("source")
+    checkpoints.save_model(folder, request.param, pad_token_id=1)
+    model = transformers.AutoModel.from_pretrained(folder, attn_implementation="eager").eval()
+    return checkpoints.built(folder)[0], model, request.param
+
+
+def asked(model: Any, **inputs: Any) -> Any:
+    with torch.inference_mode():
+        named = {name: torch.tensor(np.asarray(each)) for name, each in inputs.items()}
+        mask = torch.tensor(MASK)
+        return model(
+            **named, attention_mask=mask, output_hidden_states=True, output_attentions=True
+        )
+
+
+def close(found: Any, wanted: Any) -> None:
+    scale = max(1.0, float(np.abs(wanted).max()))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * scale)
+
+
+def test_embeddings_and_attentions(both: Any) -> None:
+    encoder, model, _ = both
+    wanted = asked(model, input_ids=IDS)
+    found = encoder.inside(tf.constant(IDS), tf.constant(MASK))
+    close(found.embedded, wanted.hidden_states[0])
+    assert len(found.attentions) == len(wanted.attentions)
+    real = MASK[:, np.newaxis, :, np.newaxis] != 0  # what padding attends to means nothing
+    for ours, theirs in zip(found.attentions, wanted.attentions, strict=True):
+        close(ours * real, theirs.numpy() * real)
+    packed = encoder.inside(tf.constant(IDS), tf.constant(MASK), arrange=RealTokens)
+    close(packed.embedded, wanted.hidden_states[0].numpy() * MASK[..., np.newaxis])
+
+
+def test_vectors_instead_of_words(both: Any) -> None:
+    """`inputs_embeds`, and the gradient that attribution methods need."""
+    encoder, model, _ = both
+    vectors = np.array(encoder.embeddings.word.table)[IDS] * 1.5
+    theirs = torch.tensor(vectors, requires_grad=True)
+    mask = torch.tensor(MASK)
+    wanted = model(inputs_embeds=theirs, attention_mask=mask).last_hidden_state * mask[..., None]
+    (wanted**3).sum().backward()
+    ours = tf.constant(vectors)
+    with tf.GradientTape() as tape:
+        tape.watch(ours)
+        found = encoder(ours, tf.constant(MASK)).sequence * MASK[..., None].astype(np.float32)
+        loss = tf.reduce_sum(found**3)
+    close(found, wanted.detach().numpy())
+    close(tape.gradient(loss, ours), theirs.grad.numpy())
+
+
+def test_head_masks(both: Any) -> None:
+    """A head's weights times a number are its part of what the output layer gets, times it."""
+    encoder, model, model_type = both
+    table = architectures()[model_type].table
+    dimensions = encoder.dimensions
+    masks = np.random.default_rng(2).uniform(0, 1, [dimensions.layers, dimensions.heads])
+    [row] = (each for each in table.rows if each.target.endswith("attention.output.kernel"))
+    name = MODULES.get(model_type, row.sources[0].removesuffix(".weight"))
+    calls = iter(masks)
+
+    def masked(_: Any, inputs: Any) -> Any:
+        parts = inputs[0].reshape(*inputs[0].shape[:-1], dimensions.heads, -1)
+        factors = torch.tensor(next(calls), dtype=torch.float32)[:, None]
+        return ((parts * factors).reshape(inputs[0].shape),)
+
+    fields = {"group": 0, "block": 0}
+    modules = {model.get_submodule(name.format(layer=at, **fields)) for at in range(len(masks))}
+    hooks = [module.register_forward_pre_hook(masked) for module in modules]
+    wanted = asked(model, input_ids=IDS).last_hidden_state.numpy() * MASK[..., None]
+    for hook in hooks:
+        hook.remove()
+    head_mask = tf.constant(masks, tf.float32)
+    found = encoder.inside(tf.constant(IDS), tf.constant(MASK), head_mask=head_mask)
+    close(found.encoded.sequence * MASK[..., None], wanted)
+    plain = encoder(tf.constant(IDS), tf.constant(MASK)).sequence
+    assert np.abs(plain - found.encoded.sequence).max() > 1e-2
