@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
 from encoders.core.config import Dimensions
-from encoders.core.encoder import Encoded, Encoder
+from encoders.core.encoder import Encoded, Encoder, Inside
 from encoders.core.errors import ConfigError, EncoderError, WeightsError
 from encoders.core.groups import by_length
 from encoders.core.real_tokens import RealTokens
@@ -72,6 +72,7 @@ __all__ = [
     "Filled",
     "Head",
     "HeadedEncoder",
+    "Inside",
     "LayerNormModule",
     "NormalizeModule",
     "Pooling",

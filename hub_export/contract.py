@@ -23,6 +23,13 @@ D hidden width, L layers.
         a row without any real token, or in DeBERTa of one whose first position is masked, means
         nothing, and differs from that of the call.
 
+    by options of the export also outputs `embedding_output` [B, S, D] (what the first block gets)
+        and `attentions`, list of L [B, H, S, S] (in ALBERTs whose layers have several blocks, one a
+        block); an optional input `head_mask` float32 [L, H]; `embeds(inputs, training=False)`,
+        which takes `inputs_embeds` float32 [B, S, E], in the place of the word embedding's
+        vectors, instead of `input_word_ids`. Signatures: `encoder_outputs` gives
+        `embedding_output`, too; `attentions` -> `attentions_0` ...; `embeds` -> as
+        `serving_default`
     of a checkpoint with a head for masked tokens also `mlm(inputs, training=False)`, as Model
         Garden has it: inputs with int32 [B, P] `masked_lm_positions` -> the same outputs and
         `mlm_logits` float32 [B, P, V]. It has `variables`, `trainable_variables` and
@@ -92,6 +99,8 @@ SERVING, SERVING_PAIR, TOKENIZE, PACK = (
     "bert_pack_inputs",
 )
 TOKENS, PAIR = "tokens", "pair"
+EMBEDDED, ATTENTIONS, HEAD_MASK = "embedding_output", "attentions", "head_mask"
+EMBEDS, VECTORS = "embeds", "inputs_embeds"
 ZERO_SHOT, ZERO_SHOT_MULTI_LABEL = "zero_shot", "zero_shot_multi_label"
 LABELS, SCORES = "labels", "scores"
 LOGITS, PROBABILITIES, LABEL, SCORE = "logits", "probabilities", "label", "score"
@@ -125,9 +134,17 @@ def outputs(pooled: Any, sequence: Any, layers: Sequence[Any]) -> Tensors:
     return {POOLED: pooled, SEQUENCE: sequence, LAYERS: list(layers), DEFAULT: pooled}
 
 
-def layer_outputs(layers: Sequence[tf.Tensor]) -> Tensors:
-    """The blocks' outputs by flat names, as signatures need them."""
-    return {f"{LAYERS}_{at}": layer for at, layer in enumerate(layers)}
+def flat(outputs: Tensors) -> Tensors:
+    """The same by flat names, as signatures need them: `encoder_outputs_0` for the first block's.
+
+    >>> flat({"a": 1, "b": [2, 3]})
+    {'a': 1, 'b_0': 2, 'b_1': 3}
+    """
+    found: Tensors = {}
+    for name, each in outputs.items():
+        listed = isinstance(each, list | tuple)
+        found |= {f"{name}_{at}": one for at, one in enumerate(each)} if listed else {name: each}
+    return found
 
 
 def inputs(word_ids: Any, mask: Any, type_ids: Any) -> Tensors:

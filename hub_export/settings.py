@@ -31,6 +31,8 @@ TASKS = (
     FILL_MASK,
 )
 
+INSIDE = ("embedding_output", "attentions", "embeds", "head_mask")
+"""Options of what an encoder gives or takes beside its usual inputs and outputs."""
 FULL, QUICK, NONE = "full", "quick", "none"
 
 
@@ -102,6 +104,27 @@ class Settings:
         "What zero-shot classification claims of a text, with {} in the place of the label. For "
         "checkpoints that classify NLI. Default: 'This example is {}.'",
         None,
+    )
+    embedding_output: bool = option(
+        "Give what the encoder's first block gets, too: embedding_output [batch, length, width], "
+        "hidden_states[0] of transformers.",
+        False,
+    )
+    attentions: bool = option(
+        "Give the weights of each layer's attention, too: attentions, a list of [batch, heads, "
+        "length, length].",
+        False,
+    )
+    embeds: bool = option(
+        "Give the encoder embeds(inputs), which takes vectors, inputs_embeds [batch, length, "
+        "width of the embedding], in the place of ids, and gives gradients to them: what "
+        "attribution methods need.",
+        False,
+    )
+    head_mask: bool = option(
+        "Let the encoder take head_mask [layers, heads] beside its inputs: what the weights of "
+        "each head are multiplied by.",
+        False,
     )
     verify: str = option(
         "What to compare with the source before anything gets its final name. auto: tokens, and "
@@ -187,6 +210,9 @@ class Settings:
             problems.append(
                 f"{', '.join(asked)}: only for the {TEXT_EMBEDDING}, which is not exported"
             )
+        inner = [key for key in INSIDE if getattr(self, key)]
+        if inner and ENCODER not in self.parts:
+            problems.append(f"{', '.join(inner)}: only for the {ENCODER}, which is not exported")
         if problems:
             raise ExportError("; ".join(problems))
 

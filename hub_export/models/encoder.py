@@ -1,19 +1,36 @@
 """The encoder as the root of a SavedModel."""
 
-import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from encoders import Encoded, Encoder, FillMask, RealTokens, by_length
+from encoders import Encoder, FillMask, RealTokens, by_length
 from hub_export import contract
-from hub_export.contract import DEFAULT, LAYERS, MASK, POOLED, SEQUENCE, TYPE_IDS, WORD_IDS, Tensors
+from hub_export.contract import (
+    ATTENTIONS,
+    DEFAULT,
+    EMBEDDED,
+    EMBEDS,
+    HEAD_MASK,
+    LAYERS,
+    MASK,
+    POOLED,
+    SEQUENCE,
+    TYPE_IDS,
+    VECTORS,
+    WORD_IDS,
+    Tensors,
+)
 from hub_export.models import signatures
 from hub_export.models.masked_lm import MaskedLanguageModel
 from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.settings import ENCODER
+
+Specs = Mapping[str, tf.TensorSpec]
+Call = Callable[..., Tensors]
 
 
 class EncoderModel(tf.train.Checkpoint):
@@ -24,68 +41,138 @@ class EncoderModel(tf.train.Checkpoint):
     which keeps the SavedModel small and quick to load.
     """
 
-    def __init__(self, encoder: Encoder, masked: FillMask | None = None) -> None:
+    def __init__(
+        self, encoder: Encoder, masked: FillMask | None = None, extras: Collection[str] = ()
+    ) -> None:
         """Traces it.
 
         Args:
             encoder: the encoder.
             masked: a head for masked tokens, which becomes `mlm`.
+            extras: what it gives and takes beside the rest, some of `settings.INSIDE`.
         """
         super().__init__(encoder=encoder)
+        self._extras = extras
         self.variables = list(encoder.variables)
         self.trainable_variables = list(encoder.trainable_variables)
         self.regularization_losses: list[tf.Tensor] = []
-        bodies = {training: _trace(encoder, training=training) for training in (False, True)}
-
-        def encode(training: bool, inputs: Tensors) -> Encoded:
-            word_ids, mask = inputs[WORD_IDS], inputs[MASK]
-            type_ids = inputs.get(TYPE_IDS, tf.zeros_like(word_ids))
-            return Encoded(*bodies[training](word_ids, mask, type_ids))
-
-        def call(inputs: Tensors, training: bool = False) -> Tensors:
-            return contract.outputs(*encode(training, inputs))
-
+        call = self._calling(contract.input_specs())
         self.__call__ = tf.function(call, autograph=False)
         self.serve = tf.function(lambda inputs: call(inputs), autograph=False)
         self.serve_training = tf.function(lambda inputs: call(inputs, True), autograph=False)
-        for specs in (contract.input_specs(), contract.input_specs(types=False)):
-            for training in bodies:
-                self.__call__.get_concrete_function(specs, training=training)
+        for types in (True, False):
+            specs = contract.input_specs(types)
+            self._trace_call(self.__call__, specs)
             self.serve.get_concrete_function(specs)
             self.serve_training.get_concrete_function(specs)
         if masked is not None:
-            roads = {training: functools.partial(encode, training) for training in bodies}
-            self.mlm = MaskedLanguageModel(encoder, masked, roads)
+            self.mlm = MaskedLanguageModel(encoder, masked, call)
+        if EMBEDS in self._extras:
+            self.embeds = tf.function(self._calling(self._of_vectors()), autograph=False)
+            for types in (True, False):
+                self._trace_call(self.embeds, self._of_vectors(types))
 
     def serving(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
         """The signatures, with the flat names that TF Serving needs."""
-        body = _trace(self.encoder, arrange=RealTokens)
+        specs = contract.input_specs()
+        body = self._trace(specs, arrange=RealTokens)
+        extra = [EMBEDDED] if EMBEDDED in self._extras else []
 
         def default(*inputs: tf.Tensor) -> Tensors:
             def compute(*rows: tf.Tensor) -> list[tf.Tensor]:
-                found = Encoded(*body(*rows))
-                return [found.pooled, found.sequence]
+                found = body(*rows)
+                return [found[POOLED], found[SEQUENCE]]
 
             pooled, sequence = by_length(compute, *_alike(*inputs))
             return {POOLED: pooled, SEQUENCE: sequence, DEFAULT: pooled}
 
         def layers(*inputs: tf.Tensor) -> Tensors:
             def compute(*rows: tf.Tensor) -> list[tf.Tensor]:
-                return Encoded(*body(*rows)).layers
+                found = body(*rows)
+                return [*found[LAYERS], *(found[name] for name in extra)]
 
-            return contract.layer_outputs(by_length(compute, *_alike(*inputs)))
+            found = by_length(compute, *_alike(*inputs))
+            count = len(found) - len(extra)
+            extras = dict(zip(extra, found[count:], strict=True))
+            return contract.flat({LAYERS: found[:count], **extras})
 
-        specs = [*contract.input_specs().values()]
-        return signatures.checked({contract.SERVING: (default, specs), LAYERS: (layers, specs)})
+        served: dict[str, tuple[Callable[..., Tensors], Specs]] = {
+            contract.SERVING: (default, specs),
+            LAYERS: (layers, specs),
+        }
+        if ATTENTIONS in self._extras:
+            served[ATTENTIONS] = (self._serving_extra(self.__call__, [ATTENTIONS]), specs)
+        if EMBEDS in self._extras:
+            names = [POOLED, SEQUENCE, DEFAULT]
+            served[EMBEDS] = (self._serving_extra(self.embeds, names), self._of_vectors())
+        return signatures.checked(
+            {name: (function, [*specs.values()]) for name, (function, specs) in served.items()}
+        )
 
+    def _serving_extra(self, function: Any, names: Sequence[str]) -> Callable[..., Tensors]:
+        """A signature that gives some outputs of a call."""
 
-def _trace(encoder: Encoder, **options: Any) -> tf.types.experimental.ConcreteFunction:
-    def body(word_ids: tf.Tensor, mask: tf.Tensor, type_ids: tf.Tensor) -> list[tf.Tensor]:
-        return list(encoder(word_ids, mask, type_ids, **options))
+        def serve(words: tf.Tensor, *others: tf.Tensor) -> Tensors:
+            name = VECTORS if words.dtype.is_floating else WORD_IDS
+            found = function(dict(zip((name, MASK, TYPE_IDS), (words, *others), strict=True)))
+            return contract.flat({name: found[name] for name in names})
 
-    # Saving traces every function anew, but not what is concrete.
-    specs = contract.input_specs().values()
-    return tf.function(body, autograph=False).get_concrete_function(*specs)
+        return serve
+
+    def _calling(self, specs: Specs) -> Call:
+        """From inputs of these names, the first of which are the words, to the outputs."""
+        bodies = {training: self._trace(specs, training=training) for training in (False, True)}
+        words, *_ = specs
+
+        def call(inputs: Tensors, training: bool = False) -> Tensors:
+            mask = inputs[MASK]
+            row = [inputs[words], mask, inputs.get(TYPE_IDS, tf.zeros_like(mask))]
+            if HEAD_MASK in self._extras:
+                row.append(inputs.get(HEAD_MASK, tf.ones(self._heads())))
+            found: Tensors = bodies[training](*row)
+            return found
+
+        return call
+
+    def _trace(self, specs: Specs, **options: Any) -> tf.types.experimental.ConcreteFunction:
+        """The encoder as a concrete function: saving traces every other one anew."""
+
+        def body(*row: tf.Tensor) -> Tensors:
+            words, mask, type_ids, *head_mask = row
+            named = dict(zip(["head_mask"], head_mask, strict=False))
+            inside = self.encoder.inside(words, mask, type_ids, **named, **options)
+            found = contract.outputs(*inside.encoded)
+            if EMBEDDED in self._extras:
+                found[EMBEDDED] = inside.embedded
+            if ATTENTIONS in self._extras:
+                found[ATTENTIONS] = inside.attentions
+            return found
+
+        row = [*specs.values()]
+        if HEAD_MASK in self._extras and "arrange" not in options:
+            row.append(tf.TensorSpec(self._heads(), tf.float32, HEAD_MASK))
+        return tf.function(body, autograph=False).get_concrete_function(*row)
+
+    def _trace_call(self, function: Any, specs: Specs) -> None:
+        """Traces a call in training and not, with and without what is optional."""
+        masks = {HEAD_MASK: tf.TensorSpec(self._heads(), tf.float32, HEAD_MASK)}
+        for more in ({}, *([masks] if HEAD_MASK in self._extras else [])):
+            for training in (False, True):
+                function.get_concrete_function({**specs, **more}, training=training)
+
+    def _heads(self) -> list[int]:
+        """How many attentions there are, and how many heads each has."""
+        if not hasattr(self, "_attentions"):
+            one = tf.zeros([1, 1], tf.int32)
+            self._attentions = len(self.encoder.inside(one, one + 1).attentions)
+        return [self._attentions, self.encoder.dimensions.heads]
+
+    def _of_vectors(self, types: bool = True) -> Specs:
+        """The inputs of `embeds`."""
+        width = self.encoder.embeddings.word.table.shape[1]
+        vectors = tf.TensorSpec([None, None, width], tf.float32, VECTORS)
+        _, *others = contract.input_specs(types).items()
+        return {VECTORS: vectors, **dict(others)}
 
 
 def _alike(word_ids: tf.Tensor, *others: tf.Tensor) -> list[tf.Tensor]:
@@ -121,7 +208,8 @@ def product(session: Session) -> Product:
 
     def build() -> EncoderModel:
         head = session.head[0] if session.has_mlm else None
-        return EncoderModel(session.built[0], head if isinstance(head, FillMask) else None)
+        masked = head if isinstance(head, FillMask) else None
+        return EncoderModel(session.built[0], masked, session.inside)
 
     return Product(
         ENCODER,

@@ -1,12 +1,12 @@
 """`encoder.mlm`: an encoder with the head for masked tokens on it, as Model Garden's exports."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from encoders import Encoded, Encoder, FillMask, HeadedEncoder
+from encoders import Encoder, FillMask, HeadedEncoder
 from hub_export import contract
-from hub_export.contract import MLM_LOGITS, POSITIONS, Tensors
+from hub_export.contract import MLM_LOGITS, POSITIONS, SEQUENCE, Tensors
 
 
 class MaskedLanguageModel(tf.train.Checkpoint):
@@ -16,14 +16,14 @@ class MaskedLanguageModel(tf.train.Checkpoint):
         self,
         encoder: Encoder,
         head: FillMask,
-        encode: Mapping[bool, Callable[[Tensors], Encoded]],
+        encode: Callable[[Tensors, bool], Tensors],
     ) -> None:
         """Traces it.
 
         Args:
             encoder: the encoder, for its variables.
             head: the head.
-            encode: whether in training -> computes the encoder.
+            encode: computes the encoder's outputs of inputs, in training or not.
         """
         headed = HeadedEncoder(encoder, head)
         super().__init__(headed=headed)
@@ -32,13 +32,13 @@ class MaskedLanguageModel(tf.train.Checkpoint):
         self.regularization_losses: list[tf.Tensor] = []
 
         def call(inputs: Tensors, training: bool = False) -> Tensors:
-            encoded = encode[training](inputs)
-            chosen = tf.gather(encoded.sequence, inputs[POSITIONS], batch_dims=1)
-            return {**contract.outputs(*encoded), MLM_LOGITS: head.logits(chosen)}
+            outputs = encode(inputs, training)
+            chosen = tf.gather(outputs[SEQUENCE], inputs[POSITIONS], batch_dims=1)
+            return {**outputs, MLM_LOGITS: head.logits(chosen)}
 
         self.__call__ = tf.function(call, autograph=False)
         positions = {POSITIONS: tf.TensorSpec([None, None], tf.int32, POSITIONS)}
         for types in (True, False):
-            for training in encode:
+            for training in (False, True):
                 specs = {**contract.input_specs(types), **positions}
                 self.__call__.get_concrete_function(specs, training=training)

@@ -18,7 +18,7 @@ from hub_export.errors import SourceError
 from hub_export.models import task
 from hub_export.models.embedding_plan import Plan, plan
 from hub_export.models.task import Task
-from hub_export.settings import FILL_MASK, NONE, PREPROCESSOR, Settings
+from hub_export.settings import FILL_MASK, INSIDE, NONE, PREPROCESSOR, Settings
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.find import explained
 from hub_export.sources.formats.tensors import LazyTensors
@@ -98,6 +98,11 @@ class Session:
         """
         with explained(self.checkpoint.config_file):
             return task.read(self.checkpoint, self.settings)
+
+    @property
+    def inside(self) -> frozenset[str]:
+        """Which of INSIDE the encoder gives or takes."""
+        return frozenset(name for name in INSIDE if getattr(self.settings, name))
 
     @property
     def has_mlm(self) -> bool:

@@ -20,6 +20,7 @@ from hub_export.verify.checks import Check
 from hub_export.verify.closeness import Closeness, Floats
 from hub_export.verify.outputs import Distance, Named, Road, Sample
 
+_BY_OPTION = (contract.EMBEDDED, contract.ATTENTIONS)  # see `verify.inside`
 Reference = Callable[[samples.Ids, samples.Ids, samples.Ids], Encoded]
 
 
@@ -78,6 +79,5 @@ def _real(sample: Sample) -> Named:
 
 
 def _flat(found: contract.Tensors) -> dict[str, Floats]:
-    layers = contract.layer_outputs(found.get(contract.LAYERS, []))
-    single = {name: each for name, each in found.items() if name != contract.LAYERS}
-    return {name: np.asarray(each) for name, each in {**single, **layers}.items()}
+    usual = {name: each for name, each in found.items() if not name.startswith(_BY_OPTION)}
+    return {name: np.asarray(each) for name, each in contract.flat(usual).items()}

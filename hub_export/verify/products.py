@@ -25,6 +25,7 @@ from hub_export.terminal import Progress
 from hub_export.verify import (
     classification,
     fill_mask,
+    inside,
     numbers,
     outputs,
     tokens,
@@ -39,7 +40,7 @@ from hub_export.verify.samples import AMOUNTS
 from hub_export.verify.source import Source
 
 EXACT = "exact"
-MLM = "mlm"
+INSIDE, MLM = "inside", "mlm"
 
 
 def verify(session: Session, places: Mapping[str, Path], progress: Progress) -> list[Check]:
@@ -106,6 +107,8 @@ def _ask(source: Source, places: Mapping[str, Path], progress: Progress) -> dict
     if ENCODER in places:
         progress.say("asking the source for numbers")
         answers[ENCODER] = numbers.ask(source.model, session.size)
+        if session.inside:
+            answers[INSIDE] = inside.ask(source)
         if session.has_mlm:
             answers[MLM] = fill_mask.ask_positions(source)
     if TEXT_EMBEDDING in places and not source.needs:
@@ -123,6 +126,8 @@ def _ask(source: Source, places: Mapping[str, Path], progress: Progress) -> dict
 
 def _beside(name: str, session: Session) -> Iterator[str]:
     """What a product has besides itself that is compared."""
+    if name == ENCODER and session.inside:
+        yield INSIDE
     if name == ENCODER and session.has_mlm:
         yield MLM
     is_classification = name == product_of(TEXT_CLASSIFICATION)
@@ -158,6 +163,7 @@ _TASKS: Mapping[str, tuple[str, Any]] = {
 """What the answers of a task are called, and who asks for them and compares them."""
 _NUMERIC: Mapping[str, tuple[str, Any]] = {
     ENCODER: ("numbers", numbers.compare),
+    INSIDE: ("numbers by option", inside.compare),
     MLM: ("numbers, mlm_logits", fill_mask.compare_positions),
     ZERO_SHOT: ("scores of zero_shot", zero_shot.compare),
     TEXT_EMBEDDING: ("vectors", vectors.compare),

@@ -1,7 +1,9 @@
 """The source model in torch, to compare an export's numbers with."""
 
 import importlib.util
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from encoders import (
     DenseModule,
     Dimensions,
     Encoded,
+    Inside,
     LayerNormModule,
     NormalizeModule,
     VectorModule,
@@ -80,17 +83,67 @@ class Reference:
 
     def __call__(self, word_ids: Ids, mask: Ids, type_ids: Ids) -> Encoded:
         """int32 [B, S] each -> the encoder's outputs, as numpy arrays."""
+        return self.inside(word_ids, mask, type_ids).encoded
+
+    def vectors(self, word_ids: Ids) -> Floats:
+        """Those of the word embedding: int32 [B, S] -> float32 [B, S, E]."""
         import torch  # noqa: PLC0415
 
-        rows = _rows(word_ids, mask, type_ids if self._size.types else None)
         with torch.inference_mode():
-            result = self._model(**rows, output_hidden_states=True)
+            found: Floats = self._model.get_input_embeddings()(torch.tensor(word_ids)).numpy()
+        return found
+
+    def inside(
+        self, words: Ids | Floats, mask: Ids, type_ids: Ids, attentions: bool = False
+    ) -> Inside:
+        """The same with what is computed on the way, as numpy arrays.
+
+        Args:
+            words: ids, int32 [B, S], or vectors in their place, float32 [B, S, E].
+            mask: int32 [B, S].
+            type_ids: int32 [B, S].
+            attentions: whether the weights of attention are wanted.
+        """
+        import torch  # noqa: PLC0415
+
+        rows = _rows(words, mask, type_ids if self._size.types else None)
+        with torch.inference_mode():
+            result = self._model(**rows, output_hidden_states=True, output_attentions=attentions)
         # The first is the embeddings' output; of a layer that repeats blocks, each is there.
-        states = result.hidden_states[1:]
+        embedded, *states = result.hidden_states
         repeats = len(states) // self._size.layers
         layers = [state.numpy() for state in states[repeats - 1 :: repeats]]
         pooled = result.pooler_output.numpy() if self._pooler else layers[-1][:, 0]
-        return Encoded(pooled, layers[-1], layers)
+        weights = [each.numpy() for each in result.attentions or ()]
+        return Inside(Encoded(pooled, layers[-1], layers), embedded.numpy(), weights)
+
+    @contextmanager
+    def heads_masked(self, layer: str, head_mask: Floats) -> Iterator[None]:
+        """Multiplies what each head adds to the output of its attention.
+
+        Args:
+            layer: the name of the attention's output layer, with `{layer}` for its number.
+            head_mask: float32 [A, H]; of A attentions, in the order in which they are computed.
+        """
+        import torch  # noqa: PLC0415
+
+        left = iter(torch.tensor(head_mask)[:, :, None])
+
+        def masked(_: Any, inputs: Any) -> Any:
+            heads = inputs[0].unflatten(-1, (head_mask.shape[1], -1))
+            return ((heads * next(left)).flatten(-2),)
+
+        pattern = re.sub(r"\\{\w+\\}", r"\\d+", re.escape(layer))
+        hooks = [
+            module.register_forward_pre_hook(masked)
+            for name, module in self._model.named_modules()
+            if re.fullmatch(pattern, name)
+        ]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
 
 
 class TaskReference:
@@ -122,11 +175,12 @@ class TaskReference:
         return {name: each.numpy() for name, each in found.items() if torch.is_tensor(each)}
 
 
-def _rows(word_ids: Ids, mask: Ids, type_ids: Ids | None) -> dict[str, Any]:
+def _rows(words: Ids | Floats, mask: Ids, type_ids: Ids | None) -> dict[str, Any]:
     """The inputs of a model of `transformers`."""
     import torch  # noqa: PLC0415
 
-    named = {"input_ids": word_ids, "attention_mask": mask, "token_type_ids": type_ids}
+    name = "input_ids" if words.ndim == mask.ndim else "inputs_embeds"
+    named = {name: words, "attention_mask": mask, "token_type_ids": type_ids}
     return {name: torch.tensor(each) for name, each in named.items() if each is not None}
 
 
