@@ -1,24 +1,31 @@
 """Asks any exported text model about rows of texts."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from hub_export.contract import LOGITS, PAIR, ROW_SPLITS, SERVING, SERVING_PAIR
 from hub_export.errors import ExportError, SourceError
 from hub_export.use.answers import FOUND, Answer, answers
-from hub_export.use.text_model import Arrays, Shape, Signature, TextModel
+from hub_export.use.text_model import Arrays, Shape, TextModel
 from hub_export.use.text_rows import Row
 
 _CHOSEN = (SERVING, SERVING_PAIR, PAIR)
 """The signatures that columns choose from, in this order."""
-_WINDOW_NUMBERS = 1 << 20
-_UNKNOWN = 128  # a dimension of an output that is not known
+_WINDOW_VALUES = 1 << 19  # of answers, which are held at once
+_UNKNOWN = 128  # what a dimension counts that no shape tells
 # Of several texts of these kinds a batch does not have as many flat rows as texts, most likely.
 _PROBES: Sequence[Sequence[bytes]] = ([b""], [b"a"], [b"a b c", b""], [b"a b c d", b"a", b""])
 
 
 class Predictor:
-    """A signature of an exported text model, and which of its outputs are wanted."""
+    """A signature of an exported text model, and which of its outputs are wanted.
+
+    Attributes:
+        inputs: of the signature, in their order.
+        fields: the outputs.
+        window_lines: how many rows it is asked about at once, so that memory stays flat.
+    """
 
     def __init__(
         self, model: TextModel, signature: str, fields: Sequence[str], batch_size: int
@@ -45,9 +52,9 @@ class Predictor:
         self.fields = (
             tuple(fields) or tuple(name for name in there if name != LOGITS) or tuple(there)
         )
-        numbers = sum(_numbers(outputs[name]) for name in self.fields)
-        self.window_lines = max(batch_size, _WINDOW_NUMBERS // max(1, numbers))
         self._flat = self._flat_outputs(there) if ROW_SPLITS in outputs else []
+        values = sum(_values(outputs[name], name in self._flat) for name in self.fields)
+        self.window_lines = max(batch_size, _WINDOW_VALUES // max(1, values))
 
     @property
     def keys(self) -> list[str]:
@@ -68,13 +75,13 @@ class Predictor:
             advance(len(places))
         return found
 
-    def _require_rows(self, outputs: Arrays, count: int) -> None:
+    def _require_rows(self, outputs: Arrays, texts: int) -> None:
         for name in self.fields:
-            shape = outputs[name].shape
-            if name not in self._flat and shape[:1] != (count,):
+            count = int(outputs[ROW_SPLITS][-1]) if name in self._flat else texts
+            if outputs[name].shape[:1] != (count,):
                 raise ExportError(
-                    f"{self._model}: {self._signature}: {name}: expected a row for each of {count} "
-                    f"texts, found the shape {[*shape]}; leave it out by --fields"
+                    f"{self._model}: {self._signature}: {name}: expected {count} rows for {texts} "
+                    f"texts, found the shape {[*outputs[name].shape]}; leave it out by --fields"
                 )
 
     def _flat_outputs(self, names: Sequence[str]) -> list[str]:
@@ -90,7 +97,7 @@ class Predictor:
                 continue
             count = int(outputs[ROW_SPLITS][-1])
             if count != len(texts):
-                return [name for name in names if len(outputs[name]) == count]
+                return [name for name in names if outputs[name].shape[:1] == (count,)]
         return list(names)
 
 
@@ -107,30 +114,32 @@ def choose(model: TextModel, asked: str | None, count: int, columns: Sequence[st
     Raises:
         SourceError: there is none.
     """
-    takes = {name: each for name, each in model.signatures.items() if each.takes_texts}
+    takes = {name: each.inputs for name, each in model.signatures.items() if each.takes_texts}
     if asked is not None:
-        candidates = [asked] if asked in takes else []
-        wanted = f"the signature {asked}"
+        wanted, candidates = f"the signature {asked}", [asked] if asked in takes else []
     elif count:
-        candidates = [name for name in _CHOSEN if name in takes and len(_of(takes, name)) == count]
         wanted = f"a signature that takes {count} text{'s' * (count > 1)}"
+        candidates = [name for name in _CHOSEN if len(takes.get(name, ())) == count]
     else:
-        there = {*columns} or {column for each in takes.values() for column in each.inputs}
-        fitting = [name for name in _CHOSEN if name in takes and {*_of(takes, name)} <= there]
-        candidates = sorted(fitting, key=lambda name: -len(_of(takes, name)))
         wanted = f"a signature that takes some of the columns {', '.join(columns)}"
+        candidates = _fitting(takes, {*columns})
     if not candidates:
-        found = "; ".join(f"{name} ({', '.join(each.inputs)})" for name, each in takes.items())
+        found = "; ".join(f"{name} ({', '.join(inputs)})" for name, inputs in takes.items())
         raise SourceError(
             f"{model}: expected {wanted}, found {found or 'none that takes texts'}; say which "
-            "columns by --columns, and of what file by its name or --format"
+            "columns by --columns, and what file they are in by its name or --format"
         )
     return candidates[0]
 
 
-def _of(signatures: dict[str, Signature], name: str) -> tuple[str, ...]:
-    return signatures[name].inputs
+def _fitting(takes: Mapping[str, Sequence[str]], columns: AbstractSet[str]) -> list[str]:
+    """The signatures whose inputs are among the columns; those that take most of them first."""
+    fitting = [
+        name for name in _CHOSEN if name in takes and (not columns or columns >= {*takes[name]})
+    ]
+    return sorted(fitting, key=lambda name: -len(takes[name]))
 
 
-def _numbers(shape: Shape) -> int:
-    return math.prod(each or _UNKNOWN for each in shape[1:])
+def _values(shape: Shape, flat: bool) -> int:
+    """How many an output has for a row, as far as its shape tells."""
+    return math.prod(each or _UNKNOWN for each in (shape if flat else shape[1:]))

@@ -94,7 +94,7 @@ class TextLines:
         Raises:
             SourceError: what `read` raises, with the place.
         """
-        while window := list(self._window(read, most or WINDOW_LINES)):
+        while window := list(self._window(read, min(most or WINDOW_LINES, WINDOW_LINES))):
             yield window
 
     def _window(self, read: Callable[[bytes], Row], most: int) -> Iterator[Row]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_text  # noqa: F401 (its operations)
 
+from hub_export.contract import TEXT_INPUTS
 from hub_export.errors import ExportError, SourceError
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -27,8 +28,8 @@ class Signature:
     """What a signature takes and gives.
 
     Attributes:
-        inputs: their names, in the order of the function that was exported.
-        outputs: name -> static shape.
+        inputs: their names, in the order of `contract.TEXT_INPUTS`; others behind, by name.
+        outputs: name -> static shape, by name.
         takes_texts: whether every input is a batch of strings.
     """
 
@@ -130,9 +131,12 @@ def _loaded(folder: Path, fingerprint: str) -> Any:
 
 
 def _signature(function: Any) -> Signature:
+    # TensorFlow gives both in another order in every process.
     inputs, outputs = function.structured_input_signature[1], function.structured_outputs
+    shapes = {name: outputs[name].shape for name in sorted(outputs)}
+    known = [name for name in TEXT_INPUTS if name in inputs]
     return Signature(
-        tuple(inputs),
-        {name: tuple(spec.shape) if spec.shape.rank else () for name, spec in outputs.items()},
+        (*known, *sorted(inputs.keys() - {*known})),
+        {name: tuple(shape) if shape.rank else () for name, shape in shapes.items()},
         all(spec.dtype == tf.string and spec.shape.rank in (None, 1) for spec in inputs.values()),
     )
