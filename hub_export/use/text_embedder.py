@@ -32,12 +32,12 @@ class TextEmbedder:
         self._model = TextModel(folder, "text embedding", "<name>_text_embedding")
         try:
             signature = self._model.signatures[contract.SERVING]
-            if contract.TEXT not in signature.inputs:
+            width = signature.outputs[contract.DEFAULT][1]
+            if contract.TEXT not in signature.inputs or width is None:
                 raise KeyError(contract.TEXT)
-            self.width = int(signature.outputs[contract.DEFAULT][1] or 0)
         except (KeyError, IndexError) as error:
             raise self._model.unlike(error) from error
-        self.fingerprint = self._model.fingerprint
+        self.width, self.fingerprint = width, self._model.fingerprint
 
     def __call__(self, lines: Sequence[bytes], advance: Callable[[int], object]) -> Floats:
         """Embeds lines, those of similar length together; tells `advance` of every batch.
