@@ -65,6 +65,7 @@ setup(
             "hub_embed = hub_export.use.embed_cli:run",
             "hub_export = hub_export.cli:run",
             "hub_export_serving = hub_export.use.serving_cli:run",
+            "hub_predict = hub_export.use.predict_cli:run",
         ]
     },
 )

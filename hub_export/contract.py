@@ -92,6 +92,9 @@ POOLED, SEQUENCE, LAYERS, DEFAULT = (
     "default",
 )
 TEXT, TEXT_PAIR, IDS, ROW_SPLITS = "text", "text_pair", "ids", "row_splits"
+QUESTION, CONTEXT = "question", "context"
+TEXT_INPUTS = (TEXT, TEXT_PAIR, QUESTION, CONTEXT)
+"""Inputs of texts in their order: a SavedModel does not keep that of a signature's inputs."""
 SERVING, SERVING_PAIR, TOKENIZE, PACK = (
     "serving_default",
     "serving_pair",

@@ -1,20 +1,13 @@
 """An exported text embedding, as a program uses it."""
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import tensorflow as tf
-import tensorflow_text  # noqa: F401 (its operations)
 
 from hub_export import contract
-from hub_export.errors import SourceError
+from hub_export.use.text_model import TextModel
 from hub_export.use.vector_files import Floats
-
-# What tells a model from another: the index has a checksum of every variable.
-_FINGERPRINTED = ("saved_model.pb", "variables/variables.index")
 
 
 class TextEmbedder:
@@ -25,38 +18,36 @@ class TextEmbedder:
         fingerprint: differs between any two models.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, batch_size: int) -> None:
         """Loads it.
+
+        Args:
+            folder: of the SavedModel.
+            batch_size: how many texts are embedded together.
 
         Raises:
             SourceError: there is none.
         """
+        self._batch_size = batch_size
+        self._model = TextModel(folder, "text embedding", "<name>_text_embedding")
         try:
-            self._model = tf.saved_model.load(str(folder))
-            self._serve = self._model.signatures[contract.SERVING]
-            if contract.TEXT not in self._serve.structured_input_signature[1]:
+            signature = self._model.signatures[contract.SERVING]
+            width = signature.outputs[contract.DEFAULT][1]
+            if contract.TEXT not in signature.inputs or width is None:
                 raise KeyError(contract.TEXT)
-            self.width: int = self._serve.structured_outputs[contract.DEFAULT].shape[1]
-        except (OSError, KeyError, AttributeError, IndexError, tf.errors.OpError) as error:
-            raise SourceError(
-                f"{folder}: not a text embedding that hub_export wrote ({error}); expected "
-                "<output_dir>/<name>_text_embedding/<version>"
-            ) from error
-        contents = (folder / file for file in _FINGERPRINTED)
-        self.fingerprint = hashlib.sha256(
-            b"".join(file.read_bytes() for file in contents)
-        ).hexdigest()
+        except (KeyError, IndexError) as error:
+            raise self._model.unlike(error) from error
+        self.width, self.fingerprint = width, self._model.fingerprint
 
-    def __call__(
-        self, lines: Sequence[bytes], batch_size: int
-    ) -> Iterator[tuple[npt.NDArray[np.intp], Floats]]:
-        """Embeds lines of similar length together.
+    def __call__(self, lines: Sequence[bytes], advance: Callable[[int], object]) -> Floats:
+        """Embeds lines, those of similar length together; tells `advance` of every batch.
 
         Returns:
-            For each batch which of the lines it holds, [n], and their vectors, float32 [n, D].
+            float32 [n, D].
         """
-        order = np.argsort([len(line) for line in lines], kind="stable")
-        for begin in range(0, len(lines), batch_size):
-            rows = order[begin : begin + batch_size]
-            texts = tf.constant([lines[row] for row in rows])
-            yield rows, self._serve(text=texts)[contract.DEFAULT].numpy()
+        vectors = np.empty((len(lines), self.width), np.float32)
+        texts = {contract.TEXT: lines}
+        for rows, outputs in self._model(contract.SERVING, texts, self._batch_size):
+            vectors[rows] = outputs[contract.DEFAULT]
+            advance(len(rows))
+        return vectors

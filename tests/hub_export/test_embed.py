@@ -19,7 +19,7 @@ import pytest
 import tensorflow as tf
 
 import hub_export
-from hub_export.use import embed_cli, embedding_job, text_lines
+from hub_export.use import embed_cli, text_job, text_lines
 
 LINES = [b"a bad cab", b"", b"d " * 60, "üben\ttab".encode(), b"\xff\xfe", b"e", b" b\x00c "] * 30
 
@@ -95,7 +95,7 @@ def test_what_a_line_is(
 def stop_after(windows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes the run fail where it would embed one window more, its output half written."""
     monkeypatch.setattr(text_lines, "WINDOW_LINES", 50)
-    right = embedding_job.EmbeddingJob._embedded
+    right = text_job.TextJob._append
     left = iter(range(windows))
 
     def embedded(self: Any, window: Any, advance: Any) -> Any:
@@ -105,7 +105,7 @@ def stop_after(windows: int, monkeypatch: pytest.MonkeyPatch) -> None:
             raise KeyboardInterrupt
         return right(self, window, advance)
 
-    monkeypatch.setattr(embedding_job.EmbeddingJob, "_embedded", embedded)
+    monkeypatch.setattr(text_job.TextJob, "_append", embedded)
 
 
 @pytest.mark.parametrize("name", ["x.npy", "x.tsv"])
@@ -127,10 +127,10 @@ def test_a_stopped_run_is_taken_up(
     assert json.loads((tmp_path / f"{name}.state").read_text())["rows"] == 100
     embedded = []
     with pytest.MonkeyPatch.context() as patch:
-        right = embedding_job.EmbeddingJob._embedded
+        right = text_job.TextJob._append
         patch.setattr(
-            embedding_job.EmbeddingJob,
-            "_embedded",
+            text_job.TextJob,
+            "_append",
             lambda self, window, advance: embedded.extend(window) or right(self, window, advance),
         )
         assert run(models, source, parted, metadata) == 0
@@ -238,7 +238,7 @@ def test_what_is_complete_only_gets_its_names(
     output, metadata = tmp_path / "x.npy", tmp_path / "metadata.tsv"
     again = functools.partial(run, models, source, output, f"--metadata={metadata}")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(embedding_job.EmbeddingJob, "_named", lambda self, state: state.rows)
+        patch.setattr(text_job.TextJob, "_named", lambda self, state: state.rows)
         assert again() == 0
     for path in [metadata, output][:renamed]:
         path.with_name(f"{path.name}.part").replace(path)

@@ -1,21 +1,20 @@
-"""Embedding a stream of lines, window by window, so that it can be stopped and taken up again.
+"""Answering a stream of lines, window by window, so that it can be stopped and taken up again.
 
 Beside the output stands a file of state, replaced after each window: which model, how much of the
-input has been embedded, its sha256, and how long each output is. Whatever was written after that
+input has been answered, its sha256, and how long each output is. Whatever was written after that
 is cut off when the work is taken up.
 """
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import Generic
 
 from hub_export.errors import TargetError
-from hub_export.use.text_embedder import TextEmbedder
+from hub_export.use.growing_file import Answers, GrowingFile, Row, state_file
 from hub_export.use.text_lines import TextLines
-from hub_export.use.vector_files import Floats, GrowingFile, state_file
 
 _ANEW = "begin anew with --restart"
 
@@ -26,11 +25,12 @@ class State:
 
     Attributes:
         model: the fingerprint of the model.
-        offset: bytes of the input that have been embedded.
+        offset: bytes of the input that have been answered.
         digest: their sha256.
         rows: lines of them.
         sizes: bytes of each output.
         complete: whether the outputs only lack their names.
+        options: what else makes the outputs what they are.
     """
 
     model: str
@@ -39,6 +39,7 @@ class State:
     rows: int
     sizes: Sequence[int]
     complete: bool = False
+    options: str = ""
 
     def write(self, path: Path) -> None:
         """Puts it in the place of the one before, in one step."""
@@ -63,29 +64,47 @@ class State:
         return state
 
 
-class EmbeddingJob:
-    """From the lines of a stream to files of vectors."""
+@dataclasses.dataclass(frozen=True)
+class Work(Generic[Row, Answers]):
+    """What is done with lines.
+
+    Attributes:
+        model: the fingerprint of the model.
+        read: makes a row of a line; raises SourceError.
+        answer: what the model says to rows; tells its second argument of those that are done.
+        options: as State has them.
+        window_lines: how many rows are held at once, where that is less than usual.
+    """
+
+    model: str
+    read: Callable[[bytes], Row]
+    answer: Callable[[Sequence[Row], Callable[[int], object]], Answers]
+    options: str = ""
+    window_lines: int | None = None
+
+
+class TextJob(Generic[Row, Answers]):
+    """From the lines of a stream to files of answers."""
 
     def __init__(
-        self, embedder: TextEmbedder, files: Sequence[GrowingFile], batch_size: int
+        self, work: Work[Row, Answers], files: Sequence[GrowingFile[Row, Answers]]
     ) -> None:
         """Opens nothing yet.
 
         Args:
-            embedder: the model.
+            work: makes the answers.
             files: the outputs; the first one names the file of state.
-            batch_size: how many lines are embedded together.
         """
-        self._embedder = embedder
+        self._work = work
         self._files = files
-        self._batch_size = batch_size
         self._state_file = state_file(files[0].path)
 
     def begun(self) -> State | None:
         """How far an earlier run came, if it left anything.
 
         Raises:
-            TargetError: it was run with another model, or for other outputs, or one is gone.
+            TargetError: it was run with another model or other options, or for other outputs, or
+                one is gone.
         """
         if not self._state_file.exists():
             return None
@@ -93,21 +112,25 @@ class EmbeddingJob:
         # The first output is the last one that gets its name.
         if not (self._files[0].part.exists() or (state.complete and self._files[0].path.exists())):
             return None
-        if state.model != self._embedder.fingerprint:
+        if state.model != self._work.model:
             raise TargetError(f"{self._state_file}: begun with another model; {_ANEW}")
         if len(state.sizes) != len(self._files):
             raise TargetError(f"{self._state_file}: begun with other outputs; {_ANEW}")
+        if state.options != self._work.options:
+            raise TargetError(
+                f"{self._state_file}: begun with other options ({state.options}); {_ANEW}"
+            )
         for file in self._files:
             if not (file.part.exists() or (state.complete and file.path.exists())):
                 raise TargetError(f"{file.part}: is gone; {_ANEW}")
         return state
 
     def run(self, lines: TextLines, state: State | None, advance: Callable[[int], object]) -> int:
-        """Embeds what is left, and gives the outputs their names.
+        """Answers what is left, and gives the outputs their names.
 
         Args:
             lines: the input, from its beginning.
-            state: how far it has been embedded.
+            state: how far it has been answered.
             advance: told of every line.
 
         Returns:
@@ -117,33 +140,42 @@ class EmbeddingJob:
             SourceError: the input is not the one that was begun with.
             TargetError: an output cannot be written.
         """
+        if state is None or not state.complete:
+            with contextlib.ExitStack() as opened:
+                for at, file in enumerate(self._files):
+                    file.open(None if state is None else state.sizes[at])
+                    opened.callback(file.file.close)
+                state = self._completed(lines, state, advance)
+        return self._named(state)
+
+    def _completed(
+        self, lines: TextLines, state: State | None, advance: Callable[[int], object]
+    ) -> State:
         rows = 0
-        if state is not None and state.complete:
-            return self._named(state)
-        for at, file in enumerate(self._files):
-            file.open(None if state is None else state.sizes[at])
         if state is None:
             self._state_file.unlink(missing_ok=True)  # of what the files held before
         else:
             lines.skip(state.offset, state.digest)
             rows = state.rows
             advance(rows)
-        for window in lines.windows():
-            vectors = self._embedded(window, advance)
-            for file in self._files:
-                file.append(window, vectors)
+        for window in lines.windows(self._work.read, self._work.window_lines):
+            self._append(window, advance)
             rows += len(window)
             self._state(lines, rows).write(self._state_file)
         done = self._state(lines, rows, complete=True)
         for file in self._files:
             file.close(rows)
         done.write(self._state_file)
-        return self._named(done)
+        return done
+
+    def _append(self, window: Sequence[Row], advance: Callable[[int], object]) -> None:
+        answers = self._work.answer(window, advance)
+        for file in self._files:
+            file.append(window, answers)
 
     def _state(self, lines: TextLines, rows: int, complete: bool = False) -> State:
-        sizes = [file.sync() for file in self._files]
-        model = self._embedder.fingerprint
-        return State(model, lines.offset, lines.digest, rows, sizes, complete)
+        sizes, work = [file.sync() for file in self._files], self._work
+        return State(work.model, lines.offset, lines.digest, rows, sizes, complete, work.options)
 
     def _named(self, state: State) -> int:
         """Gives the outputs their names, those that have none yet; returns the rows they hold."""
@@ -152,10 +184,3 @@ class EmbeddingJob:
                 file.part.replace(file.path)
         self._state_file.unlink(missing_ok=True)
         return state.rows
-
-    def _embedded(self, window: Sequence[bytes], advance: Callable[[int], object]) -> Floats:
-        vectors = np.empty((len(window), self._embedder.width), np.float32)
-        for rows, found in self._embedder(window, self._batch_size):
-            vectors[rows] = found
-            advance(len(rows))
-        return vectors

@@ -1,0 +1,168 @@
+"""Rows of texts: what the lines of a file stand for, as plain text, TSV or JSON."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hub_export.errors import SourceError
+from hub_export.settings import AUTO
+from hub_export.use.text_lines import TextLines
+
+PLAIN, TSV, JSONL = "text", "tsv", "jsonl"
+FORMATS = (AUTO, PLAIN, TSV, JSONL)
+PLAIN_COLUMN = "text"
+"""What the one column of plain lines is called."""
+_SUFFIXES = {".tsv": TSV, ".jsonl": JSONL, ".ndjson": JSONL}
+_OTHERS = (".csv", ".json", ".parquet", ".arrow")
+_MARK = "\ufeff".encode()
+
+Values = Mapping[str, Any]
+"""Column -> bytes, or a value of JSON."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What a line says.
+
+    Attributes:
+        texts: one for each input.
+        kept: column -> what is copied to the output.
+    """
+
+    texts: tuple[bytes, ...]
+    kept: Values
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """How lines are read.
+
+    Attributes:
+        columns: their names, so far as they are known before a line is read.
+        values: what a line says; raises SourceError.
+    """
+
+    columns: tuple[str, ...]
+    values: Callable[[bytes], Values]
+
+
+def format_of(name: str) -> str:
+    """The format that a file's name says.
+
+    Raises:
+        SourceError: it is one that is not read.
+    """
+    suffixes = [each for each in Path(name).suffixes if each != ".gz"]
+    last = suffixes[-1].lower() if suffixes else ""
+    if last in _OTHERS:
+        raise SourceError(
+            f"{name}: expected plain lines, .tsv or .jsonl, found {last}; make one of them of it, "
+            f"or say which it is by --format"
+        )
+    return _SUFFIXES.get(last, PLAIN)
+
+
+def table(lines: TextLines, format: str, look: bool) -> Table:
+    """Reads what stands before the rows.
+
+    Args:
+        lines: not read yet.
+        format: PLAIN, TSV or JSONL.
+        look: whether the names of columns are wanted where only the first row has them.
+
+    Raises:
+        SourceError: there are no names, or some twice; the first row is wrong.
+    """
+    if format == PLAIN:
+        return Table((PLAIN_COLUMN,), lambda line: {PLAIN_COLUMN: line})
+    if format == JSONL:
+        first = lines.first() if look else b""
+        with lines.placed(1):
+            return Table(tuple(_object(first)) if first else (), _object)
+    with lines.placed(1):
+        columns = _header(lines.header())
+    return Table(columns, lambda line: _fields(columns, line))
+
+
+def reader(
+    values: Callable[[bytes], Values], inputs: Sequence[str], kept: Sequence[str]
+) -> Callable[[bytes], Row]:
+    """What makes a row of a line.
+
+    Args:
+        values: what a line says.
+        inputs: the columns whose texts are asked, in their order.
+        kept: those that are copied.
+
+    Returns:
+        A function that raises SourceError where a line lacks one, or a text is none.
+    """
+
+    def read(line: bytes) -> Row:
+        found = values(line)
+        if missing := [name for name in dict.fromkeys([*inputs, *kept]) if name not in found]:
+            raise SourceError(f"expected {', '.join(missing)}; found {', '.join(found) or 'none'}")
+        texts = tuple(_text(name, found[name]) for name in inputs)
+        return Row(texts, {name: plain(found[name]) for name in kept})
+
+    return read
+
+
+def plain(value: Any) -> Any:
+    """A value of JSON: bytes become a string, U+FFFD in the place of what is not UTF-8."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def utf8(text: str) -> bytes:
+    """The bytes of a string; a lone surrogate, which JSON can escape, becomes U+FFFD."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def _header(line: bytes) -> tuple[str, ...]:
+    columns = [plain(each) for each in line.removeprefix(_MARK).split(b"\t")]
+    if not all(columns):
+        raise SourceError(f"expected names of columns, parted by tabs, found {_shown(line)}")
+    if twice := sorted({each for each in columns if columns.count(each) > 1}):
+        raise SourceError(f"several columns are called {', '.join(twice)}")
+    return tuple(columns)
+
+
+def _fields(columns: Sequence[str], line: bytes) -> Values:
+    fields = line.split(b"\t")
+    if len(fields) != len(columns):
+        raise SourceError(
+            f"expected {len(columns)} columns ({', '.join(columns)}), found {len(fields)}"
+        )
+    return dict(zip(columns, fields, strict=True))
+
+
+def _object(line: bytes) -> Values:
+    try:
+        found = json.loads(plain(line.removeprefix(_MARK)), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise SourceError(f"expected an object in JSON, found {_shown(line)} ({error})") from error
+    if not isinstance(found, dict):
+        raise SourceError(f"expected an object in JSON, found {_shown(line)}")
+    return found
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _text(name: str, value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        shown = _shown(json.dumps(value).encode())
+        raise SourceError(f"{name}: expected a string, found {shown}")
+    return utf8(value)
+
+
+def _shown(line: bytes) -> str:
+    return f"{plain(line):.60}" if line.strip() else "an empty line"
