@@ -145,6 +145,27 @@ def test_a_vocabulary_that_the_class_does_not_read(tmp_path: Path, model_type: s
     assert ids == [checkpoints.PIECES.index(each) for each in ("[CLS]", "a", "b", "[SEP]")]
 
 
+@pytest.mark.parametrize("kind", ["BertJapaneseTokenizer", "BertweetTokenizer"])
+def test_a_class_of_python_is_refused_whatever_it_needs(folder: Path, kind: str) -> None:
+    (folder / "tokenizer.json").unlink()
+    configure(folder, tokenizer_class=kind, word_tokenizer_type="mecab")
+    words = f"{kind} runs in Python, .*to export the encoder alone, say parts=encoder"
+    with pytest.raises(SourceError, match=rf"vocab\.txt: .*{words}"):
+        find.read(str(folder)).tokenizer()
+
+
+def test_pieces_of_another_kind_than_the_class_makes(tmp_path: Path) -> None:
+    """AlbertTokenizer makes Unigram tokenizers of any SentencePiece model."""
+    checkpoints.save_model(tmp_path, "albert")
+    path = tmp_path / "spiece.model"
+    path.write_bytes(checkpoints.sentence_pieces())
+    assert find.read(str(tmp_path)).tokenizer().encode("ka").ids
+    path.write_bytes(checkpoints.sentence_pieces(model_type="bpe"))
+    words = "of kind BPE, of which AlbertTokenizer .* makes a Unigram tokenizer"
+    with pytest.raises(SourceError, match=rf"spiece\.model: .*{words}"):
+        find.read(str(tmp_path)).tokenizer()
+
+
 def test_options_without_effect_are_told(folder: Path) -> None:
     assert find.read(str(folder)).notes == ()
     configure(folder, never_split=["a"], do_basic_tokenize=False, clean_text=True)
