@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hub_export import parts
 from hub_export.errors import ExportError
 from hub_export.models.product import Product
 from hub_export.models.products import PRODUCTS
@@ -109,6 +110,7 @@ def _write(
     progress.say("describing and moving into place")
     for product in products:
         card.describe(product, places[product.name], report)
+    parts.write([*places.values()])
     return report
 
 

@@ -203,7 +203,7 @@ def save_byte_pairs(folder: Path) -> int:
     return tokenizer.get_vocab_size()
 
 
-def sentence_pieces(fairseq: bool = False) -> bytes:
+def sentence_pieces(fairseq: bool = False, model_type: str = "unigram") -> bytes:
     """A SentencePiece model with the special tokens of ALBERT, or those of XLM-RoBERTa."""
     special: dict[str, Any] = {"pad_id": 0, "unk_id": 1, "bos_id": -1, "eos_id": -1}
     special["control_symbols"] = ["[CLS]", "[SEP]", "[MASK]"]
@@ -214,6 +214,7 @@ def sentence_pieces(fairseq: bool = False) -> bytes:
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(" ".join(lines[at : at + 10]) for at in range(0, len(lines), 10)),
         model_writer=written,
+        model_type=model_type,
         vocab_size=80,
         hard_vocab_limit=False,
         minloglevel=2,

@@ -58,7 +58,7 @@ class Rule:
 
 KINDS = ("wordpiece", "bpe", "unigram")
 OF_KINDS = tuple(f"preprocess.{each}" for each in KINDS)
-GROUND = ("command", "contract", "errors", "settings", "terminal")
+GROUND = ("command", "contract", "errors", "parts", "settings", "terminal")
 # Each knows those before it.
 ABOVE = tuple(
     f"hub_export.{each}"

@@ -100,9 +100,10 @@ class Staging:
 def _explained(path: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
+    except (OSError, ValueError) as error:  # of a NUL in a name, ValueError
+        reason = error.strerror if isinstance(error, OSError) else error
         raise TargetError(
-            f"{path}: cannot be written ({error.strerror}); choose another output_dir or name"
+            f"{path}: cannot be written ({reason}); choose another output_dir or name"
         ) from error
 
 

@@ -11,6 +11,7 @@ All may lie in a folder, the first two and the last also in a repository of the 
 `kaggle://` and the names of keras-hub's own presets are downloaded by keras-hub.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ EXPECTED = (
     "expected one with config.json, weights, tokenizer (Hugging Face layout, or a Keras preset); "
     "bert_config.json, bert_model.ckpt.*, vocab.txt (TensorFlow 1); or adapter_config.json (PEFT)"
 )
+
+_SHOWN = 40
 
 
 def read(model: str, base_model: str | None = None, weights: bool = True) -> Checkpoint:
@@ -95,7 +98,7 @@ def _whole(folder: Path, name: str, revision: str, weights: bool) -> Checkpoint:
 def _find(model: str, weights: bool) -> tuple[Path, str, str]:
     """The folder of a model, downloaded if need be; its name; its revision."""
     folder = Path(os.path.expanduser(model))  # noqa: PTH111 (leaves an unknown user's name as it is)
-    if folder.is_dir():
+    if _is_folder(folder):
         return folder, folder.resolve().name, ""
     if model.startswith(("/", "./", "../", "~")) or folder.exists():
         raise SourceError(f"{model}: no such folder; {EXPECTED}")
@@ -107,6 +110,18 @@ def _find(model: str, weights: bool) -> tuple[Path, str, str]:
     name, _, revision = model.removeprefix("hf://").partition("@")
     downloaded = huggingface.download(name, revision or None, weights)
     return downloaded, name, downloaded.name
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise SourceError(
+            f"{str(path)[:_SHOWN]}...: {len(str(path))} characters, too many for the name of a "
+            f"folder or a model; {EXPECTED}"
+        ) from error
 
 
 def _refuse_odd_files(folder: Path) -> None:
@@ -138,7 +153,7 @@ def _adapted(
             "it adapts with --base_model"
         )
     try:
-        beside = Path(named).is_dir() and folder.samefile(named)
+        beside = _is_folder(Path(named)) and folder.samefile(named)
         base = (
             _whole(folder, name, revision, weights)
             if beside
@@ -154,6 +169,6 @@ def _adapted(
 def _named(adapter: lora.Adapter) -> str:
     """The base model that an adapter names, at the revision that it names."""
     name, revision = adapter.base_model, adapter.base_revision
-    if not revision or "@" in name or name.startswith("kaggle://") or Path(name).is_dir():
+    if not revision or "@" in name or name.startswith("kaggle://") or _is_folder(Path(name)):
         return name
     return f"{name}@{revision}"

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
+from hub_export import parts
 from hub_export.errors import ExportError, SourceError, TargetError
 from hub_export.settings import broken, option, taking
 from hub_export.terminal import Progress
@@ -70,7 +71,8 @@ def run(settings: ServingSettings) -> Path:
         The path of `models.config`.
 
     Raises:
-        SourceError: a folder has no versions, or none with a label.
+        SourceError: a folder has no versions, or none with a label; two models are not of one
+            export, though both are parts of one by their names.
         ExportError: a model cannot answer a warm-up request; tensorflow-serving-api is missing.
         TargetError: a file cannot be written.
     """
@@ -83,8 +85,11 @@ def run(settings: ServingSettings) -> Path:
     except ImportError as error:
         raise ExportError(f"{error}; {INSTALL}") from error
     progress, config = Progress(settings.quiet), model_server_config_pb2.ModelServerConfig()
-    for folder in _folders(settings.models):
-        served = _served(folder, settings.labels)
+    served_versions = {
+        folder: _served(folder, settings.labels) for folder in _folders(settings.models)
+    }
+    _refuse_strangers(served_versions)
+    for folder, served in served_versions.items():
         entry = config.model_config_list.config.add(name=folder.name, model_platform="tensorflow")
         entry.base_path = Path(settings.base_path, folder.name).as_posix()
         entry.model_version_policy.specific.versions.extend(sorted(set(served.values())))
@@ -126,6 +131,16 @@ def _served(folder: Path, labels: Mapping[str, int] | None) -> dict[str, int]:
             f"{folder}: has the versions {sorted(versions)}, none of which is labelled"
         )
     return served
+
+
+def _refuse_strangers(served: Mapping[Path, Mapping[str, int]]) -> None:
+    models = [folder / str(version) for folder in served for version in served[folder].values()]
+    for model, other in parts.strangers([*dict.fromkeys(models)]):
+        raise SourceError(
+            f"{other}: not of the export that wrote {model}: an export was stopped at its last "
+            "step, or wrote some parts alone; export all parts again in one (overwrite), or serve "
+            "the two by a command each"
+        )
 
 
 def _write(path: Path, content: str) -> Path:

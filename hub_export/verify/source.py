@@ -98,6 +98,10 @@ class Source:
         """Who says what is right, and what gives the vector of a text, or of a pair of texts."""
         if self.sentences is not None:
             return "sentence-transformers", self.sentences
-        behind = self.session.plan.modules
-        own = ", the modules behind by sentence-transformers" if behind else ""
+        return self.composed
+
+    @property
+    def composed(self) -> tuple[str, Callable[..., Floats]]:
+        """The same, of the ids that the source tokenizer gives, not sentence-transformers'."""
+        own = ", the modules behind by sentence-transformers" if self.session.plan.modules else ""
         return f"torch, pooled in numpy{own}", Composed(self.model, self.session)

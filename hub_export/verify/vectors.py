@@ -42,16 +42,19 @@ def ask(source: Source, progress: Progress) -> list[Answers]:
     """Sample texts, and what the source makes of them, told to `progress` text by text.
 
     Texts that `transformers`, and with it sentence-transformers, tokenizes otherwise than
-    tokenizer.json says are left out: the preprocessor reports them.
+    tokenizer.json says are left out: the preprocessor reports them. Where these are the most, the
+    model in torch answers on the source tokenizer's ids.
     """
     session = source.session
     plan, tokenizer = session.plan, session.tokenizer
     with plan.applied(tokenizer):
         texts = sample_texts(tokenizer, plan)
+    alike = texts
     if source.sentences is not None:
-        texts = transformers_tokens.alike(source.tokenizer, tokenizer, texts)
+        alike = transformers_tokens.alike(source.tokenizer, tokenizer, texts)
+    texts = alike or texts
     with plan.applied(tokenizer):
-        name, model = source.vectors
+        name, model = source.vectors if alike else source.composed
         sets: list[Texts] = [[(text,) for text in texts]]
         if plan.pairs:
             sets.append(sample_pairs(tokenizer, texts))

@@ -124,8 +124,19 @@ def _pieces(component: Component, which: str) -> Iterator[Piece]:
             yield Piece(None, entry["Sequence"]["type_id"])
         else:
             special = entry["SpecialToken"]
-            for id in component["special_tokens"][special["id"]]["ids"]:
+            for id in _ids(component, which, special["id"]):
                 yield Piece(id, special["type_id"])
+
+
+def _ids(component: Component, which: str, token: str) -> Sequence[int]:
+    known = component["special_tokens"]
+    if token not in known:
+        raise VocabularyError(
+            f"post-processor: {which} names the token {token!r}, but special_tokens has "
+            f"{', '.join(map(repr, known)) or 'none'}; add an entry with its ids"
+        )
+    ids: Sequence[int] = known[token]["ids"]
+    return ids
 
 
 _SEGMENT = Piece(None, 0)

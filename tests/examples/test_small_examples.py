@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tensorflow as tf
+from tensorflow.lite.python.convert import ConverterError
 
 import hub_export
 from examples import keras2, plain_tensorflow, tflite
@@ -29,3 +32,19 @@ def test_tflite(tiny_export: hub_export.Export, tmp_path: Path) -> None:
     apart = tflite.main([f"--model={model}", f"--output={output}"])
     assert apart is None or apart < 1e-5
     assert b"FastWordpieceTokenizeWithOffsets" in output.read_bytes()
+
+
+def test_an_encoder_in_litert(tiny_export: hub_export.Export) -> None:
+    """README: a function around the call converts to LiteRT's own operations, a signature not."""
+    path = str(tiny_export.paths["encoder"])
+    encoder = tf.saved_model.load(path)
+    names = ("input_word_ids", "input_mask", "input_type_ids")
+    specs = {name: tf.TensorSpec([1, 8], tf.int32, name) for name in names}
+    encode = tf.function(lambda inputs: {"pooled": encoder(inputs)["pooled_output"]})
+    functions = [encode.get_concrete_function(specs)]
+    lite = tf.lite.TFLiteConverter.from_concrete_functions(functions, encoder).convert()
+    rows = dict.fromkeys(names, np.ones([1, 8], np.int32))
+    found = tf.lite.Interpreter(model_content=lite).get_signature_runner()(**rows)
+    np.testing.assert_allclose(found["pooled"], encoder(rows)["pooled_output"], atol=1e-5)
+    with pytest.raises(ConverterError, match="TensorList"):
+        tf.lite.TFLiteConverter.from_saved_model(path, ["serving_default"]).convert()

@@ -313,6 +313,11 @@ EMPTY_MODEL = {
         ),
         pytest.param(text(CONFIG, "[1]"), ["a JSON object", "list"], id="not an object"),
         pytest.param(
+            options(architectures=["a\ud800b"]),
+            ["half of a character", r'["a\ud800b"]', "mend it"],
+            id="surrogate",
+        ),
+        pytest.param(
             options(model_type="t5"),
             ["model_type t5", f"supported: {SUPPORTED}"],
             id="unknown model",
@@ -614,6 +619,15 @@ def test_no_checkpoint(out: Path, model: str, words: list[str]) -> None:
     assert entries(out) == []
 
 
+@pytest.mark.parametrize(
+    "model", ["x" * 300, "./" + "x" * 300, "x/" * 3000], ids=["long", "relative", "deep"]
+)
+def test_the_name_of_no_checkpoint(out: Path, model: str) -> None:
+    words = f"{len(str(Path(model)))} characters, too many for the name of a folder or a model"
+    message = refuse(model, out, SourceError, words, "config.json, weights, tokenizer")
+    assert len(message) < 400
+
+
 def test_pickled_code_is_not_run(folder: Path, out: Path, place: Path) -> None:
     class Malicious:
         def __reduce__(self) -> tuple[Any, ...]:
@@ -700,6 +714,10 @@ def test_a_file_in_the_way(folder: Path, out: Path) -> None:
 def test_a_name_that_is_too_long(folder: Path, out: Path) -> None:
     refuse(folder, out, TargetError, os.strerror(errno.ENAMETOOLONG), name="n" * 300)
     assert entries(out) == []
+
+
+def test_a_name_with_nul(folder: Path, place: Path) -> None:
+    refuse(folder, place / "a\0b", TargetError, "cannot be written", "null byte")
 
 
 def test_an_older_version_stays_until_a_good_one_replaces_it(folder: Path, out: Path) -> None:

@@ -228,8 +228,12 @@ def test_a_text_embedder(mode: str, normalize: bool, tmp_path: Path) -> None:
     ("change", "words"),
     [
         ({"class_name": "BertCausalLM"}, "the task 'BertCausalLM' is not supported"),
-        ({"class_name": ["x"]}, "is not supported"),
-        ({"class_name": "BertTextEmbedder", "config": [1]}, "expected options under config"),
+        ({"class_name": ["x"]}, "class_name: expected the name of a class, found ['x']"),
+        ({"class_name": None}, "class_name: expected the name of a class, found None"),
+        (
+            {"class_name": "BertTextEmbedder", "config": [1]},
+            "config: expected an object of options, found [1]",
+        ),
         (
             {"class_name": "BertTextEmbedder", "config": {"pooling_mode": "attention"}},
             "pooling_mode: one of mean, cls, max, not 'attention'",
@@ -441,7 +445,16 @@ KERNEL = "layers/dense/vars/0"
             id="class",
         ),
         pytest.param(
-            change(CONFIG, lambda it: it.pop("config")), CONFIG, ["options of"], id="no options"
+            change(CONFIG, lambda it: it.pop("config")),
+            CONFIG,
+            ["object of options"],
+            id="no options",
+        ),
+        pytest.param(
+            change(CONFIG, lambda it: it.update(class_name={"x": 1})),
+            CONFIG,
+            ["class_name: expected the name of a class, found {'x': 1}"],
+            id="class of another type",
         ),
         pytest.param(
             options(CONFIG, novelty=3), CONFIG, ["unknown options", "novelty"], id="option"
@@ -518,6 +531,39 @@ def test_bad_presets(folder: Path, tmp_path: Path, damage: Damage, file: str, wo
             TOKENIZER,
             ["class GemmaTokenizer is not supported", "BertTokenizer"],
             id="class",
+        ),
+        pytest.param(
+            change(TOKENIZER, lambda it: it.update(class_name=["x"])),
+            TOKENIZER,
+            ["class_name: expected the name of a class, found ['x']"],
+            id="class of another type",
+        ),
+        pytest.param(
+            change(TOKENIZER, lambda it: it.update(config=["x"])),
+            TOKENIZER,
+            ["config: expected an object of options, found ['x']"],
+            id="no options",
+        ),
+        *(
+            pytest.param(
+                options(TOKENIZER, **{name: value}),
+                TOKENIZER,
+                [f"{name}: expected {kind}", f"found {value!r}"],
+                id=f"{name} {value!r}",
+            )
+            for name, value, kind in [
+                ("lowercase", "yes", "bool"),
+                ("lowercase", None, "bool"),
+                ("strip_accents", [1], "bool"),
+                ("split", 1, "bool"),
+                ("split_on_cjk", {}, "bool"),
+                ("special_tokens_in_strings", "no", "bool"),
+                ("suffix_indicator", 5, "str"),
+                ("oov_token", ["[UNK]"], "str"),
+                ("special_tokens", 5, "list | None"),
+                ("special_tokens", "[X]", "list | None"),
+                ("special_tokens", [5], "a list of tokens"),
+            ]
         ),
         pytest.param(options(TOKENIZER, split=False), TOKENIZER, ["split false"], id="split"),
         pytest.param(

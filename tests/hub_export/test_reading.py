@@ -1,6 +1,7 @@
 """What `transformers` makes of a tokenizer.json, and what the configuration adds to it."""
 
 import json
+import string
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from hub_export.settings import Settings
 from hub_export.sources import find
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.tokenizer import files as tokenizer_files
-from hub_export.verify import transformers_tokens
+from hub_export.terminal import Progress
+from hub_export.verify import transformers_tokens, vectors
 from hub_export.verify.checks import Check, Outcome
+from hub_export.verify.source import Source
 from tests import checkpoints
 
 TEXT = "a [ent] bad [cab] cab"
@@ -142,6 +145,27 @@ def test_a_vocabulary_that_the_class_does_not_read(tmp_path: Path, model_type: s
     assert ids == [checkpoints.PIECES.index(each) for each in ("[CLS]", "a", "b", "[SEP]")]
 
 
+@pytest.mark.parametrize("kind", ["BertJapaneseTokenizer", "BertweetTokenizer"])
+def test_a_class_of_python_is_refused_whatever_it_needs(folder: Path, kind: str) -> None:
+    (folder / "tokenizer.json").unlink()
+    configure(folder, tokenizer_class=kind, word_tokenizer_type="mecab")
+    words = f"{kind} runs in Python, .*to export the encoder alone, say parts=encoder"
+    with pytest.raises(SourceError, match=rf"vocab\.txt: .*{words}"):
+        find.read(str(folder)).tokenizer()
+
+
+def test_pieces_of_another_kind_than_the_class_makes(tmp_path: Path) -> None:
+    """AlbertTokenizer makes Unigram tokenizers of any SentencePiece model."""
+    checkpoints.save_model(tmp_path, "albert")
+    path = tmp_path / "spiece.model"
+    path.write_bytes(checkpoints.sentence_pieces())
+    assert find.read(str(tmp_path)).tokenizer().encode("ka").ids
+    path.write_bytes(checkpoints.sentence_pieces(model_type="bpe"))
+    words = "of kind BPE, of which AlbertTokenizer .* makes a Unigram tokenizer"
+    with pytest.raises(SourceError, match=rf"spiece\.model: .*{words}"):
+        find.read(str(tmp_path)).tokenizer()
+
+
 def test_options_without_effect_are_told(folder: Path) -> None:
     assert find.read(str(folder)).notes == ()
     configure(folder, never_split=["a"], do_basic_tokenize=False, clean_text=True)
@@ -194,10 +218,53 @@ def test_a_class_that_is_built_anew(tmp_path: Path) -> None:
     tokenizer = source.tokenizer()
     theirs = transformers_tokens.read(source, None)
     assert transformers_tokens.alike(theirs, tokenizer, texts) == [" a", " b"]
-    assert transformers_tokens.alike(theirs, tokenizer, texts[:1]) == texts[:1]
+    assert transformers_tokens.alike(theirs, tokenizer, texts[:1]) == []
+    assert "transformers reads it by the rules of its class" in check.found
     configure(tmp_path, tokenizer_class="PreTrainedTokenizerFast")
     [check] = compared(source, source.tokenizer())
     assert check.outcome == Outcome.PASSED
+
+
+@pytest.mark.parametrize("unknown", ["[UNK]", "<unk>"])
+def test_a_class_that_is_of_another_kind(tmp_path: Path, unknown: str) -> None:
+    """A Unigram tokenizer.json under a model_type whose class is WordPiece.
+
+    Without its [UNK], transformers cannot even encode. The vectors are those of the file's ids.
+    """
+    pieces = [*string.ascii_lowercase, "▁", "▁ab", "bad"]
+    written = checkpoints.unigram(pieces).to_str().replace("[UNK]", unknown)
+    (tmp_path / "tokenizer.json").write_text(written)
+    (tmp_path / "tokenizer_config.json").write_text("{}")
+    rows = len(checkpoints.SPECIAL) + len(pieces)
+    checkpoints.save_model(tmp_path, "bert", vocab_size=rows)
+    save_mean_pooling(tmp_path)
+    session = Session(find.read(str(tmp_path)), Settings(tmp_path))
+    source = Source(session)
+    [check] = transformers_tokens.compare(source.tokenizer, session.tokenizer)
+    assert check.outcome == Outcome.DIFFERS
+    assert "reads it as WordPiece, not Unigram" in check.found
+    assert '"tokenizer_class": "PreTrainedTokenizerFast" in tokenizer_config.json' in check.found
+    assert session.built[1].unused == {}
+    assert source.sentences is not None
+    [answers] = vectors.ask(source, Progress(quiet=True))
+    assert answers.source == "torch, pooled in numpy"
+    assert len(answers.texts) > 50
+    configure(tmp_path, tokenizer_class="PreTrainedTokenizerFast")
+    [check] = compared(session.checkpoint, session.tokenizer)
+    assert check.outcome == Outcome.PASSED
+
+
+def save_mean_pooling(folder: Path) -> None:
+    """Makes a checkpoint one of sentence-transformers."""
+    module = "sentence_transformers.models"
+    modules = [
+        {"idx": 0, "name": "0", "path": "", "type": f"{module}.Transformer"},
+        {"idx": 1, "name": "1", "path": "1_Pooling", "type": f"{module}.Pooling"},
+    ]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "1_Pooling").mkdir()
+    options = {"word_embedding_dimension": 24, "pooling_mode_mean_tokens": True}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(options))
 
 
 @pytest.mark.usefixtures("brief")

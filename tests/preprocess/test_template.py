@@ -57,6 +57,14 @@ def test_other_models_are_refused_by_name() -> None:
         build(altered("model", model))
 
 
+def test_a_template_without_the_entry_of_a_token_is_refused() -> None:
+    content = json.loads(checkpoints.wordpiece(checkpoints.PIECES).to_str())["post_processor"]
+    del content["special_tokens"]["[SEP]"]
+    words = r"single names the token '\[SEP\]', but special_tokens has '\[CLS\]'; add an entry"
+    with pytest.raises(preprocess.VocabularyError, match=words):
+        build(altered("post_processor", content))
+
+
 def test_segments_out_of_order_are_refused() -> None:
     content = json.loads(checkpoints.wordpiece(checkpoints.PIECES).to_str())["post_processor"]
     content["pair"] = content["pair"][::-1]

@@ -1,5 +1,6 @@
 """What is written for TF Serving, read as the server reads it."""
 
+import functools
 import json
 import shutil
 import subprocess
@@ -17,7 +18,8 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 import hub_export
-from hub_export import ExportError
+from hub_export import ExportError, SourceError, parts
+from hub_export.models.product import Product
 from hub_export.publish import manifest, text_ops
 from hub_export.use import serving, serving_cli, serving_warmup
 
@@ -115,6 +117,50 @@ def test_a_length_that_the_model_has_no_positions_for(
         serving.prepare([models["encoder"]], tmp_path, lengths=[400])
     assert (models["encoder"] / "2" / serving_warmup.FILE).read_bytes() == before
     assert not (tmp_path / serving.MODELS).exists()
+
+
+def test_an_export_names_its_parts(tiny_export: hub_export.Export) -> None:
+    paths = [*tiny_export.paths.values()]
+    for path in paths:
+        named = json.loads((path / parts.FILE).read_text())
+        assert named.keys() == {each.parent.name for each in paths}
+    assert [*parts.strangers(paths)] == []
+
+
+class Weight(tf.Module):
+    """What has a single weight, to save as a product."""
+
+    def __init__(self, value: float) -> None:
+        self.value = tf.Variable(value)
+
+    def serving(self) -> dict[str, Any]:
+        return {}
+
+
+def export_weights(out: Path, **values: float) -> list[Path]:
+    """Writes a part of a single weight for each name, in place of what was there."""
+    for name, value in values.items():
+        shutil.rmtree(out / name, ignore_errors=True)
+        Product(name, name, "", functools.partial(Weight, value), dict).save(out / name / "1")
+        (out / name / "1" / "assets.extra").mkdir()
+    models = [out / name / "1" for name in values]
+    parts.write(models)
+    return models
+
+
+def test_parts_of_different_exports(tmp_path: Path) -> None:
+    """What an export leaves that is killed between two of its last renames."""
+    first, second = export_weights(tmp_path, first=1.0, second=2.0)
+    assert [*parts.strangers([first, second])] == []
+    _, third = export_weights(tmp_path, first=1.5, third=3.0)
+    assert [*parts.strangers([first, second, third])] == [(second, first)]
+    assert [*parts.strangers([second, third])] == []
+    folders = [each.parent for each in (first, second)]
+    with pytest.raises(SourceError, match=r"first/1: not of the export that wrote .*second/1"):
+        serving.prepare(folders, tmp_path / "out")
+    (first / parts.FILE).write_text("{")
+    with pytest.raises(SourceError, match=r"parts\.json: cannot be read"):
+        serving.prepare(folders, tmp_path / "out")
 
 
 @pytest.mark.parametrize("part", WARM)

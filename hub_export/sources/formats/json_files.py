@@ -3,11 +3,15 @@
 import codecs
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from hub_export.errors import SourceError
+
+_SURROGATE, _NEAR = re.compile(rb"\\u[dD][89a-fA-F]"), 20
+"""What may be half of a character; two of them, one behind the other, are a whole one."""
 
 
 def read_json(path: Path) -> Mapping[str, Any]:
@@ -35,7 +39,16 @@ def read_any_json(path: Path) -> object:
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
     try:
-        return json.loads(content.decode("utf-8-sig"))
+        found = json.loads(content.decode("utf-8-sig"))
+        if _SURROGATE.search(content):
+            json.dumps(found, ensure_ascii=False).encode()
+        return found
+    except UnicodeEncodeError as error:
+        near = error.object[max(error.start - _NEAR, 0) : error.end + _NEAR]
+        raise SourceError(
+            f"{path}: half of a character (a lone surrogate) in {near!a}, which stands for no "
+            "text; mend it by hand, or download it again"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise SourceError(
             f"{path}: cannot be read as JSON ({error}); {_remedy(content, error)}"

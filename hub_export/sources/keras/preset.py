@@ -19,7 +19,7 @@ from hub_export.errors import SourceError
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.formats import renaming
 from hub_export.sources.formats.json_files import read_json, sums
-from hub_export.sources.keras import h5, task, tokenizer
+from hub_export.sources.keras import h5, serialized, task, tokenizer
 from hub_export.sources.keras.backbones import BACKBONES, Backbone
 
 CONFIG = "config.json"
@@ -117,15 +117,12 @@ def _built_in() -> Mapping[str, Mapping[str, Any]]:
 
 def _backbone(file: Path) -> tuple[Backbone, Mapping[str, Any]]:
     """The table of a preset's class, and the options that it was made with."""
-    content = read_json(file)
-    found, options = content["class_name"], content.get("config")
+    found = serialized.class_name(file)
     if found not in BACKBONES:
         raise SourceError(
             f"{file}: class {found} is not supported; supported: {', '.join(BACKBONES)}"
         )
-    if not isinstance(options, dict):
-        raise SourceError(f"{file}: expected the options of {found} under config")
-    known = BACKBONES[found]
+    known, options = BACKBONES[found], serialized.options(file).left
     if unknown := sorted(options.keys() - known.options.keys() - set(_IGNORED)):
         raise SourceError(f"{file}: unknown options of {found}: {', '.join(unknown)}")
     if missing := sorted(known.options.keys() - options.keys()):

@@ -5,14 +5,11 @@ other tasks are left out.
 """
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from encoders import NormalizeModule
 from hub_export.errors import SourceError
-from hub_export.sources.formats.json_files import read_json
-from hub_export.sources.formats.options import Options
+from hub_export.sources.keras import serialized
 from hub_export.sources.modules import Pipeline, Placed, PoolingOptions
 
 CONFIG, PREPROCESSOR = "task.json", "preprocessor.json"
@@ -31,16 +28,15 @@ def read(folder: Path) -> Pipeline:
     file = folder / CONFIG
     if not file.exists():
         return Pipeline()
-    content = read_json(file)
-    task = content.get("class_name")
-    if isinstance(task, str) and _LEFT_OUT.fullmatch(task):
+    task = serialized.class_name(file)
+    if _LEFT_OUT.fullmatch(task):
         return Pipeline()
-    if not (isinstance(task, str) and _EMBEDDER.fullmatch(task)):
+    if not _EMBEDDER.fullmatch(task):
         raise SourceError(
             f"{file}: the task {task!r} is not supported; supported: text embedders, and without "
             "their heads classifiers and masked language models"
         )
-    options = Options(file, _config(content, file))
+    options = serialized.options(file)
     for key in _OTHERS:
         options.left.pop(key, None)
     mode = options.take("pooling_mode", str, _POOLINGS[0])
@@ -60,11 +56,4 @@ def _length(folder: Path) -> int | None:
     file = folder / PREPROCESSOR
     if not file.exists():
         return None
-    return Options(file, _config(read_json(file), file)).positive("sequence_length")
-
-
-def _config(content: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
-    found = content.get("config")
-    if not isinstance(found, dict):
-        raise SourceError(f"{file}: expected options under config, found {found!r}")
-    return found
+    return serialized.options(file).positive("sequence_length")

@@ -3,12 +3,14 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import UnionType
 from typing import Any, TypeAlias
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from hub_export.errors import SourceError
 from hub_export.sources.formats.json_files import read_json
+from hub_export.sources.keras import serialized
 from hub_export.sources.tokenizer import sentencepiece, wordpiece
 
 CONFIG = "tokenizer.json"
@@ -18,8 +20,8 @@ NOTES = (
     "differs from it on some characters, on long words, and on special tokens in a text.",
 )
 _ASSETS = "assets/tokenizer"
-# `sequence_length` is the preprocessor's business here.
-_IGNORED = {"name", "trainable", "dtype", "config_file", "sequence_length"}
+# `sequence_length` is the preprocessor's business here; the vocabulary is that of the files.
+_IGNORED = ("name", "trainable", "dtype", "config_file", "sequence_length", "vocabulary")
 
 Options: TypeAlias = Mapping[str, Any]
 Special: TypeAlias = Mapping[str, str]
@@ -43,13 +45,22 @@ def read(file: Path) -> Tokenizer:
         SourceError: a file is missing or damaged; its class, or an option of it, is not supported.
     """
     kind = _kind(file)
-    options = read_json(file).get("config")
-    options = options if isinstance(options, dict) else {}
-    found = {name: value for name, value in options.items() if name not in _IGNORED}
+    return kind.build(file.parent / _ASSETS, kind.special, _options(kind, file), file)
+
+
+def _options(kind: "TokenizerClass", file: Path) -> Options:
+    """The options of a tokenizer, each of its type; those of a list are tokens."""
+    written = serialized.options(file)
+    for name in _IGNORED:
+        written.left.pop(name, None)
+    found = {name: written.take(name, *option) for name, option in kind.options.items()}
     for name, value in found.items():
-        if name not in kind.defaults and value not in (None, False):
+        if isinstance(value, list) and not all(isinstance(each, str) for each in value):
+            raise SourceError(f"{file}: {name}: expected a list of tokens, found {value!r:.80}")
+    for name, value in written.left.items():
+        if value not in (None, False):
             raise SourceError(f"{file}: unknown option {name} (value {value!r})")
-    return kind.build(file.parent / _ASSETS, kind.special, {**kind.defaults, **found}, file)
+    return found
 
 
 def _word_piece(folder: Path, special: Special, options: Options, file: Path) -> Tokenizer:
@@ -109,13 +120,13 @@ class TokenizerClass:
     Attributes:
         model: its kind in `tokenizers`.
         special: role -> token.
-        defaults: its options, with keras-hub's defaults.
+        options: their names, and types with keras-hub's defaults.
         build: makes it from the folder of its files, its special tokens and options.
     """
 
     model: str
     special: Special
-    defaults: Options
+    options: Mapping[str, tuple[type | UnionType, Any]]
     build: Build
 
 
@@ -123,15 +134,14 @@ _WORD_PIECE = TokenizerClass(
     "WordPiece",
     _without_unknown(wordpiece.SPECIAL),
     {
-        "vocabulary": None,
-        "lowercase": False,
-        "strip_accents": False,
-        "split": True,
-        "split_on_cjk": True,
-        "suffix_indicator": "##",
-        "oov_token": "[UNK]",
-        "special_tokens": None,
-        "special_tokens_in_strings": False,
+        "lowercase": (bool, False),
+        "strip_accents": (bool, False),
+        "split": (bool, True),
+        "split_on_cjk": (bool, True),
+        "suffix_indicator": (str, "##"),
+        "oov_token": (str, "[UNK]"),
+        "special_tokens": (list | None, None),
+        "special_tokens_in_strings": (bool, False),
     },
     _word_piece,
 )
@@ -144,7 +154,7 @@ CLASSES: Mapping[str, TokenizerClass] = {
     "RobertaTokenizer": TokenizerClass(
         "BPE",
         _without_unknown(sentencepiece.FAIRSEQ_SPECIAL),
-        {"add_prefix_space": False, "unsplittable_tokens": None},
+        {"add_prefix_space": (bool, False), "unsplittable_tokens": (list | None, None)},
         _byte_pairs,
     ),
     "XLMRobertaTokenizer": TokenizerClass(
@@ -155,7 +165,7 @@ CLASSES: Mapping[str, TokenizerClass] = {
 
 
 def _kind(file: Path) -> TokenizerClass:
-    found = str(read_json(file).get("class_name"))
+    found = serialized.class_name(file)
     if found not in CLASSES:
         raise SourceError(
             f"{file}: class {found} is not supported; supported: {', '.join(CLASSES)}"

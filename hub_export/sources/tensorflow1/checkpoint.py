@@ -81,7 +81,7 @@ def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> C
         special_tokens=family.special_tokens,
         files=sums([config_file, vocabulary, options, *values]),
         unused=_unused(prefix) if weights else {},
-        notes=(*_NOTES, f"Text is {'' if lower else 'not '}lower-cased: {reason}."),
+        notes=(*_NOTES, *family.notes, f"Text is {'' if lower else 'not '}lower-cased: {reason}."),
     )
 
 

@@ -9,6 +9,7 @@ from tokenizers import AddedToken, Tokenizer
 
 from hub_export.errors import SourceError
 from hub_export.sources.formats.json_files import read_json
+from hub_export.sources.tokenizer import sentencepiece
 
 TOKENIZER = "tokenizer.json"
 VOCABULARIES = ("spiece.model", "sentencepiece.bpe.model", "spm.model", "vocab.json", "vocab.txt")
@@ -136,13 +137,21 @@ def notes(folder: Path) -> tuple[str, ...]:
 def _built(vocabulary: Path) -> Tokenizer:
     import transformers  # noqa: PLC0415 (slow, and rarely needed)
 
+    # Before it asks for packages that would not help.
+    _refuse_python(_json(vocabulary.with_name(CONFIGS[1])).get("tokenizer_class"))
     automatic = transformers.AutoTokenizer.from_pretrained(
         vocabulary.parent, local_files_only=True, trust_remote_code=False
     )
     kind = type(automatic).__name__
-    if not automatic.is_fast:
-        raise ValueError(f"{kind} runs in Python, and has no tokenizer.json")
+    _refuse_python(kind)
     backend: Tokenizer = automatic.backend_tokenizer
+    written, built = sentencepiece.kind(vocabulary), type(backend.model).__name__
+    if written not in ("", built):
+        raise ValueError(
+            f"it is a SentencePiece model of kind {written}, of which {kind} of transformers makes "
+            f"a {built} tokenizer, with other tokens: save {TOKENIZER} of the tokenizer that was "
+            "trained beside it"
+        )
     entries, read = _entries(vocabulary), len(_ordinary(backend))
     if 2 * read < entries:
         raise ValueError(
@@ -151,6 +160,21 @@ def _built(vocabulary: Path) -> Tokenizer:
             '"tokenizer_class": "BertTokenizer"'
         )
     return backend
+
+
+def _refuse_python(kind: object) -> None:
+    """Refuses a class of `transformers` that is not made of `tokenizers`."""
+    import transformers  # noqa: PLC0415
+    from transformers.models.auto import tokenization_auto  # noqa: PLC0415
+
+    if not isinstance(kind, str):
+        return
+    found = tokenization_auto.tokenizer_class_from_name(kind)
+    if found is not None and not issubclass(found, transformers.PreTrainedTokenizerFast):
+        raise ValueError(
+            f"{kind} runs in Python, and has no {TOKENIZER}; to export the encoder alone, say "
+            "parts=encoder"
+        )
 
 
 def _entries(vocabulary: Path) -> int:

@@ -22,6 +22,7 @@ from tokenizers import (
 from hub_export.errors import SourceError
 
 _UNIGRAM = 1
+_KINDS = {_UNIGRAM: "Unigram", 2: "BPE", 3: "Word", 4: "Char"}
 _EXPECTED = {"add_dummy_prefix": True, "remove_extra_whitespaces": True, "escape_whitespaces": True}
 _QUOTES = (normalizers.Replace("``", '"'), normalizers.Replace("''", '"'))
 
@@ -90,6 +91,15 @@ def xlm_roberta(path: Path) -> Tokenizer:
     return tokenizer
 
 
+def kind(path: Path) -> str:
+    """The kind of a model, as `tokenizers` calls it; of another file, nothing.
+
+    Raises:
+        SourceError: the file is damaged.
+    """
+    return _KINDS[_parsed(path).trainer_spec.model_type] if path.suffix == ".model" else ""
+
+
 def _unigram(
     pieces: list[tuple[str, float]],
     proto: Any,
@@ -119,15 +129,19 @@ def _unigram(
     return tokenizer
 
 
-def _read(path: Path) -> Any:
+def _parsed(path: Path) -> Any:
     from transformers.convert_slow_tokenizer import import_protobuf  # noqa: PLC0415 (slow)
 
     try:
-        proto = import_protobuf().ModelProto.FromString(path.read_bytes())
+        return import_protobuf().ModelProto.FromString(path.read_bytes())
     except FileNotFoundError as error:
         raise SourceError(f"{path}: no such file; a checkpoint needs one") from error
     except Exception as error:  # protobuf's implementations raise errors of their own
         raise SourceError(f"{path}: not a SentencePiece model ({error})") from error
+
+
+def _read(path: Path) -> Any:
+    proto = _parsed(path)
     trainer, normalizer = proto.trainer_spec, proto.normalizer_spec
     if trainer.model_type != _UNIGRAM or trainer.byte_fallback or not proto.pieces:
         raise SourceError(
