@@ -12,7 +12,7 @@ import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_text  # noqa: F401 (its operations)
 
-from hub_export.contract import TEXT_INPUTS
+from hub_export.contract import LABELS, TEXT_INPUTS
 from hub_export.errors import ExportError, SourceError
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -30,7 +30,7 @@ class Signature:
     Attributes:
         inputs: their names, in the order of `contract.TEXT_INPUTS`; others behind, by name.
         outputs: name -> static shape, by name.
-        takes_texts: whether every input is a batch of strings.
+        takes_texts: whether every input is a batch of strings, one a row.
     """
 
     inputs: tuple[str, ...]
@@ -138,5 +138,8 @@ def _signature(function: Any) -> Signature:
     return Signature(
         (*known, *sorted(inputs.keys() - {*known})),
         {name: tuple(shape) if shape.rank else () for name, shape in shapes.items()},
-        all(spec.dtype == tf.string and spec.shape.rank in (None, 1) for spec in inputs.values()),
+        LABELS not in inputs
+        and all(
+            each.dtype == tf.string and each.shape.rank in (None, 1) for each in inputs.values()
+        ),
     )
