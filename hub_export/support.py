@@ -20,7 +20,7 @@ from hub_export.models.task import KINDS
 from hub_export.settings import TASKS
 from hub_export.sources.keras.backbones import BACKBONES
 from hub_export.sources.keras.tokenizer import CLASSES
-from hub_export.sources.lora import UNSUPPORTED
+from hub_export.sources.peft_adapter import UNSUPPORTED
 from hub_export.sources.tensorflow1.families import FAMILIES
 
 YES, NO = "yes", "-"
@@ -57,7 +57,7 @@ def tokenizers() -> Rows:
 def tasks() -> Rows:
     """A row a task, under a header."""
     rows = (
-        (name, f"...{kind.ending}", _listed(sorted(kind.head.forms)))
+        (name, f"...{kind.head.ending}", _listed(sorted(kind.head.forms)))
         for name, kind in KINDS.items()
     )
     return [("task", "head in transformers", "model_type"), *rows]

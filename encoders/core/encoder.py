@@ -139,7 +139,7 @@ class Encoder(tf.Module):
             tf.errors.InvalidArgumentError: S exceeds `dimensions.positions`, or an id is none of
                 the vocabulary's, or of the types', be it padding or not.
         """
-        word_ids, mask = self._fitting(word_ids, mask, type_ids)
+        word_ids, mask = self._fitting(tf.convert_to_tensor(word_ids), mask, type_ids)
         layout = arrange(mask)
         layout.type_ids, layout.head_mask = type_ids, head_mask
         if self.added_scores is not None:

@@ -55,6 +55,7 @@ class Classification(FormedHead):
     """Gives `logits`, float32 [B, C], of C labels."""
 
     task = "text-classification"
+    ending = "ForSequenceClassification"
     forms = _FORMS
 
     def __init__(self, config: Mapping[str, Any], width: int, outputs: int) -> None:

@@ -87,6 +87,7 @@ class FillMask(TaskHead):
     """
 
     task = "fill-mask"
+    ending = "ForMaskedLM"
     forms: ClassVar[Mapping[str, Form]] = {
         "albert": Form(
             "predictions.dense",

@@ -83,10 +83,12 @@ class TaskHead(Head):
 
     Attributes:
         task: what it does, in the words of `transformers`.
+        ending: how its classes in `transformers` end.
         forms: `model_type` -> what is special to the family.
     """
 
     task: ClassVar[str]
+    ending: ClassVar[str]
     forms: ClassVar[Mapping[str, Any]]
 
     @classmethod

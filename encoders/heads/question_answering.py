@@ -19,6 +19,7 @@ class QuestionAnswering(FormedHead):
     """Gives `start_logits` and `end_logits`, float32 [B, S]: of the first and the last token."""
 
     task = "question-answering"
+    ending = "ForQuestionAnswering"
     forms: ClassVar[Mapping[str, Form]] = {
         "albert": _PLAIN,
         "bert": _PLAIN,

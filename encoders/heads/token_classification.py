@@ -26,6 +26,7 @@ class TokenClassification(FormedHead):
     """Gives `logits`, float32 [B, S, C], of C labels."""
 
     task = "token-classification"
+    ending = "ForTokenClassification"
     forms: ClassVar[Mapping[str, Form]] = {
         "albert": Form("classifier", dropouts=("classifier_dropout_prob",)),
         "bert": _PLAIN,

@@ -33,18 +33,16 @@ class Kind:
 
     Attributes:
         head: what computes it.
-        ending: how the classes of `transformers` for it end.
         outputs: how many logits it gives; None where they stand for the configuration's labels.
     """
 
     head: type[TaskHead]
-    ending: str
     outputs: int | None = None
 
 
 KINDS: Mapping[str, Kind] = {
-    TEXT_CLASSIFICATION: Kind(Classification, "ForSequenceClassification"),
-    FILL_MASK: Kind(FillMask, "ForMaskedLM", outputs=0),
+    TEXT_CLASSIFICATION: Kind(Classification),
+    FILL_MASK: Kind(FillMask, outputs=0),
 }
 """By the name of the task."""
 
@@ -136,9 +134,10 @@ def _read(checkpoint: Checkpoint, settings: Settings) -> Task | None:
 def _found(checkpoint: Checkpoint, tasks: Sequence[str]) -> tuple[str, str]:
     """Which of the tasks a checkpoint has a head for, or why there is none."""
     classes = [str(each) for each in checkpoint.config.get("architectures") or ()]
-    names = [name for name in tasks if any(each.endswith(KINDS[name].ending) for each in classes)]
+    endings = {name: KINDS[name].head.ending for name in tasks}
+    names = [name for name, end in endings.items() if any(each.endswith(end) for each in classes)]
     if not names:
-        expected = " or ".join(f"...{KINDS[name].ending}" for name in tasks)
+        expected = " or ".join(f"...{ending}" for ending in endings.values())
         found = ", ".join(classes) or "nothing"
         return "", f"expected {expected} under architectures, found {found}"
     if "belongs to a task head" in checkpoint.unused.values():

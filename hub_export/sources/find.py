@@ -2,7 +2,7 @@
 
 | What `--model` names | What tells it | Who reads it |
 |---|---|---|
-| a PEFT adapter | `adapter_config.json` | `lora`, over the model that it adapts |
+| a PEFT adapter | `adapter_config.json` | `peft_adapter`, over the model that it adapts |
 | a Keras preset | `config.json` with `class_name` | `keras_preset` |
 | a checkpoint of TensorFlow 1 | `bert_config.json` or `albert_config.json` | `tf_checkpoint` |
 | a checkpoint in Hugging Face layout | anything else | `huggingface` |
@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hub_export.errors import ExportError, SourceError
-from hub_export.sources import huggingface, lora
+from hub_export.sources import huggingface, peft_adapter
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.keras import preset as keras_preset
 from hub_export.sources.tensorflow1 import checkpoint as tf_checkpoint
@@ -78,11 +78,12 @@ def _read(
         raise SourceError("no model is given: expected a folder or a model id")
     folder, name, revision = _find(model, weights)
     _refuse_odd_files(folder)
-    if (folder / lora.CONFIG).exists():
+    if (folder / peft_adapter.CONFIG).exists():
         return _adapted(folder, name, revision, base_model, weights, above)
     if base_model is not None:
         raise ExportError(
-            f"base_model is for adapters, and {folder} has no {lora.CONFIG}; leave base_model out"
+            f"base_model is for adapters, and {folder} has no {peft_adapter.CONFIG}; leave "
+            "base_model out"
         )
     return _whole(folder, name, revision, weights)
 
@@ -143,7 +144,7 @@ def _adapted(
         raise ExportError(
             f"weights=none makes no use of the adapter {folder}; name its base model as the model"
         )
-    adapter = lora.Adapter.read(folder)
+    adapter = peft_adapter.Adapter.read(folder)
     if not (base_model or adapter.base_model):
         raise SourceError(f"{adapter.file}: names no base model; say which with --base_model")
     named, here = base_model or _named(adapter), folder.resolve()
@@ -166,7 +167,7 @@ def _adapted(
     return adapter.merged(base, name, revision)
 
 
-def _named(adapter: lora.Adapter) -> str:
+def _named(adapter: peft_adapter.Adapter) -> str:
     """The base model that an adapter names, at the revision that it names."""
     name, revision = adapter.base_model, adapter.base_revision
     if not revision or "@" in name or name.startswith("kaggle://") or _is_folder(Path(name)):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import torch
 import transformers
 from safetensors.numpy import load_file, save_file
@@ -15,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 import encoders
 import hub_export
 from hub_export.errors import ExportError, SourceError
-from hub_export.sources import find, huggingface, lora
+from hub_export.sources import find, huggingface, peft_adapter
 from hub_export.verify import samples
 from tests import checkpoints
 
@@ -30,7 +31,9 @@ def adapter(base: Path, folder: Path, kind: str = "AutoModel", **options: Any) -
     """Writes an adapter with random values over all that it trains; returns peft's merged model."""
     torch.manual_seed(5)
     model = getattr(transformers, kind).from_pretrained(base, attn_implementation="eager")
-    adapted = peft.get_peft_model(model, peft.LoraConfig(**{"r": 4, **options}))
+    is_ia3 = options.pop("peft_type", None) == "IA3"
+    options = options if is_ia3 else {"r": 4, **options}
+    adapted = peft.get_peft_model(model, (peft.IA3Config if is_ia3 else peft.LoraConfig)(**options))
     with torch.no_grad():
         for parameter in adapted.parameters():
             if parameter.requires_grad:
@@ -71,6 +74,15 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         "AutoModel",
         {"target_modules": ["query"], "lora_alpha": 3, "alpha_pattern": {".*": 11}},
     ),
+    "DoRA": ("AutoModel", {"target_modules": ["query", "dense"], "use_dora": True}),
+    "IA3": (
+        "AutoModel",
+        {
+            "peft_type": "IA3",
+            "target_modules": ["query", "value", "output.dense"],
+            "feedforward_modules": ["output.dense"],
+        },
+    ),
     "biases": ("AutoModel", {"target_modules": ["key"], "bias": "all"}),
     "biases of adapted layers": ("AutoModel", {"target_modules": ["key"], "bias": "lora_only"}),
     "embeddings": ("AutoModel", {"target_modules": ["word_embeddings", "query"]}),
@@ -104,7 +116,7 @@ def test_numbers(tiny_bert: Path, tmp_path: Path, case: str) -> None:
 def test_every_architecture(model_type: str, tmp_path: Path) -> None:
     checkpoints.save_model(tmp_path / "base", model_type, pad_token_id=1)
     merged = adapter(tmp_path / "base", tmp_path / "mine", target_modules="all-linear")
-    if model_type in lora.UNSUPPORTED:
+    if model_type in peft_adapter.UNSUPPORTED:
         refuse(tmp_path / "mine", tmp_path / "out", SourceError, model_type, "not supported")
         return
     assert_equal(checkpoints.built(tmp_path / "mine")[0], merged)
@@ -156,6 +168,47 @@ def test_over_a_task_model_with_old_names(tiny_bert: Path, tmp_path: Path) -> No
         tiny_bert, tmp_path / "mine", target_modules=["query"], modules_to_save=["LayerNorm"]
     )
     assert_equal(checkpoints.built(tmp_path / "mine", base)[0], merged)
+
+
+TASKS = {
+    "text_classification": ("AutoModelForSequenceClassification", "SEQ_CLS"),
+}
+
+
+@pytest.mark.usefixtures("brief")
+@pytest.mark.parametrize("product", TASKS)
+@pytest.mark.parametrize("model_type", ["bert", "roberta", "distilbert"])
+def test_a_task_with_its_head(model_type: str, product: str, tmp_path: Path) -> None:
+    """The base model is an encoder alone; what the adapter brings along makes a task of it."""
+    kind, task_type = TASKS[product]
+    base, targets = tmp_path / "base", {"distilbert": ["q_lin"]}.get(model_type, ["query"])
+    checkpoints.save_model(base, model_type, pad_token_id=0)
+    checkpoints.save_tokenizer(base, checkpoints.wordpiece(checkpoints.PIECES))
+    merged = adapter(base, tmp_path / "mine", kind, target_modules=targets, task_type=task_type)
+    done = hub_export.export(
+        tmp_path / "mine", tmp_path / "out", parts=("task_model",), verify="full"
+    )
+    assert {check.outcome.value for check in done.report.checks} == {"passed"}
+    assert done.report.notes[product]["task"]["labels"] == ("LABEL_0", "LABEL_1")
+    model = tf.saved_model.load(str(done.paths[product]))
+    ids = find.read(str(tmp_path / "mine")).tokenizer().encode("a b [MASK] c").ids
+    with torch.inference_mode():
+        wanted = merged(torch.tensor([ids])).logits.numpy()
+    found = model(["a b [MASK] c"])["logits"]
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
+def test_the_names_of_the_labels_are_the_base_models(tiny_bert: Path, tmp_path: Path) -> None:
+    base = Path(shutil.copytree(tiny_bert, tmp_path / "base"))
+    config = json.loads((base / "config.json").read_text())
+    for names in ({"0": "no", "1": "yes"}, {"0": "a", "1": "b", "2": "c"}):
+        (base / "config.json").write_text(json.dumps({**config, "id2label": names}))
+        kind = "AutoModelForSequenceClassification"
+        options = {"target_modules": ["query"], "task_type": "SEQ_CLS"}
+        if len(names) == 2:
+            adapter(base, tmp_path / "mine", kind, **options)
+        read = find.read(str(tmp_path / "mine"), str(base)).config["id2label"]
+        assert read == (names if len(names) == 2 else {"0": "LABEL_0", "1": "LABEL_1"})
 
 
 def test_distilbert(tmp_path: Path) -> None:
@@ -214,6 +267,8 @@ def weights(edit: Callable[[dict[str, np.ndarray]], object]) -> Damage:
 
 
 FIRST = f"base_model.model.{QUERY}.lora_A.weight"
+MAGNITUDE = f"base_model.model.{QUERY}.lora_magnitude_vector"
+FACTORS = f"base_model.model.{QUERY}.ia3_l"
 SECOND = f"base_model.model.{QUERY}.lora_B.weight"
 
 
@@ -221,13 +276,22 @@ SECOND = f"base_model.model.{QUERY}.lora_B.weight"
     ("damage", "file", "words"),
     [
         pytest.param(
-            options(peft_type="IA3"),
+            options(peft_type="OFT"),
             CONFIG,
-            ["peft_type: 'IA3' is not supported; supported: 'LORA'"],
+            ["peft_type: 'OFT' is not supported; supported: 'LORA', 'IA3'"],
             id="type",
         ),
         pytest.param(
-            options(use_dora=True), CONFIG, ["use_dora: True is not supported"], id="DoRA"
+            weights(lambda read: read.update({MAGNITUDE: np.ones(23, np.float32)})),
+            WEIGHTS,
+            ["lora_magnitude_vector [23] do not go with", f"{QUERY}.weight [24, 24]"],
+            id="DoRA",
+        ),
+        pytest.param(
+            weights(lambda read: read.update({FACTORS: np.ones((5, 1), np.float32)})),
+            WEIGHTS,
+            [f"{QUERY}.ia3_l [5, 1] do not go with {QUERY}."],
+            id="IA3",
         ),
         pytest.param(
             options(init_lora_weights="pissa"), CONFIG, ["init_lora_weights: 'pissa'"], id="PiSSA"

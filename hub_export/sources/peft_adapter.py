@@ -1,8 +1,12 @@
-"""PEFT adapters of type LoRA (https://arxiv.org/abs/2106.09685), merged into their base model.
+"""PEFT adapters, merged into their base model.
 
-An adapted weight W becomes W + s * B A, with s = alpha / r, or alpha / sqrt(r) where the adapter is
-rank-stabilised (https://arxiv.org/abs/2312.03732). All else that the adapter holds (biases, modules
-that were trained in full) replaces what the base model has. A sum is made when its tensor is read.
+- LoRA (https://arxiv.org/abs/2106.09685): a weight W becomes W + s * B A, with s = alpha / r, or
+  alpha / sqrt(r) where the adapter is rank-stabilised (https://arxiv.org/abs/2312.03732).
+- DoRA (https://arxiv.org/abs/2402.09353): the rows of that sum get the lengths m that were learned.
+- IA3 (https://arxiv.org/abs/2205.05638): what a layer gives, or what it gets, is multiplied by l.
+
+All else that the adapter holds (biases, modules that were trained in full, the head of a task)
+replaces what the base model has. A tensor is made when it is read.
 """
 
 import dataclasses
@@ -17,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 import encoders
+from encoders import Classification, QuestionAnswering, TaskHead, TokenClassification
 from hub_export.errors import SourceError
 from hub_export.sources import huggingface
 from hub_export.sources.checkpoint import Checkpoint
@@ -27,9 +32,18 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 # `transformers` gives its modules, and with them the adapter's tensors, names that are not those of
 # the checkpoint's tensors.
 UNSUPPORTED = ("nomic_bert",)
+_NAMES = {"LORA": "LoRA", "IA3": "IA3"}
 _DEFAULT_ALPHA, _MOST_ALPHA = 8, 1e9
 _ALL = ".*"
-_LORA = re.compile(r"(.*)\.lora_(?:embedding_)?([AB])(?:\.weight)?")
+_PARTS = {"lora_A": "A", "lora_B": "B", "lora_embedding_A": "A", "lora_embedding_B": "B"}
+_MAGNITUDE, _FACTORS = "lora_magnitude_vector", "ia3_l"
+_PART = re.compile(rf"(.*)\.({'|'.join([*_PARTS, _MAGNITUDE, _FACTORS])})(?:\.weight)?")
+_TASKS: Mapping[str, type[TaskHead]] = {
+    "SEQ_CLS": Classification,
+    "TOKEN_CLS": TokenClassification,
+    "QUESTION_ANS": QuestionAnswering,
+}
+"""`task_type` -> the head that the adapter brings along."""
 _OLD_NORMS = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 
 # Options that say how the adapter was trained, or what the names of its tensors say again.
@@ -37,15 +51,15 @@ _OLD_NORMS = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNor
 _IGNORED = frozenset(
     """
     alpha_pattern auto_mapping base_model_name_or_path bias ensure_weight_tying eva_config
-    exclude_modules
-    fan_in_fan_out inference_mode layers_pattern layers_to_transform lora_alpha lora_dropout
-    megatron_core modules_to_save peft_version qalora_group_size r rank_pattern revision
-    target_modules task_type use_rslora
+    exclude_modules fan_in_fan_out feedforward_modules inference_mode init_ia3_weights
+    layers_pattern layers_to_transform lora_alpha lora_dropout megatron_core modules_to_save
+    peft_version qalora_group_size r rank_pattern revision target_modules task_type use_dora
+    use_rslora
     """.split()
 )
 # Options that would change what is computed, with the values under which they do not.
 _FIXED: Mapping[str, tuple[Any, ...]] = {
-    "peft_type": ("LORA",),
+    "peft_type": ("LORA", "IA3"),
     # Others change the base model's weights, too.
     "init_lora_weights": (True, False, "gaussian", "eva", "orthogonal"),
 }
@@ -120,18 +134,23 @@ class Adapter:
                 "into its base model with peft, and export that"
             )
         folder = self.file.parent
-        own = sums([self.file, self._weights])
-        heads = dict.fromkeys(sorted(self._heads(_prefix(base))), "belongs to a task head")
+        own, kind = sums([self.file, self._weights]), _NAMES[self.config.get("peft_type", "LORA")]
+        head = self._head(base)
+        heads = () if head else sorted(self._heads(_prefix(base)))
         merged = dataclasses.replace(
             base,
             name=name,
             revision=revision,
             folder=None,
+            config=base.config if head is None else self._config(base, head),
             weights_file=self._weights,
-            tensors=functools.partial(self._merge, base),
+            tensors=functools.partial(self._merge, base, head is not None),
             files={**{f"base model: {file}": each for file, each in base.files.items()}, **own},
-            unused={**base.unused, **heads},
-            notes=(*base.notes, f"A LoRA adapter, merged into the weights of {base.name}."),
+            unused={**base.unused, **dict.fromkeys(heads, "belongs to a task head")},
+            notes=(
+                *base.notes,
+                f"A {kind} adapter, merged into the weights of {base.name}.",
+            ),
         )
         return huggingface.with_own_files(merged, folder)
 
@@ -141,30 +160,73 @@ class Adapter:
             return set()
         return {name for name in self.tensors if not name.startswith(prefix)}
 
-    def _merge(self, base: Checkpoint) -> LazyTensors:
+    def _head(self, base: Checkpoint) -> type[TaskHead] | None:
+        """What the adapter's own head does; None where it has none, or one of no use."""
+        head = _TASKS.get(str(self.config.get("task_type")))
+        if head is None or base.config.get("model_type") not in head.forms:
+            return None
+        return head if f"{head.form_of(base.config).output}.weight" in self.tensors else None
+
+    def _config(self, base: Checkpoint, head: type[TaskHead]) -> Mapping[str, Any]:
+        """That of the base model, of a model for the task.
+
+        The names of the labels are the base model's, if it has as many.
+        """
+        count = len(self.tensors[f"{head.form_of(base.config).output}.weight"])
+        config = {**base.config, "architectures": [f"PeftModel{head.ending}"]}
+        named = config.get("id2label")
+        if not isinstance(named, dict) or len(named) != count:
+            config = {k: v for k, v in config.items() if k not in ("label2id", "num_labels")}
+            config["id2label"] = {str(at): f"LABEL_{at}" for at in range(count)}
+        return config
+
+    def _merge(self, base: Checkpoint, with_head: bool) -> LazyTensors:
         tensors, prefix = base.tensors(), _prefix(base)
+        heads = self._heads(prefix)
+        if with_head and not any(name.startswith(prefix) for name in tensors):
+            # What belongs to the encoder is told by its prefix, where there is a head.
+            tensors = LazyTensors(
+                {f"{prefix}{n}": functools.partial(tensors.__getitem__, n) for n in tensors}
+            )
         # The base model and the adapter may have been saved as a task model or not, each by itself.
         names = {_modern(name).removeprefix(prefix): name for name in tensors}
         before = prefix if any(name.startswith(prefix) for name in tensors) else ""
         merged: dict[str, Callable[[], np.ndarray]] = {
             name: functools.partial(tensors.__getitem__, name) for name in tensors
         }
-        for name in self.tensors.keys() - self._heads(prefix):
-            module, matrix = _split(name)
-            bare = (f"{module}.weight" if matrix else name).removeprefix(prefix)
-            target = names.get(bare, before + bare)
-            if not matrix:
+        for name in self.tensors.keys() - (set() if with_head else heads):
+            module, part = _split(name)
+            bare = (f"{module}.weight" if part else name).removeprefix(prefix)
+            target = names.get(bare, bare if name in heads else before + bare)
+            if not part:
                 merged[target] = functools.partial(self.tensors.__getitem__, name)
             elif target not in tensors:
                 raise SourceError(
                     f"{self._weights}: adapts {module}, which {base.name} does not "
                     "have; say the right base model with --base_model"
                 )
+            elif part == _FACTORS:
+                bias = target.removesuffix("weight") + "bias"
+                for each in {target, bias} & tensors.keys():
+                    merged[each] = functools.partial(self._scaled, tensors, each, name)
+            elif part == _MAGNITUDE:
+                continue  # taken with the matrices
             elif _other(name) not in self.tensors:
                 raise SourceError(f"{self._weights}: has {name}, but no {_other(name)}")
-            elif matrix == "A":
+            elif part == "A":
                 merged[target] = functools.partial(self._sum, tensors, target, module, name)
         return LazyTensors(merged)
+
+    def _scaled(self, tensors: Mapping[str, np.ndarray], target: str, name: str) -> np.ndarray:
+        """Weight or bias of a layer whose outputs, or inputs, are multiplied by l, in float32."""
+        values = np.asarray(tensors[target], np.float32)
+        factors = np.asarray(self.tensors[name], np.float32)
+        is_bias, is_of_outputs = values.ndim == 1, factors.shape == (len(values), 1)
+        if is_of_outputs or (not is_bias and factors.shape == (1, values.shape[1])):
+            return values * (factors[:, 0] if is_bias else factors)
+        if is_bias and len(factors) == 1:  # of inputs
+            return values
+        raise self._unfit(name, factors, target, values)
 
     def _sum(
         self, tensors: Mapping[str, np.ndarray], target: str, module: str, name: str
@@ -177,12 +239,30 @@ class Adapter:
         product = b @ a if fits else np.zeros(0)
         product = product.T if "lora_embedding" in name else product
         if product.shape != weight.shape:
-            raise SourceError(
-                f"{self._weights}: {name} {list(a.shape)} and {second} "
-                f"{list(b.shape)} do not go with {target} {list(weight.shape)}; say the right base "
-                "model with --base_model"
-            )
-        return weight + np.float32(self._scale(module, len(a))) * product
+            raise self._unfit(f"{name} {list(a.shape)} and {second}", b, target, weight)
+        total: np.ndarray = weight + np.float32(self._scale(module, len(a))) * product
+        lengths = self._lengths(module)
+        if lengths is None:
+            return total
+        if "lora_embedding" in name or lengths.shape != total.shape[:1]:
+            raise self._unfit(f"{module}.{_MAGNITUDE}", lengths, target, weight)
+        return total * (lengths / np.linalg.norm(total, axis=1))[:, np.newaxis]
+
+    def _lengths(self, module: str) -> np.ndarray | None:
+        """Those that DoRA has learned for the rows of a weight."""
+        for name in (f"{module}.{_MAGNITUDE}", f"{module}.{_MAGNITUDE}.weight"):
+            if name in self.tensors:
+                return np.asarray(self.tensors[name], np.float32)
+        return None
+
+    def _unfit(
+        self, names: str, values: np.ndarray, target: str, weight: np.ndarray
+    ) -> SourceError:
+        """What to raise where tensors do not go together."""
+        return SourceError(
+            f"{self._weights}: {names} {list(values.shape)} do not go with {target} "
+            f"{list(weight.shape)}; say the right base model with --base_model"
+        )
 
     def _scale(self, module: str, rank: int) -> float:
         alpha = next(each for pattern, each in self.alphas.items() if _matches(pattern, module))
@@ -236,8 +316,8 @@ def _named(weights: Path) -> Mapping[str, np.ndarray]:
 
 def _split(name: str) -> tuple[str, str]:
     """`x.lora_A.weight` -> `x`, `A`; a tensor that replaces another -> its name, nothing."""
-    match = _LORA.fullmatch(name)
-    return (match[1], match[2]) if match else (name, "")
+    match = _PART.fullmatch(name)
+    return (match[1], _PARTS.get(match[2], match[2])) if match else (name, "")
 
 
 def _other(name: str) -> str:
