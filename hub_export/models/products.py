@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from hub_export.models import classification, encoder, preprocessor, text
+from hub_export.models import classification, encoder, preprocessor, text, token_classification
 from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
@@ -12,6 +12,7 @@ from hub_export.settings import (
     TASK_MODEL,
     TEXT_CLASSIFICATION,
     TEXT_EMBEDDING,
+    TOKEN_CLASSIFICATION,
 )
 
 
@@ -22,6 +23,7 @@ def _task_model(session: Session) -> Product | None:
 
 _TASKS: Mapping[str, Callable[[Session, Task], Product]] = {
     TEXT_CLASSIFICATION: classification.product,
+    TOKEN_CLASSIFICATION: token_classification.product,
 }
 PRODUCTS: Mapping[str, Callable[[Session], Product | None]] = {
     ENCODER: encoder.product,

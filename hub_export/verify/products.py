@@ -16,6 +16,7 @@ from hub_export.settings import (
     TASK_MODEL,
     TEXT_CLASSIFICATION,
     TEXT_EMBEDDING,
+    TOKEN_CLASSIFICATION,
     product_of,
 )
 from hub_export.sources.formats import torch_files
@@ -134,6 +135,7 @@ def _compare(
 
 _TASKS: Mapping[str, tuple[str, Any]] = {
     TEXT_CLASSIFICATION: ("logits", classification),
+    TOKEN_CLASSIFICATION: ("logits", classification),
 }
 """What the answers of a task are called, and who asks for them and compares them."""
 _NUMERIC: Mapping[str, tuple[str, Any]] = {
