@@ -113,9 +113,7 @@ class Labels:
     def begins(self, spans: Spans) -> tf.Tensor:
         """Whether each span begins an entity: bool [n]."""
         kinds = tf.gather(self._kinds, spans.label)
-        return (
-            _changes(spans.row) | _changes(kinds) | tf.gather(self._begins, spans.label)
-        )
+        return _changes(spans.row) | _changes(kinds) | tf.gather(self._begins, spans.label)
 
     def named(self, spans: Spans, grouped: bool) -> tuple[tf.Tensor, Spans]:
         """Names of labels, or of the kinds of entities, string [n], without what is outside."""

@@ -50,14 +50,19 @@ class TokenClassificationModel(tf.train.Checkpoint):
         self._subwords, self._labels = subwords, Labels(task.labels)
         self._tokenizer = preprocessor.tokenizer  # whose functions use tables
 
+        located_once = traced(functools.partial(locate, preprocessor))
+
         def compute(training: bool, text: tf.Tensor) -> tuple[Located, tf.Tensor]:
-            located = locate(preprocessor, text)
+            located = located_once(text)
             logits = of_rows(headed, LOGITS, training, located.rows)
             real = tf.cast(located.rows.mask[:, :, tf.newaxis], tf.float32)
             return located, logits * real
 
         bodies = {each: traced(functools.partial(compute, each)) for each in (False, True)}
         self._tokens = bodies[False]
+        self._found = {
+            each: traced(functools.partial(self._entities, each)) for each in AGGREGATIONS
+        }
 
         def call(sentences: tf.Tensor, training: bool = False) -> Tensors:
             located, logits = bodies[training](sentences)
@@ -65,11 +70,11 @@ class TokenClassificationModel(tf.train.Checkpoint):
             return {LOGITS: logits, **named}
 
         def of_sentences(sentences: tf.Tensor, aggregation: str = SIMPLE) -> Tensors:
-            found = self._entities(aggregation, sentences)
-            splits = found.pop(ROW_SPLITS)
+            found = self._found[aggregation](sentences)
             return {
-                name: tf.RaggedTensor.from_row_splits(each, splits, validate=False)
+                name: tf.RaggedTensor.from_row_splits(each, found[ROW_SPLITS], validate=False)
                 for name, each in found.items()
+                if name != ROW_SPLITS
             }
 
         sentences = contract.text_spec("sentences")
@@ -84,9 +89,7 @@ class TokenClassificationModel(tf.train.Checkpoint):
         """The signatures."""
         text = [contract.text_spec(TEXT)]
         named = {**{each: each for each in AGGREGATIONS}, contract.SERVING: SIMPLE}
-        served = {
-            name: (functools.partial(self._entities, each), text) for name, each in named.items()
-        }
+        served = {name: (self._found[each], text) for name, each in named.items()}
         return signatures.checked({**served, LOGITS: (lambda text: self.__call__(text), text)})
 
     def _entities(self, aggregation: str, text: tf.Tensor) -> Tensors:

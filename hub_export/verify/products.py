@@ -25,6 +25,7 @@ from hub_export.verify import (
     classification,
     numbers,
     outputs,
+    token_classification,
     tokens,
     transformers_tokens,
     vectors,
@@ -135,7 +136,7 @@ def _compare(
 
 _TASKS: Mapping[str, tuple[str, Any]] = {
     TEXT_CLASSIFICATION: ("logits", classification),
-    TOKEN_CLASSIFICATION: ("logits", classification),
+    TOKEN_CLASSIFICATION: ("entities", token_classification),
 }
 """What the answers of a task are called, and who asks for them and compares them."""
 _NUMERIC: Mapping[str, tuple[str, Any]] = {
