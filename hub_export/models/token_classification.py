@@ -137,10 +137,7 @@ def product(session: Session, task: Task) -> Product:
     Raises:
         SourceError: the head is not supported, or is not in the checkpoint.
     """
-
-    def build(*parts: Preprocessor | HeadedEncoder | Task) -> TokenClassificationModel:
-        return TokenClassificationModel(_subwords(session), *parts)
-
+    build = functools.partial(TokenClassificationModel, _subwords(session))
     return task_model.product(session, task, build, _USAGE)
 
 
