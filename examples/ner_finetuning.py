@@ -143,11 +143,8 @@ def f1(model: tf_keras.Model, data: tf.data.Dataset, labels: Sequence[str]) -> f
             ours, theirs = (
                 spans([labels[each] for each in column[kept]]) for column in (own, expected)
             )
-            right, given, wanted = (
-                right + len(ours & theirs),
-                given + len(ours),
-                wanted + len(theirs),
-            )
+            right += len(ours & theirs)
+            named += len(ours) + len(theirs)
     return 2 * right / max(named, 1)
 
 
