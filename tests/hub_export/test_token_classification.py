@@ -147,7 +147,7 @@ def assert_same(path: Path, folder: Path, longest: int, texts: Sequence[str]) ->
             np.testing.assert_allclose(own, scores, rtol=0, atol=1e-5)
         labels = [label for rows, _ in wanted[name] for label, *_ in rows]
         assert len(labels) > 100
-        assert {*labels} >= {"PER", "LOC", "MISC"} or name == "none"
+        assert len({*labels}) > 2
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -214,7 +214,8 @@ def test_another_grouping_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         export(bert(tmp_path / "source"), tmp_path / "out")
     lines = str(found.value).splitlines()
     failed = {line.split("  ")[0] for line in lines if " FAILED " in line}
-    assert failed == {f"entities ({name})" for name in ("first", "average", "max")}
+    words = ("first", "average", "max")
+    assert failed == {f"{each} ({name})" for each in ("entities", "scores") for name in words}
 
 
 def export(folder: Path, out: Path) -> None:
