@@ -103,6 +103,11 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return done.paths[PART]
 
 
+@pytest.fixture(scope="module")
+def model(exported: Path) -> Any:
+    return tf.saved_model.load(str(exported))
+
+
 def by_pipeline(folder: Path, longest: int, texts: Sequence[str]) -> dict[str, Any]:
     """Aggregation -> entities and scores of each text."""
     pipeline = transformers.pipeline("token-classification", model=str(folder))
@@ -222,8 +227,7 @@ def export(folder: Path, out: Path) -> None:
     hub_export.export(folder, out, parts=("task_model",), verify="quick")
 
 
-def test_odd_batches(exported: Path) -> None:
-    model = tf.saved_model.load(str(exported))
+def test_odd_batches(model: Any) -> None:
     texts = tf.constant(["a b", "", "cde f"])
     for name in AGGREGATIONS:
         none = model.entities(tf.constant([], tf.string), aggregation=name)
@@ -240,9 +244,8 @@ def test_odd_batches(exported: Path) -> None:
         model.signatures["serving_default"](text=tf.constant([["a"]]))
 
 
-def test_bytes_that_are_no_text(exported: Path) -> None:
+def test_bytes_that_are_no_text(model: Any) -> None:
     """Places and texts are of the bytes themselves; all else is as of what they are read as."""
-    model = tf.saved_model.load(str(exported))
     odd = b"ab \xff c\xe5\xa5d\xf0\x9f " * 3
     for name in AGGREGATIONS:
         found = model.entities([odd], aggregation=name)
@@ -253,8 +256,7 @@ def test_bytes_that_are_no_text(exported: Path) -> None:
         assert len(found["label"][0]) > 0
 
 
-def test_a_text_does_not_depend_on_its_neighbours(exported: Path) -> None:
-    model = tf.saved_model.load(str(exported))
+def test_a_text_does_not_depend_on_its_neighbours(model: Any) -> None:
     texts = ["a b cd e", "", "é x" * 200, "f", "好 abc"]
     for name in AGGREGATIONS:
         together = model.entities(texts, aggregation=name)
@@ -263,9 +265,8 @@ def test_a_text_does_not_depend_on_its_neighbours(exported: Path) -> None:
             assert of_export(alone, 0)[0] == of_export(together, at)[0]
 
 
-def test_a_long_text_is_not_copied_for_each_entity(exported: Path) -> None:
+def test_a_long_text_is_not_copied_for_each_entity(model: Any) -> None:
     """One unknown word of a megabyte among others."""
-    model = tf.saved_model.load(str(exported))
     text = "a b c d e f g h " + "x" * 2**20 + " i j k l"
     found = model.entities([text], aggregation="none")
     assert max(map(len, found["text"][0].numpy())) <= 2**20
@@ -289,8 +290,7 @@ def test_training_goes_through_the_text(exported: Path) -> None:
     assert None not in tape.gradient(logits, layer.trainable_variables)
 
 
-def test_the_call_gives_logits_and_places(exported: Path) -> None:
-    model = tf.saved_model.load(str(exported))
+def test_the_call_gives_logits_and_places(model: Any) -> None:
     texts = tf.constant(["ab é", ""])
     found = model(texts)
     assert found["logits"].shape == (2, 5, 8)
