@@ -70,6 +70,21 @@ not. D is what the last of its modules gives. A text's vector does not depend on
         `labels` [C]) -> `scores` float32 [B, C] whose rows sum to one, and
         `zero_shot_multi_label`, the same with each label by itself
 
+**Token classification** `model(sentences, training=False)`: string [B] -> dict, of S tokens, the
+longest row of the batch, special ones included:
+    `logits` [B, S, C] float32, zeros where a row is padding; `input_mask` int32 [B, S];
+    `start`, `limit` int64 [B, S], where each token stands in its text, in bytes; zeros for special
+        tokens and padding
+    `entities(sentences, aggregation="simple")` -> dict of RaggedTensors [B, (n)]: `label` string,
+        `score` float32, `start`, `limit` int64 (bytes of the original text, [start, limit)),
+        `text` string, cut out of the original. `aggregation` is `none`, `simple`, `first`,
+        `average` or `max`, as the pipeline of `transformers` defines them; what is labelled `O` is
+        left out, as there.
+    attributes: `variables`, `trainable_variables`, `regularization_losses`
+    signatures: `serving_default` (that of `simple`), `none`, `simple`, `first`, `average`, `max`
+        (`text`) -> `label`, `score`, `start`, `limit`, `text` [n], `row_splits` int64 [B + 1];
+        `logits` (`text`) -> what the call gives
+
 **Fill-mask** `model(sentences, training=False)`: string [B] -> dict of RaggedTensors, for each mask
 token of a text the k = 5 likeliest tokens:
     `token` string [B, (masks), k], `token_id` int32 [B, (masks), k], `score` float32
@@ -109,6 +124,8 @@ LABELS, SCORES = "labels", "scores"
 LOGITS, PROBABILITIES, LABEL, SCORE = "logits", "probabilities", "label", "score"
 TOKEN, TOKEN_ID = "token", "token_id"
 POSITIONS, MLM_LOGITS = "masked_lm_positions", "mlm_logits"
+START, LIMIT = "start", "limit"
+AGGREGATIONS = NONE, SIMPLE, FIRST, AVERAGE, MAX = "none", "simple", "first", "average", "max"
 ENGINE, EMBEDDING, TASK = "tokenizer_engine", "embedding", "task"
 SEQ_LENGTH = 128
 MOST_SEGMENTS = 4

@@ -28,6 +28,7 @@ TASKS = (
     AUTO,
     FEATURE_EXTRACTION,
     TEXT_CLASSIFICATION,
+    TOKEN_CLASSIFICATION,
     FILL_MASK,
 )
 
@@ -95,7 +96,8 @@ class Settings:
     )
     task: str = option(
         "What the checkpoint's head was trained for. text-classification: texts, or pairs of them, "
-        "to labels (also re-rankers). fill-mask: what may stand for a mask token. auto: what its "
+        "to labels (also re-rankers). token-classification: texts to entities. fill-mask: what may "
+        "stand for a mask token. auto: what its "
         "configuration says; feature-extraction: nothing, its head is left out.",
         AUTO,
         choices=TASKS,

@@ -20,6 +20,7 @@ from preprocess.packing.packing import LONGEST, Packed, Packer, Padding, Truncat
 from preprocess.packing.preprocessor import Preprocessor, SpecialIds
 from preprocess.source.components import Component, serialised
 from preprocess.source.errors import PreprocessError, UnsupportedTokenizerError, VocabularyError
+from preprocess.text.places import Places
 from preprocess.tokenizer.tokenizer import EXACT, Tokenizer, TokenizerKind
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "LONGEST",
     "Packed",
     "Packer",
+    "Places",
     "PreprocessError",
     "Preprocessor",
     "Segment",

@@ -25,10 +25,11 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = hub_export.export(source, folder / "exported", verify="none")
     done.paths["encoder"].parent.rename(folder / "exported" / f"{NAME}_L-6_H-768_A-12")
     assert done.paths["preprocessor"].parent.name == f"{NAME}_preprocess"
-    classifier = folder / "sst2"
-    checkpoints.save_model(classifier, "bert", "BertForSequenceClassification", num_labels=2)
-    checkpoints.save_tokenizer(classifier, checkpoints.wordpiece(checkpoints.PIECES))
-    hub_export.export(classifier, folder / "exported", parts=("task_model",), verify="none")
+    for name, task in (("sst2", "Sequence"), ("ner", "Token")):
+        headed = folder / name
+        checkpoints.save_model(headed, "bert", f"BertFor{task}Classification", num_labels=2)
+        checkpoints.save_tokenizer(headed, checkpoints.wordpiece(checkpoints.PIECES))
+        hub_export.export(headed, folder / "exported", parts=("task_model",), verify="none")
     return folder
 
 
@@ -37,7 +38,7 @@ def blocks() -> list[str]:
     return [block for block in found if "hub.load" in block]
 
 
-@pytest.mark.parametrize("at", range(5))
+@pytest.mark.parametrize("at", range(6))
 def test_example(exported: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     monkeypatch.chdir(exported)
     names: dict[str, object] = {}
@@ -50,14 +51,17 @@ def test_example(exported: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> No
     elif "masked" in names:
         assert names["found"]["token"].shape == (1, None, 5)
         assert names["masked"]["mlm_logits"].shape == (1, 2, len(checkpoints.PIECES))
+    elif "flat" in names:
+        assert {*names["found"]["label"].values.numpy()} <= {b"LABEL_0", b"LABEL_1"}
+        assert {*names["found"]} | {"row_splits"} == {*names["flat"]}
     elif "layer" in names:
         assert names["layer"](names["tf"].constant(["a b", "c", ""])).shape == (3, 24)
     else:
         assert names["outputs"]["pooled_output"].shape == (2, 24)
 
 
-def test_there_are_five_examples() -> None:
-    assert len(blocks()) == 5
+def test_there_are_six_examples() -> None:
+    assert len(blocks()) == 6
 
 
 def test_the_tables_are_what_the_command_prints() -> None:

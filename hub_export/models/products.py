@@ -2,7 +2,14 @@
 
 from collections.abc import Callable, Mapping
 
-from hub_export.models import classification, encoder, fill_mask, preprocessor, text
+from hub_export.models import (
+    classification,
+    encoder,
+    fill_mask,
+    preprocessor,
+    text,
+    token_classification,
+)
 from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
@@ -13,6 +20,7 @@ from hub_export.settings import (
     TASK_MODEL,
     TEXT_CLASSIFICATION,
     TEXT_EMBEDDING,
+    TOKEN_CLASSIFICATION,
 )
 
 
@@ -23,6 +31,7 @@ def _task_model(session: Session) -> Product | None:
 
 _TASKS: Mapping[str, Callable[[Session, Task], Product]] = {
     TEXT_CLASSIFICATION: classification.product,
+    TOKEN_CLASSIFICATION: token_classification.product,
     FILL_MASK: fill_mask.product,
 }
 PRODUCTS: Mapping[str, Callable[[Session], Product | None]] = {

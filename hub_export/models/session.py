@@ -22,6 +22,7 @@ from hub_export.settings import FILL_MASK, INSIDE, NONE, PREPROCESSOR, Settings
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.find import explained
 from hub_export.sources.formats.tensors import LazyTensors
+from hub_export.sources.tokenizer import files as tokenizer_files
 from preprocess import Preprocessor
 
 # What `transformers` calls the tokens of a checkpoint that does not tell.
@@ -160,6 +161,15 @@ class Session:
                 "purpose, say padded_embedding"
             )
         return tokenizer
+
+    @functools.cached_property
+    def unknown(self) -> int | None:
+        """The id of the token that `transformers` takes for the unknown one; None without any."""
+        checkpoint = self.checkpoint
+        token = checkpoint.special_tokens.get("unk_token")
+        token = token or tokenizer_files.unknown_token(checkpoint.tokenizer_file.parent)
+        id: int | None = None if token is None else self.tokenizer.token_to_id(token)
+        return id
 
     @functools.cached_property
     def plan(self) -> Plan:

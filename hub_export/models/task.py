@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from encoders import Classification, Encoder, FillMask, TaskHead
+from encoders import Classification, Encoder, FillMask, TaskHead, TokenClassification
 from hub_export.errors import ExportError, SourceError
 from hub_export.settings import (
     AUTO,
@@ -12,6 +12,7 @@ from hub_export.settings import (
     FILL_MASK,
     NONE,
     TEXT_CLASSIFICATION,
+    TOKEN_CLASSIFICATION,
     Settings,
 )
 from hub_export.sources.checkpoint import Checkpoint
@@ -42,6 +43,7 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     TEXT_CLASSIFICATION: Kind(Classification),
+    TOKEN_CLASSIFICATION: Kind(TokenClassification),
     FILL_MASK: Kind(FillMask, outputs=0),
 }
 """By the name of the task."""

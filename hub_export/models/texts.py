@@ -1,15 +1,15 @@
 """Texts in the graph of a model: from strings to rows as long as the longest needs."""
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from encoders import HeadedEncoder, RealTokens, by_length
 from hub_export.errors import SourceError
 from hub_export.models.session import Session
-from preprocess import Packed, Preprocessor, flat_segment
+from preprocess import Packed, Preprocessor, Segment, flat_segment
 
 
 def traced(function: Callable[..., Any], texts: int = 1) -> tf.types.experimental.ConcreteFunction:
@@ -21,11 +21,49 @@ def traced(function: Callable[..., Any], texts: int = 1) -> tf.types.experimenta
 def pack(preprocessor: Preprocessor, prompt: str, text: tf.Tensor, *others: tf.Tensor) -> Packed:
     """Texts, string [B] each, in rows as long as the longest needs, up to the preprocessor's."""
     whole = (tf.strings.join([prompt, text]), *others)
-    segments = [flat_segment(preprocessor.tokenizer.tokenize(each)) for each in whole]
+    return _packed(
+        preprocessor, [flat_segment(preprocessor.tokenizer.tokenize(each)) for each in whole]
+    )
+
+
+def _packed(preprocessor: Preprocessor, segments: Sequence[Segment]) -> Packed:
     lengths = sum(each.row_splits[1:] - each.row_splits[:-1] for each in segments)
     longest = tf.reduce_max(tf.concat([[0], tf.cast(lengths, tf.int32)], axis=0))
     needed = longest + preprocessor.packer.special_tokens(len(segments))
     return preprocessor.packer(segments, tf.clip_by_value(needed, 1, preprocessor.seq_length))
+
+
+class Located(NamedTuple):
+    """Rows of tokens, and which bytes of the texts they are.
+
+    Attributes:
+        rows: the rows.
+        is_text: bool [B, S], whether a token is the text's: no padding, nothing that packing adds.
+        start: its first byte, int64 [B, S]; 0 where it is not the text's.
+        limit: the byte behind it, likewise.
+    """
+
+    rows: Packed
+    is_text: tf.Tensor
+    start: tf.Tensor
+    limit: tf.Tensor
+
+
+def locate(preprocessor: Preprocessor, text: tf.Tensor) -> Located:
+    """Packs texts, string [B], as `pack` does."""
+    ids, *places = preprocessor.tokenizer.tokenize_with_offsets(text)
+    values, splits = flat_segment(ids)
+    # What is packed are the numbers of the tokens, below zero, where no id is.
+    packed = _packed(preprocessor, [Segment(-1 - tf.range(tf.size(values)), splits)])
+    is_text = packed.word_ids < 0
+    numbers = tf.where(is_text, -1 - packed.word_ids, tf.size(values))
+
+    def placed(x: tf.Tensor) -> tf.Tensor:
+        return tf.gather(tf.concat([x, tf.zeros([1], x.dtype)], axis=0), numbers)
+
+    word_ids = tf.where(is_text, placed(values), packed.word_ids)
+    rows = packed._replace(word_ids=word_ids)
+    return Located(rows, is_text, *(placed(each.flat_values) for each in places))
 
 
 def computing(
@@ -35,16 +73,20 @@ def computing(
 
     Except in training it computes nothing for padding, and rows of similar length together.
     """
-    inside = functools.partial(headed, arrange=RealTokens)
 
     def compute(training: bool, *texts: tf.Tensor) -> tf.Tensor:
-        rows = pack(preprocessor, prompt, *texts)
-        if training:
-            return headed(*rows, training=True)[output]
-        [found] = by_length(lambda *some: [inside(*some)[output]], *rows)
-        return found
+        return of_rows(headed, output, training, pack(preprocessor, prompt, *texts))
 
     return compute
+
+
+def of_rows(headed: HeadedEncoder, output: str, training: bool, rows: Packed) -> tf.Tensor:
+    """An output of an encoder with a head for packed rows, likewise."""
+    if training:
+        return headed(*rows, training=True)[output]
+    inside = functools.partial(headed, arrange=RealTokens)
+    [found] = by_length(lambda *some: [inside(*some)[output]], *rows)
+    return found
 
 
 def rows_of_texts(session: Session) -> tuple[Preprocessor, int]:

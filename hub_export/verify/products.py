@@ -18,6 +18,7 @@ from hub_export.settings import (
     TASK_MODEL,
     TEXT_CLASSIFICATION,
     TEXT_EMBEDDING,
+    TOKEN_CLASSIFICATION,
     product_of,
 )
 from hub_export.sources.formats import torch_files
@@ -28,6 +29,7 @@ from hub_export.verify import (
     inside,
     numbers,
     outputs,
+    token_classification,
     tokens,
     transformers_tokens,
     vectors,
@@ -158,6 +160,7 @@ def _compare(
 
 _TASKS: Mapping[str, tuple[str, Any]] = {
     TEXT_CLASSIFICATION: ("logits", classification),
+    TOKEN_CLASSIFICATION: ("entities", token_classification),
     FILL_MASK: ("masks", fill_mask),
 }
 """What the answers of a task are called, and who asks for them and compares them."""

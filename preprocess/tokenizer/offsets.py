@@ -6,10 +6,9 @@ import numpy as np
 import tensorflow as tf
 from tokenizers import Tokenizer as Source
 
-from preprocess.graph.rows import owners
 from preprocess.source.codepoints import whitespace
 from preprocess.source.components import Component, flatten
-from preprocess.text.steps import lookup
+from preprocess.text.places import Places
 
 _SPACE = "\u0120"
 """How a byte-level vocabulary spells a space."""
@@ -66,7 +65,7 @@ class Trim(tf.Module):
             leading: how many characters of whitespace it begins with besides its own, int64 [n].
             trailing: and ends with.
         """
-        places = _Places(sentences)
+        places = Places(sentences)
         start, limit = (places.characters(rows, each) for each in (start, limit))
         leading += tf.gather(self._leading, ids)
         trailing += tf.gather(self._trailing, ids)
@@ -77,25 +76,6 @@ class Trim(tf.Module):
         start = tf.minimum(start + leading, limit)
         limit = tf.where(limit >= trailing, tf.maximum(limit - trailing, start), limit)
         return places.bytes(rows, start), places.bytes(rows, limit)
-
-
-class _Places:
-    """Places in texts, counted in characters and in bytes."""
-
-    def __init__(self, texts: tf.Tensor) -> None:
-        _, starts = tf.strings.unicode_decode_with_offsets(texts, "UTF-8")
-        lengths = tf.cast(tf.strings.length(texts), tf.int64)
-        self._bounds = tf.concat([starts, lengths[:, tf.newaxis]], axis=1)
-        # A byte of distance between rows makes one ascending list of all.
-        self._base = tf.cumsum(lengths + 1, exclusive=True)
-        self._all = self._bounds.values + tf.gather(self._base, owners(self._bounds.row_splits))
-
-    def characters(self, rows: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-        at = tf.searchsorted(self._all, tf.gather(self._base, rows) + places, out_type=tf.int64)
-        return at - tf.gather(self._bounds.row_starts(), rows)
-
-    def bytes(self, rows: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-        return lookup(self._bounds, rows, places)
 
 
 def compile(source: Source, tokenizer: Component) -> list[Trim]:

@@ -172,12 +172,20 @@ def test_over_a_task_model_with_old_names(tiny_bert: Path, tmp_path: Path) -> No
 
 TASKS = {
     "text_classification": ("AutoModelForSequenceClassification", "SEQ_CLS"),
+    "token_classification": ("AutoModelForTokenClassification", "TOKEN_CLS"),
 }
 
 
 @pytest.mark.usefixtures("brief")
-@pytest.mark.parametrize("product", TASKS)
-@pytest.mark.parametrize("model_type", ["bert", "roberta", "distilbert"])
+@pytest.mark.parametrize(
+    ("model_type", "product"),
+    [
+        ("bert", "text_classification"),
+        ("roberta", "text_classification"),
+        ("distilbert", "text_classification"),
+        ("bert", "token_classification"),
+    ],
+)
 def test_a_task_with_its_head(model_type: str, product: str, tmp_path: Path) -> None:
     """The base model is an encoder alone; what the adapter brings along makes a task of it."""
     kind, task_type = TASKS[product]

@@ -119,6 +119,22 @@ def special_tokens(folder: Path) -> Mapping[str, str]:
     return found
 
 
+def unknown_token(folder: Path) -> str | None:
+    """That of the class of `transformers`, for a configuration that does not tell.
+
+    Nothing where it has none, or where `transformers` cannot read the folder.
+    """
+    import transformers  # noqa: PLC0415 (slow, and rarely needed)
+
+    try:
+        found: str | None = transformers.AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        ).unk_token
+    except Exception:  # of any kind: the library has no base class of its own
+        return None
+    return found
+
+
 def notes(folder: Path) -> tuple[str, ...]:
     """What a user should know of the configuration of a folder."""
     file = folder / CONFIGS[1]
