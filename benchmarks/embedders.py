@@ -205,8 +205,8 @@ def to_onnx(checkpoint: Path, target: Path) -> None:
 class Worker:
     """A way in a process of its own."""
 
-    def __init__(self, way: Callable[[Paths], Embed], paths: Paths) -> None:
-        """Starts it, and waits until it can embed.
+    def __init__(self, way: Callable[[Any], Callable[[Any], Vectors]], paths: Any) -> None:
+        """Starts it, and waits until it is ready.
 
         Raises:
             ImportError: a package that it needs is not installed.
@@ -218,8 +218,8 @@ class Worker:
         if problem := self._pipe.recv():
             raise ImportError(problem)
 
-    def __call__(self, batches: Sequence[list[str]]) -> tuple[list[float], Vectors]:
-        """Embeds batches; returns the seconds of each, and the vectors of all."""
+    def __call__(self, batches: Sequence[Any]) -> tuple[list[float], Vectors]:
+        """Computes batches; returns the seconds of each, and the vectors of all."""
         self._pipe.send(batches)
         answer: tuple[list[float], Vectors] = self._pipe.recv()
         return answer
@@ -230,7 +230,7 @@ class Worker:
         self._process.join()
 
 
-def _work(way: Callable[[Paths], Embed], paths: Paths, pipe: Any) -> None:
+def _work(way: Callable[[Any], Callable[[Any], Vectors]], paths: Any, pipe: Any) -> None:
     os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", HF_HUB_OFFLINE="1")
     try:
         embed = way(paths)
