@@ -47,6 +47,7 @@ from encoders.heads.modules import (
 )
 from encoders.heads.pooling import MODES, Pooling
 from encoders.heads.question_answering import QuestionAnswering
+from encoders.heads.sparse_embedding import SparseEmbedding
 from encoders.heads.token_classification import TokenClassification
 
 __all__ = [
@@ -80,6 +81,7 @@ __all__ = [
     "RealTokens",
     "Row",
     "Rows",
+    "SparseEmbedding",
     "Stored",
     "TaskHead",
     "TextEmbedding",

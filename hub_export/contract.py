@@ -92,6 +92,13 @@ token of a text the k = 5 likeliest tokens:
     attributes: `variables`, `trainable_variables`, `regularization_losses`
     signatures: `serving_default` (`text`) -> `token`, `token_id`, `score` [n, k] of all n masks,
         `row_splits` int64 [B + 1]
+
+**Sparse embedding** `model(sentences, training=False)`: string [B] -> float32 [B, V], the weights
+of all words of the vocabulary, most of them zero
+    attributes: `variables`, `trainable_variables`, `regularization_losses`
+    signatures: `serving_default` (`text`) -> `weights` [B, V]; `terms` (`text`) -> `token` string,
+        `token_id` int32, `weight` float32 [n], of each text those of a weight, the largest first,
+        at most 256; `row_splits` int64 [B + 1]
 """
 
 from collections.abc import Sequence
@@ -123,6 +130,7 @@ ZERO_SHOT, ZERO_SHOT_MULTI_LABEL = "zero_shot", "zero_shot_multi_label"
 LABELS, SCORES = "labels", "scores"
 LOGITS, PROBABILITIES, LABEL, SCORE = "logits", "probabilities", "label", "score"
 TOKEN, TOKEN_ID = "token", "token_id"
+WEIGHTS, TERMS, WEIGHT = "weights", "terms", "weight"
 POSITIONS, MLM_LOGITS = "masked_lm_positions", "mlm_logits"
 START, LIMIT = "start", "limit"
 AGGREGATIONS = NONE, SIMPLE, FIRST, AVERAGE, MAX = "none", "simple", "first", "average", "max"

@@ -24,12 +24,14 @@ PRODUCTS = (ENCODER, PREPROCESSOR, TEXT_EMBEDDING, TASK_MODEL)
 AUTO, FEATURE_EXTRACTION = "auto", "feature-extraction"
 TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION = "text-classification", "token-classification"
 QUESTION_ANSWERING, FILL_MASK = "question-answering", "fill-mask"
+SPARSE_EMBEDDING = "sparse-embedding"
 TASKS = (
     AUTO,
     FEATURE_EXTRACTION,
     TEXT_CLASSIFICATION,
     TOKEN_CLASSIFICATION,
     FILL_MASK,
+    SPARSE_EMBEDDING,
 )
 
 INSIDE = ("embedding_output", "attentions", "embeds", "head_mask")
@@ -97,7 +99,7 @@ class Settings:
     task: str = option(
         "What the checkpoint's head was trained for. text-classification: texts, or pairs of them, "
         "to labels (also re-rankers). token-classification: texts to entities. fill-mask: what may "
-        "stand for a mask token. auto: what its "
+        "stand for a mask token. sparse-embedding: weights of words (SPLADE). auto: what its "
         "configuration says; feature-extraction: nothing, its head is left out.",
         AUTO,
         choices=TASKS,

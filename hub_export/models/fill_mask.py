@@ -4,7 +4,6 @@ import functools
 from collections.abc import Sequence
 
 import tensorflow as tf
-from tokenizers import Tokenizer
 
 from encoders import FillMask, HeadedEncoder, RealTokens, by_length
 from hub_export import contract
@@ -108,7 +107,7 @@ def product(session: Session, task: Task) -> Product:
     Raises:
         SourceError: the head is not supported or not in the checkpoint, or there is no mask token.
     """
-    words = _words(session.tokenizer, session.size.vocabulary)
+    words = task_model.words(session.tokenizer, session.size.vocabulary)
 
     def build(preprocessor: Preprocessor, headed: HeadedEncoder, task: Task) -> FillMaskModel:
         mask = preprocessor.special.mask
@@ -121,10 +120,3 @@ def product(session: Session, task: Task) -> Product:
         return FillMaskModel(preprocessor, headed, headed.head, mask, words)
 
     return task_model.product(session, task, build, _USAGE)
-
-
-def _words(tokenizer: Tokenizer, count: int) -> list[str]:
-    """What each id of an encoder stands for; nothing for those that the tokenizer does not have."""
-    ids = range(max(tokenizer.get_vocab().values()) + 1)
-    words = tokenizer.decode_batch([[id] for id in ids], skip_special_tokens=False)
-    return [*words, *[""] * (count - len(words))]

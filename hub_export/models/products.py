@@ -7,6 +7,7 @@ from hub_export.models import (
     encoder,
     fill_mask,
     preprocessor,
+    sparse_embedding,
     text,
     token_classification,
 )
@@ -17,6 +18,7 @@ from hub_export.settings import (
     ENCODER,
     FILL_MASK,
     PREPROCESSOR,
+    SPARSE_EMBEDDING,
     TASK_MODEL,
     TEXT_CLASSIFICATION,
     TEXT_EMBEDDING,
@@ -33,6 +35,7 @@ _TASKS: Mapping[str, Callable[[Session, Task], Product]] = {
     TEXT_CLASSIFICATION: classification.product,
     TOKEN_CLASSIFICATION: token_classification.product,
     FILL_MASK: fill_mask.product,
+    SPARSE_EMBEDDING: sparse_embedding.product,
 }
 PRODUCTS: Mapping[str, Callable[[Session], Product | None]] = {
     ENCODER: encoder.product,

@@ -4,13 +4,21 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from encoders import Classification, Encoder, FillMask, TaskHead, TokenClassification
+from encoders import (
+    Classification,
+    Encoder,
+    FillMask,
+    SparseEmbedding,
+    TaskHead,
+    TokenClassification,
+)
 from hub_export.errors import ExportError, SourceError
 from hub_export.settings import (
     AUTO,
     FEATURE_EXTRACTION,
     FILL_MASK,
     NONE,
+    SPARSE_EMBEDDING,
     TEXT_CLASSIFICATION,
     TOKEN_CLASSIFICATION,
     Settings,
@@ -45,6 +53,7 @@ KINDS: Mapping[str, Kind] = {
     TEXT_CLASSIFICATION: Kind(Classification),
     TOKEN_CLASSIFICATION: Kind(TokenClassification),
     FILL_MASK: Kind(FillMask, outputs=0),
+    SPARSE_EMBEDDING: Kind(SparseEmbedding, outputs=0),
 }
 """By the name of the task."""
 
@@ -65,6 +74,14 @@ class ZeroShot:
 
 
 @dataclasses.dataclass(frozen=True)
+class Splade:
+    """How weights of words are made of logits; see `encoders.SparseEmbedding`."""
+
+    is_sum: bool = False
+    is_doubled: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Task:
     """What a checkpoint's head was trained for.
 
@@ -73,12 +90,14 @@ class Task:
         labels: what the logits stand for; nothing where the task has no labels.
         activation: makes probabilities of the logits of a text: `softmax`, or one of `encoders`.
         zero_shot: of a classifier of NLI.
+        splade: of a sparse embedding.
     """
 
     name: str
     labels: tuple[str, ...] = ()
     activation: str = ""
     zero_shot: ZeroShot | None = None
+    splade: Splade | None = None
 
     def head(self, config: Mapping[str, Any], encoder: Encoder) -> TaskHead:
         """The head for it, its variables declared.
@@ -88,7 +107,10 @@ class Task:
         """
         kind = KINDS[self.name]
         outputs = len(self.labels) if kind.outputs is None else kind.outputs
-        return kind.head.of(config, encoder, outputs)
+        head = kind.head.of(config, encoder, outputs)
+        if isinstance(head, SparseEmbedding) and self.splade is not None:
+            head.is_sum, head.is_doubled = self.splade.is_sum, self.splade.is_doubled
+        return head
 
     def words(self) -> Mapping[str, Any]:
         """The same for a reader of the report."""
@@ -128,6 +150,8 @@ def _read(checkpoint: Checkpoint, settings: Settings) -> Task | None:
             return None
         raise ExportError(f"task {asked}: a head of random weights is not supported")
     labels = _labels(checkpoint) if KINDS[name].outputs is None else ()
+    if name == SPARSE_EMBEDDING:
+        return Task(name, splade=Splade(*(checkpoint.pipeline().splade or ())))
     if name != TEXT_CLASSIFICATION:
         return Task(name, labels)
     return Task(name, labels, _activation(checkpoint, len(labels)), _zero_shot(labels, settings))
@@ -144,7 +168,10 @@ def _found(checkpoint: Checkpoint, tasks: Sequence[str]) -> tuple[str, str]:
         return "", f"expected {expected} under architectures, found {found}"
     if "belongs to a task head" in checkpoint.unused.values():
         return "", "the head of an adapter is not supported"
-    if checkpoint.pipeline().pooling is not None:
+    pipeline = checkpoint.pipeline()
+    if pipeline.splade is not None:
+        return SPARSE_EMBEDDING, ""
+    if pipeline.pooling is not None:
         return "", "its modules.json makes vectors of texts"
     return names[0], ""
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from tokenizers import Tokenizer
+
 from encoders import HeadedEncoder
 from hub_export import contract
 from hub_export.errors import SourceError
@@ -53,3 +55,10 @@ def _headed(session: Session, task: Task) -> HeadedEncoder:
             "stands on; it was never trained: say task=feature-extraction to leave the head out"
         )
     return HeadedEncoder(encoder if head.needs_pooler else encoder.without_pooler(), head)
+
+
+def words(tokenizer: Tokenizer, count: int) -> list[str]:
+    """What each id of an encoder stands for; nothing for those that the tokenizer does not have."""
+    ids = range(max(tokenizer.get_vocab().values()) + 1)
+    named = tokenizer.decode_batch([[id] for id in ids], skip_special_tokens=False)
+    return [*named, *[""] * (count - len(named))]

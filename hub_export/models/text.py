@@ -99,13 +99,15 @@ _USAGE = (
 )
 
 
-def product(session: Session) -> Product:
-    """The text embedding of a session.
+def product(session: Session) -> Product | None:
+    """The text embedding of a session; nothing where the checkpoint's is a sparse one.
 
     Raises:
         SourceError: something is not supported, or the vocabulary does not fit the encoder.
         ExportError: the user asks for something that the checkpoint does not have.
     """
+    if session.checkpoint.pipeline().splade is not None:
+        return None
     _ = session.tokenizer
     try:
         plan = session.plan

@@ -86,6 +86,8 @@ class Pipeline:
         default_prompt: the name of the one that is put there unasked.
         dimensions: how many columns are kept; None for all.
         pairs: whether the checkpoint compares two texts in one row (a cross-encoder).
+        splade: of a sparse embedding, whether weights are added up, and whether the logarithm is
+            taken twice; None of all else.
     """
 
     pooling: PoolingOptions | None = None
@@ -96,6 +98,7 @@ class Pipeline:
     default_prompt: str | None = None
     dimensions: int | None = None
     pairs: bool = False
+    splade: tuple[bool, bool] | None = None
 
     @property
     def normalizes(self) -> bool:
@@ -124,6 +127,31 @@ def read_pooling(folder: Path) -> PoolingOptions:
     pooling = PoolingOptions(tuple(modes), options.take("include_prompt", bool, True))
     options.close()
     return pooling
+
+
+def read_splade(folder: Path) -> tuple[bool, bool]:
+    """Reads the pooling of a sparse embedding.
+
+    Raises:
+        SourceError: it is not supported, or its file is missing or damaged.
+    """
+    options = Options(folder / CONFIG, read_json(folder / CONFIG))
+    found = []
+    for key, known in (
+        ("pooling_strategy", ("max", "sum")),
+        ("activation_function", ("relu", "log1p_relu")),
+    ):
+        value = options.take(key, str, known[0])
+        if value not in known:
+            raise SourceError(
+                f"{options.file}: {key}: expected {' or '.join(known)}, found {value!r}"
+            )
+        found.append(value == known[1])
+    for key in ("word_embedding_dimension", "embedding_dimension", "chunk_size"):
+        options.take(key, int | None)
+    options.close()
+    is_sum, is_doubled = found
+    return is_sum, is_doubled
 
 
 def read_module(name: str, folder: Path) -> Placed:

@@ -21,6 +21,7 @@ from hub_export.sources.modules import (
     PoolingOptions,
     read_module,
     read_pooling,
+    read_splade,
 )
 from hub_export.sources.tokenizer import files as tokenizer_files
 
@@ -56,10 +57,12 @@ _FIXED: Mapping[str, Any] = {
 }
 _TEXT_MODALITY = {"method": "forward", "method_output_name": "last_hidden_state"}
 _TYPE = re.compile(
-    r"sentence_transformers\.(?:models|base\.modules|sentence_transformer\.modules)"
+    r"sentence_transformers\.(?:models|base\.modules|"
+    r"(?:sentence_transformer|sparse_encoder)\.(?:modules|models))"
     r"(?:\.\w+)?\.(?P<name>\w+)"
 )
-_CLASSIC, _CROSS_ENCODER = "SentenceTransformer", "CrossEncoder"
+_CLASSIC, _CROSS_ENCODER, _SPARSE = "SentenceTransformer", "CrossEncoder", "SparseEncoder"
+_MASKED, _SPLADE = "MLMTransformer", "SpladePooling"
 
 
 def read(folder: Path, config: Mapping[str, Any]) -> Pipeline:
@@ -75,14 +78,15 @@ def read(folder: Path, config: Mapping[str, Any]) -> Pipeline:
     if not (folder / MODULES).exists():
         classifier = "ForSequenceClassification" in str(config.get("architectures"))
         return Pipeline(max_length=_length(folder), pairs=classifier)
-    pooling, modules = _modules(folder)
+    splade = _splade(folder)
+    pooling, modules = (None, []) if splade else _modules(folder)
     model, transformer = (Options.read(folder / file) for file in (MODEL, TRANSFORMER))
     kind = model.take("model_type", str, _CLASSIC)
-    if kind not in (_CLASSIC, _CROSS_ENCODER):
+    if kind not in (_CLASSIC, _CROSS_ENCODER, *([_SPARSE] if splade else [])):
         raise SourceError(f"{model.file}: model_type: only {_CLASSIC} is supported, not {kind}")
     length = transformer.positive("max_seq_length") or _length(folder)
     lower_case = transformer.take("do_lower_case", bool, False)
-    if kind == _CLASSIC:
+    if kind == _CLASSIC and not splade:
         _require_followed(transformer)
     return Pipeline(
         pooling=pooling,
@@ -93,6 +97,7 @@ def read(folder: Path, config: Mapping[str, Any]) -> Pipeline:
         default_prompt=model.take("default_prompt_name", str | None),
         dimensions=model.positive("truncate_dim"),
         pairs=kind == _CROSS_ENCODER,
+        splade=splade,
     )
 
 
@@ -153,6 +158,21 @@ def _modules(folder: Path) -> tuple[PoolingOptions | None, list[Placed]]:
     places = [folder / entry["path"] for entry in entries[1:]]
     pooling = read_pooling(places[0]) if places else None
     return pooling, [*map(read_module, behind[1:], places[1:])]
+
+
+def _splade(folder: Path) -> tuple[bool, bool] | None:
+    """The pooling of a sparse embedding; None where the modules are others.
+
+    Raises:
+        SourceError: a file is damaged, or an option is not supported.
+    """
+    file = folder / MODULES
+    entries = _listed(file, read_any_json(file))
+    if [str(each.get("type")).rpartition(".")[2] for each in entries] != [_MASKED, _SPLADE]:
+        return None
+    for each in entries:
+        _name(file, each)
+    return read_splade(folder / entries[1]["path"])
 
 
 def module_files(folder: Path) -> list[str]:

@@ -15,6 +15,7 @@ from hub_export.settings import (
     FILL_MASK,
     NONE,
     PREPROCESSOR,
+    SPARSE_EMBEDDING,
     TASK_MODEL,
     TEXT_CLASSIFICATION,
     TEXT_EMBEDDING,
@@ -29,6 +30,7 @@ from hub_export.verify import (
     inside,
     numbers,
     outputs,
+    sparse_embedding,
     token_classification,
     tokens,
     transformers_tokens,
@@ -162,6 +164,7 @@ _TASKS: Mapping[str, tuple[str, Any]] = {
     TEXT_CLASSIFICATION: ("logits", classification),
     TOKEN_CLASSIFICATION: ("entities", token_classification),
     FILL_MASK: ("masks", fill_mask),
+    SPARSE_EMBEDDING: ("weights of words", sparse_embedding),
 }
 """What the answers of a task are called, and who asks for them and compares them."""
 _NUMERIC: Mapping[str, tuple[str, Any]] = {

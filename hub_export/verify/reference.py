@@ -25,6 +25,7 @@ from hub_export.models.session import Session
 from hub_export.settings import (
     FILL_MASK,
     QUESTION_ANSWERING,
+    SPARSE_EMBEDDING,
     TEXT_CLASSIFICATION,
     TOKEN_CLASSIFICATION,
 )
@@ -39,6 +40,7 @@ _CONFIG = {"return_dict": True, "chunk_size_feed_forward": 0}
 _EMBEDDING = "sentence_embedding"
 # What loads a folder, and what loads tensors.
 _ENCODERS = ("AutoModel", "MODEL_MAPPING")
+_MASKED = ("AutoModelForMaskedLM", "MODEL_FOR_MASKED_LM_MAPPING")
 _TASKS: Mapping[str, tuple[str, str]] = {
     TEXT_CLASSIFICATION: (
         "AutoModelForSequenceClassification",
@@ -52,7 +54,8 @@ _TASKS: Mapping[str, tuple[str, str]] = {
         "AutoModelForQuestionAnswering",
         "MODEL_FOR_QUESTION_ANSWERING_MAPPING",
     ),
-    FILL_MASK: ("AutoModelForMaskedLM", "MODEL_FOR_MASKED_LM_MAPPING"),
+    FILL_MASK: _MASKED,
+    SPARSE_EMBEDDING: _MASKED,
 }
 
 
