@@ -104,8 +104,11 @@ def write_requests(model: Path, folder: Path) -> None:
     }
     for name, signature in tf.saved_model.load(str(model)).signatures.items():
         (folder / name).mkdir(parents=True)
-        for key in signature.structured_input_signature[1]:
-            value = tf.make_tensor_proto(known[key])
+        for key, spec in signature.structured_input_signature[1].items():
+            given = texts if spec.dtype == tf.string else known.get(key)
+            if given is None:  # vectors
+                given = draw.standard_normal((_ROWS, _LENGTH, spec.shape[-1])).astype(np.float32)
+            value = tf.make_tensor_proto(known.get(key, given))
             (folder / name / key).write_bytes(value.SerializeToString())
 
 

@@ -83,7 +83,7 @@ def _log(
 
 
 def request(specs: Mapping[str, tf.TensorSpec], length: int) -> Tensors:
-    """Inputs of one row for a signature: a text of so many words, or so many ids.
+    """Inputs of one row for a signature: a text of so many words, or so many ids or vectors.
 
     Raises:
         ExportError: an input is neither.
@@ -100,5 +100,7 @@ def _input(name: str, spec: tf.TensorSpec, length: int) -> Iterator[tuple[str, t
         yield name, tf.ones([length], spec.dtype)
     elif spec.dtype.is_integer and spec.shape.rank == 2:
         yield name, tf.fill([1, length], tf.cast(name != TYPE_IDS, spec.dtype))
+    elif spec.dtype.is_floating and spec.shape.rank == 3:
+        yield name, tf.zeros([1, length, spec.shape[2]], spec.dtype)
     else:
         raise ExportError(f"no request can be made for the input {name}, {spec}")
