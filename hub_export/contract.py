@@ -53,6 +53,19 @@ not. D is what the last of its modules gives. A text's vector does not depend on
     `label` string [B], that of the largest logit; with one label also `score` [B], its probability
     attributes: `variables`, `trainable_variables`, `regularization_losses`
     signatures: `serving_default` (`text`), `serving_pair` (`text`, `text_pair`) -> the same
+
+**Question answering** `model.answer(question, context, top_k=1, handle_impossible_answer=False)`:
+string [B] each -> dict of the best answers by falling score, [B, top_k] each,
+    `answer` string, cut out of the context, `score` float32, `start` and `limit` int64, the bytes of
+    the context that it is; where a text has fewer, "", 0, 0 and 0 follow. With
+    `handle_impossible_answer` an empty answer at 0, 0 is one of them, and its score how probable it
+    is that there is none.
+    `model([question, context], training=False)`: what is trained, of a row of the question and as
+        much of the context as fits: `start_logits`, `end_logits` [B, S] float32, and `start`,
+        `limit` [B, S] int64, the bytes of the context at each place (zeros where it is none)
+    attributes: `variables`, `trainable_variables`, `regularization_losses`
+    signatures: all of (`question`, `context`): `serving_default` -> 5 answers; `answer_or_none` ->
+        the same with `handle_impossible_answer`; `logits` -> what the call gives
 """
 
 from collections.abc import Sequence
@@ -76,6 +89,8 @@ SERVING, SERVING_PAIR, TOKENIZE, PACK = (
 )
 TOKENS, PAIR = "tokens", "pair"
 LOGITS, PROBABILITIES, LABEL, SCORE = "logits", "probabilities", "label", "score"
+QUESTION, CONTEXT, ANSWER, START, LIMIT = "question", "context", "answer", "start", "limit"
+START_LOGITS, END_LOGITS, ANSWER_OR_NONE = "start_logits", "end_logits", "answer_or_none"
 ENGINE, EMBEDDING, TASK = "tokenizer_engine", "embedding", "task"
 SEQ_LENGTH = 128
 MOST_SEGMENTS = 4

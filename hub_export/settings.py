@@ -28,6 +28,7 @@ TASKS = (
     AUTO,
     FEATURE_EXTRACTION,
     TEXT_CLASSIFICATION,
+    QUESTION_ANSWERING,
 )
 
 FULL, QUICK, NONE = "full", "quick", "none"
@@ -92,8 +93,8 @@ class Settings:
     )
     task: str = option(
         "What the checkpoint's head was trained for. text-classification: texts, or pairs of them, "
-        "to labels (also re-rankers). auto: what its configuration says; feature-extraction: "
-        "nothing, its head is left out.",
+        "to labels (also re-rankers). question-answering: questions and contexts to answers. auto: "
+        "what its configuration says; feature-extraction: nothing, its head is left out.",
         AUTO,
         choices=TASKS,
     )

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 
-from hub_export.models import classification, encoder, preprocessor, text
+from hub_export.models import classification, encoder, preprocessor, question_answering, text
 from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
 from hub_export.settings import (
     ENCODER,
     PREPROCESSOR,
+    QUESTION_ANSWERING,
     TASK_MODEL,
     TEXT_CLASSIFICATION,
     TEXT_EMBEDDING,
@@ -22,6 +23,7 @@ def _task_model(session: Session) -> Product | None:
 
 _TASKS: Mapping[str, Callable[[Session, Task], Product]] = {
     TEXT_CLASSIFICATION: classification.product,
+    QUESTION_ANSWERING: question_answering.product,
 }
 PRODUCTS: Mapping[str, Callable[[Session], Product | None]] = {
     ENCODER: encoder.product,

@@ -4,9 +4,16 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from encoders import Classification, FormedHead
+from encoders import Classification, FormedHead, QuestionAnswering
 from hub_export.errors import ExportError, SourceError
-from hub_export.settings import AUTO, FEATURE_EXTRACTION, NONE, TEXT_CLASSIFICATION, Settings
+from hub_export.settings import (
+    AUTO,
+    FEATURE_EXTRACTION,
+    NONE,
+    QUESTION_ANSWERING,
+    TEXT_CLASSIFICATION,
+    Settings,
+)
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.modules import torch_activation
 
@@ -35,6 +42,7 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     TEXT_CLASSIFICATION: Kind(Classification, "ForSequenceClassification"),
+    QUESTION_ANSWERING: Kind(QuestionAnswering, "ForQuestionAnswering", outputs=2),
 }
 """By the name of the task."""
 
