@@ -56,8 +56,8 @@ not. D is what the last of its modules gives. A text's vector does not depend on
 
 **Question answering** `model.answer(question, context, top_k=1, handle_impossible_answer=False)`:
 string [B] each -> dict of the best answers by falling score, [B, top_k] each,
-    `answer` string, cut out of the context, `score` float32, `start` and `limit` int64, the bytes of
-    the context that it is; where a text has fewer, "", 0, 0 and 0 follow. With
+    `answer` string, cut out of the context, `score` float32, `start` and `limit` int64, the bytes
+    of the context that it is; where a text has fewer, "", 0, 0 and 0 follow. With
     `handle_impossible_answer` an empty answer at 0, 0 is one of them, and its score how probable it
     is that there is none.
     `model([question, context], training=False)`: what is trained, of a row of the question and as

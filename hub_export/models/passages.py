@@ -5,7 +5,17 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from hub_export.errors import SourceError
-from preprocess import Packed, Preprocessor, Windows, flat_segment, owners, windows
+from hub_export.models.texts import traced
+from preprocess import (
+    Packed,
+    Preprocessor,
+    Segment,
+    Tokenizer,
+    Windows,
+    flat_segment,
+    owners,
+    windows,
+)
 
 LONGEST, OVERLAP = 384, 128
 """Of a row, and of what two windows of one context share, in tokens."""
@@ -60,7 +70,10 @@ class Reader(tf.Module):
             SourceError: rows are too short for windows that overlap.
         """
         super().__init__()
-        self._tokenizer, self._packer = preprocessor.tokenizer, preprocessor.packer
+        tokenizer, self._packer = preprocessor.tokenizer, preprocessor.packer
+        self._tokenizer = tokenizer  # whose functions use tables
+        self._asked = traced(lambda question: flat_segment(tokenizer.tokenize(question)))
+        self._read = traced(lambda context: _read(tokenizer, context))
         longest = min(preprocessor.seq_length, LONGEST)
         self._specials = preprocessor.packer.special_tokens(2)
         self._room, self._overlap = longest - self._specials, min(longest // 2, OVERLAP)
@@ -83,20 +96,11 @@ class Reader(tf.Module):
         tf.debugging.assert_equal(
             count, tf.shape(context), message="as many questions are needed as contexts"
         )
-        asked = flat_segment(self._tokenizer.tokenize(question))
-        asked = asked._replace(row_splits=tf.cast(asked.row_splits, tf.int64))
-        ids, starts, limits = self._tokenizer.tokenize_words_with_offsets(context)
-        firsts = ids.values.row_splits
-        words = owners(firsts)
-        tokens = Tokens(
-            starts.flat_values,
-            limits.flat_values,
-            tf.gather(firsts, words),
-            tf.gather(firsts[1:], words) - 1,
-        )
+        ids, splits = self._asked(question)
+        segment, tokens = self._read(context)
         found = windows(
-            asked,
-            flat_segment(ids),
+            Segment(ids, tf.cast(splits, tf.int64)),
+            Segment(*segment),
             self._room,
             self._overlap,
             whole,
@@ -106,4 +110,12 @@ class Reader(tf.Module):
         lengths = [each.row_splits[1:] - each.row_splits[:-1] for each in segments]
         longest = tf.reduce_max(tf.concat([[0], sum(lengths)], axis=0))
         rows = self._packer(segments, tf.cast(longest, tf.int32) + max(self._specials, 1))
-        return Passages(rows, found, self._packer.begins(lengths)[1], tokens)
+        return Passages(rows, found, self._packer.begins(lengths)[1], Tokens(*tokens))
+
+
+def _read(tokenizer: Tokenizer, context: tf.Tensor) -> tuple[Segment, Tokens]:
+    ids, starts, limits = tokenizer.tokenize_words_with_offsets(context)
+    splits = ids.values.row_splits
+    words = owners(splits)
+    firsts, lasts = tf.gather(splits, words), tf.gather(splits[1:], words) - 1
+    return flat_segment(ids), Tokens(starts.flat_values, limits.flat_values, firsts, lasts)

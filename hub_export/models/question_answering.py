@@ -14,7 +14,7 @@ from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
 from hub_export.models.texts import traced
-from preprocess import Packed, Preprocessor
+from preprocess import Preprocessor
 
 TOP_K = 5
 """The answers of a signature."""
@@ -40,19 +40,19 @@ class QuestionAnsweringModel(tf.train.Checkpoint):
         self.variables = list(headed.variables)
         self.trainable_variables = list(headed.trainable_variables)
         self.regularization_losses: list[tf.Tensor] = []
-        self._tokenizer = preprocessor.tokenizer  # whose functions use tables
-        reader, special = Reader(preprocessor), preprocessor.special.start
+        self._reader = reader = Reader(preprocessor)
+        compute, special = _computing(headed), preprocessor.special.start
 
         def rows(training: bool, question: tf.Tensor, context: tf.Tensor) -> Tensors:
             read = reader(question, context, whole=False)
-            start, end = _logits(headed, read.rows, training)
+            start, end = compute[training](*read.rows)
             return {START_LOGITS: start, END_LOGITS: end, **_extents(read)}
 
         def answer(
             may_be_none: bool, question: tf.Tensor, context: tf.Tensor, top_k: tf.Tensor
         ) -> Tensors:
             read = reader(question, context)
-            start, end = _logits(headed, read.rows, training=False)
+            start, end = compute[False](*read.rows)
             return answers.best(read, start, end, context, top_k, special, may_be_none)
 
         bodies = {each: traced(functools.partial(rows, each), texts=2) for each in (False, True)}
@@ -106,19 +106,28 @@ def _of_count(function: Callable[..., Tensors]) -> tf.types.experimental.Concret
     return traced.get_concrete_function(text, text, tf.TensorSpec([], tf.int32))
 
 
-def _logits(headed: HeadedEncoder, rows: Packed, training: bool) -> list[tf.Tensor]:
-    """Of the first and of the last token, float32 [W, S] each."""
-    if training:
-        found = headed(*rows, training=True)
-        return [found[START_LOGITS], found[END_LOGITS]]
+def _computing(headed: HeadedEncoder) -> list[Callable[..., list[tf.Tensor]]]:
+    """From rows to the logits of the first and of the last token, float32 [W, S] each.
+
+    Returns:
+        What computes them, traced once, and what does so in training.
+    """
     inside = functools.partial(headed, arrange=RealTokens)
 
-    def compute(*some: tf.Tensor) -> list[tf.Tensor]:
-        found = inside(*some)
+    def both(*rows: tf.Tensor) -> list[tf.Tensor]:
+        found = inside(*rows)
         return [tf.stack([found[START_LOGITS], found[END_LOGITS]], axis=2)]
 
-    [both] = by_length(compute, *rows)
-    return tf.unstack(both, axis=2)
+    def infer(*rows: tf.Tensor) -> list[tf.Tensor]:
+        [found] = by_length(both, *rows)
+        return tf.unstack(found, axis=2)
+
+    def train(word_ids: tf.Tensor, mask: tf.Tensor, type_ids: tf.Tensor) -> list[tf.Tensor]:
+        found = headed(word_ids, mask, type_ids, training=True)
+        return [found[START_LOGITS], found[END_LOGITS]]
+
+    specs = contract.input_specs().values()
+    return [tf.function(infer, autograph=False).get_concrete_function(*specs), train]
 
 
 def _extents(read: Passages) -> Tensors:

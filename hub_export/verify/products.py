@@ -13,6 +13,7 @@ from hub_export.settings import (
     ENCODER,
     NONE,
     PREPROCESSOR,
+    QUESTION_ANSWERING,
     TASK_MODEL,
     TEXT_CLASSIFICATION,
     TEXT_EMBEDDING,
@@ -24,6 +25,7 @@ from hub_export.verify import (
     classification,
     numbers,
     outputs,
+    question_answering,
     tokens,
     transformers_tokens,
     vectors,
@@ -134,6 +136,7 @@ def _compare(
 
 _TASKS: Mapping[str, tuple[str, Any]] = {
     TEXT_CLASSIFICATION: ("logits", classification),
+    QUESTION_ANSWERING: ("answers", question_answering),
 }
 """What the answers of a task are called, and who asks for them and compares them."""
 _NUMERIC: Mapping[str, tuple[str, Any]] = {
