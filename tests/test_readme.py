@@ -28,7 +28,11 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     classifier = folder / "sst2"
     checkpoints.save_model(classifier, "bert", "BertForSequenceClassification", num_labels=2)
     checkpoints.save_tokenizer(classifier, checkpoints.wordpiece(checkpoints.PIECES))
-    hub_export.export(classifier, folder / "exported", parts=("task_model",), verify="none")
+    reader = folder / "squad"
+    checkpoints.save_model(reader, "bert", "BertForQuestionAnswering", **positions)
+    checkpoints.save_tokenizer(reader, checkpoints.wordpiece(checkpoints.PIECES))
+    for each in (classifier, reader):
+        hub_export.export(each, folder / "exported", parts=("task_model",), verify="none")
     return folder
 
 
@@ -37,7 +41,7 @@ def blocks() -> list[str]:
     return [block for block in found if "hub.load" in block]
 
 
-@pytest.mark.parametrize("at", range(4))
+@pytest.mark.parametrize("at", range(5))
 def test_example(exported: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     monkeypatch.chdir(exported)
     names: dict[str, object] = {}
@@ -47,14 +51,16 @@ def test_example(exported: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> No
         assert names["model"](texts).shape == (2, 3)
     elif "pairs" in names:
         assert names["found"]["logits"].shape == names["pairs"]["probabilities"].shape == (1, 2)
+    elif "answers" in names:
+        assert {each.shape for each in names["answers"].values()} == {(1, 3)}
     elif "layer" in names:
         assert names["layer"](names["tf"].constant(["a b", "c", ""])).shape == (3, 24)
     else:
         assert names["outputs"]["pooled_output"].shape == (2, 24)
 
 
-def test_there_are_four_examples() -> None:
-    assert len(blocks()) == 4
+def test_there_are_five_examples() -> None:
+    assert len(blocks()) == 5
 
 
 def test_the_tables_are_what_the_command_prints() -> None:

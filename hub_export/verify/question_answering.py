@@ -122,9 +122,9 @@ class Asked:
         best = sorted([*self.found, *empty], key=lambda each: -each.score)[: TOP_K + 1]
         return [*best, *[Ranked(0.0, [Span(0.0, 0, 0)])] * (TOP_K + 1 - len(best))]
 
-    def is_clear(self, allowed: float) -> bool:
-        """Whether the same spans count where scores differ by no more than is allowed."""
-        return all(last <= allowed or last - next > allowed for last, next in self.cuts)
+    def is_clear(self, part: float) -> bool:
+        """Whether the same spans count where each score differs by no more than a part of it."""
+        return all(last == 0 or last - next > part * last for last, next in self.cuts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -278,7 +278,7 @@ def compare(model: Any, answers: Answers, closeness: Closeness, progress: Progre
         name: _by_signature(model, name)
         for name in (contract.LOGITS, contract.SERVING, contract.ANSWER_OR_NONE)
     }
-    samples = _rows(answers)
+    samples, scale = _rows(answers), 1.0
     for way, call in (("rows", signatures[contract.LOGITS]), ("rows, by call", model)):
         extents = list[Places]()
         road = Road(functools.partial(_noted, call, extents))
@@ -289,12 +289,15 @@ def compare(model: Any, answers: Answers, closeness: Closeness, progress: Progre
             for name in (START_LOGITS, END_LOGITS)
         ]
         checks.append(_extents(answers, extents, way))
+        scale = max(scale, *(worst[name].scale for name in (START_LOGITS, END_LOGITS)))
     for name in (contract.SERVING, contract.ANSWER_OR_NONE):
-        may_be_none = name == contract.ANSWER_OR_NONE
         with progress.bar("verifying answers", len(samples)) as advance:
             found = [_found(signatures[name], each.inputs[0], advance) for each in samples]
         given = {key: np.concatenate([each[key] for each in found]) for key in found[0]}
-        checks += _answers(answers, given, may_be_none, closeness, name)
+        # A score is a product of two softmaxes: of what logits may be off, the fourfold part.
+        part = 4 * closeness.tolerance * scale
+        clear = [at for at, each in enumerate(answers.asked) if each.is_clear(part)]
+        checks += _answers(answers, given, clear, closeness, name)
     return checks
 
 
@@ -359,16 +362,16 @@ def _found(call: Call, columns: Columns, advance: Callable[[int], object]) -> di
 def _answers(
     answers: Answers,
     given: Mapping[str, Any],
-    may_be_none: bool,
+    clear: Sequence[int],
     closeness: Closeness,
     name: str,
 ) -> list[Check]:
-    """The scores of all texts as one vector, and the answers where scores tell them apart."""
+    """The scores of some texts as one vector, and the answers where scores tell them apart."""
+    may_be_none = name == contract.ANSWER_OR_NONE
     ranked = [each.ranked(may_be_none) for each in answers.asked]
     scores = np.array([[each.score for each in some[:TOP_K]] for some in ranked], np.float32)
     scale = max(1.0, closeness.scale(scores))
     allowed = closeness.tolerance * scale
-    clear = [at for at, each in enumerate(answers.asked) if each.is_clear(allowed)]
     found, wanted = given[SCORE][clear], scores[clear]
     distance = closeness.distance(found.reshape(1, -1), wanted.reshape(1, -1))
     # In bfloat16, a distance that is allowed may be a larger difference.

@@ -5,7 +5,7 @@ That of question answering is not in transformers 5: `Pipeline` follows what it 
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +26,8 @@ from tests import checkpoints
 
 PART = "question_answering"
 TOLERANCE = 1e-5
+RELATIVE = 2e-4
+"""Of a score, whose logits may differ by 1e-5 times their own scale."""
 
 
 def save_bert(folder: Path, **options: Any) -> None:
@@ -60,17 +62,11 @@ def save_modernbert(folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
 
 
-def save_distilbert(folder: Path) -> None:
-    checkpoints.save_model(folder, "distilbert", "DistilBertForQuestionAnswering")
-    checkpoints.save_tokenizer(folder, checkpoints.wordpiece(checkpoints.PIECES))
-
-
 SAVE = {
     "bert": save_bert,
     "roberta": save_roberta,
     "albert": save_albert,
     "modernbert": save_modernbert,
-    "distilbert": save_distilbert,
 }
 
 
@@ -87,7 +83,16 @@ class Pipeline:
     def __init__(self, folder: Path, longest: int) -> None:
         self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
         self.model = transformers.AutoModelForQuestionAnswering.from_pretrained(folder).eval()
+        # ALBERT's tokenizer gives none in transformers 5, as it did in 4.
+        self.has_types = getattr(self.model.config, "type_vocab_size", 0) > 1
         self.longest, self.stride = min(longest, 384), min(min(longest, 384) // 2, 128)
+
+    def takes(self, question: str) -> bool:
+        """Whether it has room for a question, and puts no answers into it."""
+        ids = self.tokenizer(question, add_special_tokens=False)["input_ids"]
+        # Where a question spells out the token that stands for no answer, answers begin there.
+        fits = len(ids) < self.longest - 4 - self.stride
+        return fits and self.tokenizer.cls_token_id not in ids
 
     def rows(self, question: str, context: str) -> Any:
         return self.tokenizer(
@@ -97,6 +102,7 @@ class Pipeline:
             max_length=self.longest,
             stride=self.stride,
             return_overflowing_tokens=True,
+            return_token_type_ids=self.has_types,
         )
 
     def __call__(
@@ -106,7 +112,8 @@ class Pipeline:
         null, merged, clear = 1e6, dict[str, Answer](), True
         read = self.rows(question, context)
         for at, window in enumerate(read.encodings):
-            inputs = {name: torch.tensor([each[at]]) for name, each in self.inputs(read)}
+            names = ("input_ids", "attention_mask", *["token_type_ids"] * self.has_types)
+            inputs = {name: torch.tensor([read[name][at]]) for name in names}
             with torch.inference_mode():
                 found = self.model(**inputs)
             ids = np.array(window.ids)
@@ -123,7 +130,7 @@ class Pipeline:
             scores = products.reshape(-1)[order]
             cut = 2 * top_k + 10
             next = [*scores[cut - 1 : cut + 1], 0.0, 0.0]
-            clear &= next[0] <= TOLERANCE or next[0] - next[1] > TOLERANCE
+            clear &= next[0] <= TOLERANCE or next[0] - next[1] > RELATIVE * next[0]
             for place, score in zip(order[:cut], scores[:cut], strict=True):
                 first, last = divmod(int(place), len(ids))
                 if score > 0:
@@ -133,9 +140,6 @@ class Pipeline:
                     merged[text.lower()] = known._replace(score=known.score + float(score))
         answers = [*merged.values(), *([Answer(null, "", 0, 0)] if none else [])]
         return sorted(answers, key=lambda each: -each.score), clear
-
-    def inputs(self, read: Any) -> Iterator[tuple[str, Any]]:
-        return ((name, read[name]) for name in self.tokenizer.model_input_names if name in read)
 
     @staticmethod
     def softmax(x: Any) -> Any:
@@ -203,13 +207,8 @@ def test_the_pipeline_of_transformers(case: str, tmp_path: Path) -> None:
     assert done.paths[PART] == tmp_path / "out" / "source_question_answering" / "1"
     model = tf.saved_model.load(str(done.paths[PART]))
     pipeline = Pipeline(folder, done.report.notes[PART]["task"]["max_length"])
-    fitting, several = [], 0
-    for pair in texts(pipeline.tokenizer):
-        ids = pipeline.tokenizer(pair[0], add_special_tokens=False)["input_ids"]
-        if len(ids) < pipeline.longest - 5 - pipeline.stride:
-            fitting.append(pair)
-            several += len(pipeline.rows(*pair).encodings) > 1
-    assert several >= 40
+    fitting = [pair for pair in texts(pipeline.tokenizer) if pipeline.takes(pair[0])]
+    assert sum(len(pipeline.rows(*pair).encodings) > 1 for pair in fitting) >= 40
     assert compare(model, pipeline, fitting[:260], top_k=3) >= 200
     assert compare(model, pipeline, fitting[::8], top_k=1) >= 20
     texts_ = [tf.constant(each) for each in zip(*fitting[:20], strict=True)]
@@ -360,12 +359,9 @@ def test_training_goes_through_the_text(exported: Path) -> None:
 
 
 def test_a_changed_head_fails(source: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    """Its variables are compared bit by bit, and what it computes is the source's."""
+    """Its variables are compared bit by bit as those of the encoder are."""
     from encoders import QuestionAnswering
-    from hub_export.models import answers
 
-    monkeypatch.setattr(answers, "LONGEST", 14)
-    monkeypatch.setattr(hub_export.verify.question_answering, "_LONGEST", 15, raising=False)
     fill = QuestionAnswering.fill
 
     def spoilt(self: Any, *arguments: Any) -> Any:
