@@ -345,7 +345,7 @@ def test_training_goes_through_the_text(exported: Path) -> None:
         tf_keras.optimizers.Adam(3e-3),
         tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    asked = tf.constant(["where a", "where c"] * 4), tf.constant(["x a y", "z c d"] * 4)
+    asked = [tf.constant(["where a", "where c"] * 4), tf.constant(["x a y", "z c d"] * 4)]
     places = layer(asked)
     spans = zip(places["start"].numpy(), places["limit"].numpy(), strict=True)
     # The byte from which the answer goes on, 2, in a row that has it.
