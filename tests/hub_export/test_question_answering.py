@@ -208,7 +208,7 @@ def test_the_pipeline_of_transformers(case: str, tmp_path: Path) -> None:
     model = tf.saved_model.load(str(done.paths[PART]))
     pipeline = Pipeline(folder, done.report.notes[PART]["task"]["max_length"])
     fitting = [pair for pair in texts(pipeline.tokenizer) if pipeline.takes(pair[0])]
-    assert sum(len(pipeline.rows(*pair).encodings) > 1 for pair in fitting) >= 40
+    assert sum(len(pipeline.rows(*pair).encodings) > 1 for pair in fitting) >= 30
     assert compare(model, pipeline, fitting[:260], top_k=3) >= 200
     assert compare(model, pipeline, fitting[::8], top_k=1) >= 20
     texts_ = [tf.constant(each) for each in zip(*fitting[:20], strict=True)]
