@@ -152,7 +152,8 @@ def ask(source: Source, progress: Progress) -> Answers:
         tokenizer.no_truncation()
         with progress.bar("asking torch for answers", len(pairs)) as advance:
             for question, context in pairs:
-                cut = [*windows(tokenizer, question, context, longest, direction)]
+                found = windows(tokenizer, question, context, longest, direction)
+                cut = [*itertools.islice(found, _MOST_WINDOWS + 1)]
                 if len(cut) <= _MOST_WINDOWS:
                     rows = [_row(each, session.size.types) for each in cut]
                     logits = [model(*row) for row in rows]

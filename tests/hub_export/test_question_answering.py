@@ -3,6 +3,7 @@
 That of question answering is not in transformers 5: `Pipeline` follows what it did.
 """
 
+import functools
 import itertools
 import json
 from collections.abc import Sequence
@@ -87,12 +88,17 @@ class Pipeline:
         self.has_types = getattr(self.model.config, "type_vocab_size", 0) > 1
         self.longest, self.stride = min(longest, 384), min(min(longest, 384) // 2, 128)
 
-    def takes(self, question: str) -> bool:
-        """Whether it has room for a question, and puts no answers into it."""
-        ids = self.tokenizer(question, add_special_tokens=False)["input_ids"]
+    def takes(self, question: str, context: str) -> bool:
+        """Whether it has room for a question, puts no answers into it, and makes a few windows."""
+        ids, read = (
+            self.tokenizer(each, add_special_tokens=False)["input_ids"]
+            for each in (question, context)
+        )
         # Where a question spells out the token that stands for no answer, answers begin there.
         fits = len(ids) < self.longest - 4 - self.stride
-        return fits and self.tokenizer.cls_token_id not in ids
+        # The `tokenizers` library needs gigabytes for hundreds of windows.
+        few = len(read) < 16 * (self.longest - 4 - self.stride - len(ids))
+        return fits and few and self.tokenizer.cls_token_id not in ids
 
     def rows(self, question: str, context: str) -> Any:
         return self.tokenizer(
@@ -110,22 +116,11 @@ class Pipeline:
     ) -> tuple[list[Answer], bool]:
         """All answers by falling score, and whether no near score was left out of any window."""
         null, merged, clear = 1e6, dict[str, Answer](), True
-        read = self.rows(question, context)
-        for at, window in enumerate(read.encodings):
-            names = ("input_ids", "attention_mask", *["token_type_ids"] * self.has_types)
-            inputs = {name: torch.tensor([read[name][at]]) for name in names}
-            with torch.inference_mode():
-                found = self.model(**inputs)
-            ids = np.array(window.ids)
-            kept = np.array([side == 1 for side in window.sequence_ids])
-            kept |= ids == self.tokenizer.cls_token_id
-            start, end = (
-                self.softmax(np.where(kept, each[0].numpy(), np.float32(-10000)))
-                for each in (found.start_logits, found.end_logits)
-            )
+        for window, start, end in self.windows(question, context):
+            ids = window.ids
             null = min(null, float(start[0] * end[0]))
-            start[0] = end[0] = 0
             products = np.tril(np.triu(start[:, np.newaxis] * end), 14)
+            products[0] = 0
             order = np.argsort(-products, axis=None, kind="stable")
             scores = products.reshape(-1)[order]
             cut = 2 * top_k + 10
@@ -140,6 +135,23 @@ class Pipeline:
                     merged[text.lower()] = known._replace(score=known.score + float(score))
         answers = [*merged.values(), *([Answer(null, "", 0, 0)] if none else [])]
         return sorted(answers, key=lambda each: -each.score), clear
+
+    @functools.cache  # noqa: B019 (of one test)
+    def windows(self, question: str, context: str) -> list[tuple[Any, Any, Any]]:
+        """Each window, and how probable it is that an answer begins, and ends, at each place."""
+        read, made = self.rows(question, context), []
+        for at, window in enumerate(read.encodings):
+            names = ("input_ids", "attention_mask", *["token_type_ids"] * self.has_types)
+            with torch.inference_mode():
+                found = self.model(**{name: torch.tensor([read[name][at]]) for name in names})
+            kept = np.array([side == 1 for side in window.sequence_ids])
+            kept |= np.array(window.ids) == self.tokenizer.cls_token_id
+            probable = [
+                self.softmax(np.where(kept, each[0].numpy(), np.float32(-10000)))
+                for each in (found.start_logits, found.end_logits)
+            ]
+            made.append((window, *probable))
+        return made
 
     @staticmethod
     def softmax(x: Any) -> Any:
@@ -207,7 +219,7 @@ def test_the_pipeline_of_transformers(case: str, tmp_path: Path) -> None:
     assert done.paths[PART] == tmp_path / "out" / "source_question_answering" / "1"
     model = tf.saved_model.load(str(done.paths[PART]))
     pipeline = Pipeline(folder, done.report.notes[PART]["task"]["max_length"])
-    fitting = [pair for pair in texts(pipeline.tokenizer) if pipeline.takes(pair[0])]
+    fitting = [pair for pair in texts(pipeline.tokenizer) if pipeline.takes(*pair)]
     assert sum(len(pipeline.rows(*pair).encodings) > 1 for pair in fitting) >= 30
     assert compare(model, pipeline, fitting[:260], top_k=3) >= 200
     assert compare(model, pipeline, fitting[::8], top_k=1) >= 20
