@@ -43,6 +43,7 @@ Places = npt.NDArray[np.int64]
 Call = Callable[[Columns], Mapping[str, tf.Tensor]]
 _MOST_WINDOWS = 8
 _MASKED = -10000.0
+_WORDS = "Hello, world!"
 _KEPT = 2 * TOP_K + 10
 # Below it a score may be zero elsewhere.
 _VANISHING = 1e-30
@@ -73,6 +74,20 @@ class Window(NamedTuple):
     def inside(self) -> slice:
         """The places of the context."""
         return slice(self.place, self.place + len(self.starts))
+
+
+class Part(NamedTuple):
+    """A part of the rows of pairs.
+
+    Attributes:
+        side: 0 for the question, 1 for the context, None for special tokens.
+        type_id: of all its tokens.
+        ids: the special tokens.
+    """
+
+    side: int | None
+    type_id: int
+    ids: list[int]
 
 
 class Span(NamedTuple):
@@ -186,18 +201,34 @@ def windows(
         read.truncate(room - len(asked), overlap, direction)
     sizes = np.array([0, *(len(character.encode()) for character in context)])
     bounds = np.cumsum(sizes)
+    frame = _frame(tokenizer)
     for each in (read, *read.overflowing):
-        yield _window(tokenizer.post_process(asked, each), each, bounds)
+        yield _window(frame, asked, each, bounds)
 
 
-def _window(row: Encoding, part: Encoding, bounds: Places) -> Window:
+def _frame(tokenizer: Tokenizer) -> list[Part]:
+    """What the post-processor makes of a pair.
+
+    Given what has been cut, it would put all that was cut off into rows, too: gigabytes.
+    """
+    row = tokenizer.encode(_WORDS, _WORDS)
+    places = zip(row.sequence_ids, row.ids, row.type_ids, strict=True)
+    groups = itertools.groupby(places, lambda place: (place[0], place[2]))
+    return [Part(*key, [id for _, id, _ in group]) for key, group in groups]
+
+
+def _window(frame: Sequence[Part], asked: Encoding, part: Encoding, bounds: Places) -> Window:
+    ids, type_ids, place = list[int](), list[int](), 0
+    for side, type_id, special in frame:
+        place = len(ids) if side == 1 else place
+        ids += special if side is None else (asked, part)[side].ids
+        type_ids += [type_id] * (len(ids) - len(type_ids))
     words = np.array([-1 if word is None else word for word in part.word_ids], np.int64)
     starts, limits = np.array(part.offsets, np.int64).reshape([-1, 2]).T
-    sides = row.sequence_ids
     return Window(
-        [np.array([each], np.int32) for each in (row.ids, row.attention_mask, row.type_ids)],
-        sides.index(1) if 1 in sides else len(sides),
-        sides[0] is None,
+        [np.array([each], np.int32) for each in (ids, [1] * len(ids), type_ids)],
+        place,
+        frame[0].side is None,
         bounds[starts],
         bounds[limits],
         np.searchsorted(words, words, "left"),
