@@ -85,6 +85,19 @@ longest row of the batch, special ones included:
         (`text`) -> `label`, `score`, `start`, `limit`, `text` [n], `row_splits` int64 [B + 1];
         `logits` (`text`) -> what the call gives
 
+**Question answering** `model.answer(question, context, top_k=1, handle_impossible_answer=False)`:
+string [B] each -> dict of the best answers by falling score, [B, top_k] each,
+    `answer` string, cut out of the context, `score` float32, `start` and `limit` int64, the bytes
+    of the context that it is; where a text has fewer, "", 0, 0 and 0 follow. With
+    `handle_impossible_answer` an empty answer at 0, 0 is one of them, and its score how probable it
+    is that there is none.
+    `model([question, context], training=False)`: what is trained, of a row of the question and as
+        much of the context as fits: `start_logits`, `end_logits` [B, S] float32, and `start`,
+        `limit` [B, S] int64, the bytes of the context at each place (zeros where it is none)
+    attributes: `variables`, `trainable_variables`, `regularization_losses`
+    signatures: all of (`question`, `context`): `serving_default` -> 5 answers; `answer_or_none` ->
+        the same with `handle_impossible_answer`; `logits` -> what the call gives
+
 **Fill-mask** `model(sentences, training=False)`: string [B] -> dict of RaggedTensors, for each mask
 token of a text the k = 5 likeliest tokens:
     `token` string [B, (masks), k], `token_id` int32 [B, (masks), k], `score` float32
@@ -132,8 +145,9 @@ LOGITS, PROBABILITIES, LABEL, SCORE = "logits", "probabilities", "label", "score
 TOKEN, TOKEN_ID = "token", "token_id"
 WEIGHTS, TERMS, WEIGHT = "weights", "terms", "weight"
 POSITIONS, MLM_LOGITS = "masked_lm_positions", "mlm_logits"
-START, LIMIT = "start", "limit"
+ANSWER, START, LIMIT = "answer", "start", "limit"
 AGGREGATIONS = NONE, SIMPLE, FIRST, AVERAGE, MAX = "none", "simple", "first", "average", "max"
+START_LOGITS, END_LOGITS, ANSWER_OR_NONE = "start_logits", "end_logits", "answer_or_none"
 ENGINE, EMBEDDING, TASK = "tokenizer_engine", "embedding", "task"
 SEQ_LENGTH = 128
 MOST_SEGMENTS = 4

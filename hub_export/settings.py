@@ -30,6 +30,7 @@ TASKS = (
     FEATURE_EXTRACTION,
     TEXT_CLASSIFICATION,
     TOKEN_CLASSIFICATION,
+    QUESTION_ANSWERING,
     FILL_MASK,
     SPARSE_EMBEDDING,
 )
@@ -98,9 +99,10 @@ class Settings:
     )
     task: str = option(
         "What the checkpoint's head was trained for. text-classification: texts, or pairs of them, "
-        "to labels (also re-rankers). token-classification: texts to entities. fill-mask: what may "
-        "stand for a mask token. sparse-embedding: weights of words (SPLADE). auto: what its "
-        "configuration says; feature-extraction: nothing, its head is left out.",
+        "to labels (also re-rankers). token-classification: texts to entities. question-answering: "
+        "questions and contexts to answers. fill-mask: what may stand for a mask token. "
+        "sparse-embedding: weights of words (SPLADE). auto: what its configuration says; "
+        "feature-extraction: nothing, its head is left out.",
         AUTO,
         choices=TASKS,
     )

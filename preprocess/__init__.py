@@ -14,10 +14,12 @@ from collections.abc import Mapping
 
 from tokenizers import Tokenizer as Source
 
+from preprocess.graph.rows import owners, stretches
 from preprocess.graph.segments import Segment, flat_segment
 from preprocess.packing import template
 from preprocess.packing.packing import LONGEST, Packed, Packer, Padding, Truncation
 from preprocess.packing.preprocessor import Preprocessor, SpecialIds
+from preprocess.packing.windows import Windows, windows
 from preprocess.source.components import Component, serialised
 from preprocess.source.errors import PreprocessError, UnsupportedTokenizerError, VocabularyError
 from preprocess.text.places import Places
@@ -37,9 +39,13 @@ __all__ = [
     "TokenizerKind",
     "UnsupportedTokenizerError",
     "VocabularyError",
+    "Windows",
     "build",
     "flat_segment",
     "kinds",
+    "owners",
+    "stretches",
+    "windows",
 ]
 
 

@@ -25,9 +25,14 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = hub_export.export(source, folder / "exported", verify="none")
     done.paths["encoder"].parent.rename(folder / "exported" / f"{NAME}_L-6_H-768_A-12")
     assert done.paths["preprocessor"].parent.name == f"{NAME}_preprocess"
-    for name, task in (("sst2", "Sequence"), ("ner", "Token")):
+    heads = {
+        "sst2": "SequenceClassification",
+        "ner": "TokenClassification",
+        "squad": "QuestionAnswering",
+    }
+    for name, task in heads.items():
         headed = folder / name
-        checkpoints.save_model(headed, "bert", f"BertFor{task}Classification", num_labels=2)
+        checkpoints.save_model(headed, "bert", f"BertFor{task}", num_labels=2, **positions)
         checkpoints.save_tokenizer(headed, checkpoints.wordpiece(checkpoints.PIECES))
         hub_export.export(headed, folder / "exported", parts=("task_model",), verify="none")
     return folder
@@ -38,7 +43,7 @@ def blocks() -> list[str]:
     return [block for block in found if "hub.load" in block]
 
 
-@pytest.mark.parametrize("at", range(6))
+@pytest.mark.parametrize("at", range(7))
 def test_example(exported: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     monkeypatch.chdir(exported)
     names: dict[str, object] = {}
@@ -54,14 +59,16 @@ def test_example(exported: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> No
     elif "flat" in names:
         assert {*names["found"]["label"].values.numpy()} <= {b"LABEL_0", b"LABEL_1"}
         assert {*names["found"]} | {"row_splits"} == {*names["flat"]}
+    elif "answers" in names:
+        assert {each.shape for each in names["answers"].values()} == {(1, 3)}
     elif "layer" in names:
         assert names["layer"](names["tf"].constant(["a b", "c", ""])).shape == (3, 24)
     else:
         assert names["outputs"]["pooled_output"].shape == (2, 24)
 
 
-def test_there_are_six_examples() -> None:
-    assert len(blocks()) == 6
+def test_there_are_seven_examples() -> None:
+    assert len(blocks()) == 7
 
 
 def test_the_tables_are_what_the_command_prints() -> None:

@@ -7,6 +7,7 @@ from hub_export.models import (
     encoder,
     fill_mask,
     preprocessor,
+    question_answering,
     sparse_embedding,
     text,
     token_classification,
@@ -18,6 +19,7 @@ from hub_export.settings import (
     ENCODER,
     FILL_MASK,
     PREPROCESSOR,
+    QUESTION_ANSWERING,
     SPARSE_EMBEDDING,
     TASK_MODEL,
     TEXT_CLASSIFICATION,
@@ -34,6 +36,7 @@ def _task_model(session: Session) -> Product | None:
 _TASKS: Mapping[str, Callable[[Session, Task], Product]] = {
     TEXT_CLASSIFICATION: classification.product,
     TOKEN_CLASSIFICATION: token_classification.product,
+    QUESTION_ANSWERING: question_answering.product,
     FILL_MASK: fill_mask.product,
     SPARSE_EMBEDDING: sparse_embedding.product,
 }

@@ -8,6 +8,7 @@ from encoders import (
     Classification,
     Encoder,
     FillMask,
+    QuestionAnswering,
     SparseEmbedding,
     TaskHead,
     TokenClassification,
@@ -18,6 +19,7 @@ from hub_export.settings import (
     FEATURE_EXTRACTION,
     FILL_MASK,
     NONE,
+    QUESTION_ANSWERING,
     SPARSE_EMBEDDING,
     TEXT_CLASSIFICATION,
     TOKEN_CLASSIFICATION,
@@ -52,6 +54,7 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     TEXT_CLASSIFICATION: Kind(Classification),
     TOKEN_CLASSIFICATION: Kind(TokenClassification),
+    QUESTION_ANSWERING: Kind(QuestionAnswering, outputs=2),
     FILL_MASK: Kind(FillMask, outputs=0),
     SPARSE_EMBEDDING: Kind(SparseEmbedding, outputs=0),
 }

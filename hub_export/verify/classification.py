@@ -19,7 +19,7 @@ from hub_export.models.classification import SOFTMAX
 from hub_export.models.task import Task
 from hub_export.terminal import Progress
 from hub_export.verify import outputs
-from hub_export.verify.checks import Check, Outcome
+from hub_export.verify.checks import Check
 from hub_export.verify.closeness import Closeness, Floats
 from hub_export.verify.outputs import Named, Road, Sample
 from hub_export.verify.reference import torch_function
@@ -127,11 +127,7 @@ def _labels(answers: Answers, given: Sequence[bytes], allowed: float, way: str) 
     clear = np.ones(len(best), bool) if best.shape[1] == 1 else best[:, -1] - best[:, -2] > allowed
     rows = zip(answers.texts, answers.labels(), given, clear, strict=True)
     found = [text for text, wanted, label, sure in rows if sure and wanted != label]
-    words = f"{len(found)} differences in {len(given)}"
-    words += f", the first: {found[0]!a:.200}" if found else ""
-    outcome = Outcome.FAILED if found else Outcome.PASSED
-    figures = {"compared": len(given), "differences": len(found)}
-    return Check(f"labels of {way}", outcome, words, figures)
+    return outputs.differences(f"labels of {way}", found, len(given))
 
 
 def _noted(call: Call, labels: list[bytes], texts: Columns) -> Named:

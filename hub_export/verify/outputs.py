@@ -89,6 +89,20 @@ def check(subject: str, found: Distance, closeness: Closeness, compared: int = 0
     )
 
 
+def differences(subject: str, found: Sequence[Any], compared: int) -> Check:
+    """Whether all of what was compared is the source's.
+
+    Args:
+        subject: what was compared.
+        found: the inputs of which it is not.
+        compared: how many there were.
+    """
+    words = f"{len(found)} differences in {compared}"
+    words += f", the first: {found[0]!a:.200}" if found else ""
+    outcome = Outcome.FAILED if found else Outcome.PASSED
+    return Check(subject, outcome, words, {"compared": compared, "differences": len(found)})
+
+
 def not_compared(subject: str, needs: str) -> Check:
     """What stands in the report where a library of the source is not installed."""
     return Check(subject, Outcome.NOT_COMPARED, f"needs {needs} ({torch_files.INSTALL})")

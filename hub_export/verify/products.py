@@ -15,6 +15,7 @@ from hub_export.settings import (
     FILL_MASK,
     NONE,
     PREPROCESSOR,
+    QUESTION_ANSWERING,
     SPARSE_EMBEDDING,
     TASK_MODEL,
     TEXT_CLASSIFICATION,
@@ -30,6 +31,7 @@ from hub_export.verify import (
     inside,
     numbers,
     outputs,
+    question_answering,
     sparse_embedding,
     token_classification,
     tokens,
@@ -163,6 +165,7 @@ def _compare(
 _TASKS: Mapping[str, tuple[str, Any]] = {
     TEXT_CLASSIFICATION: ("logits", classification),
     TOKEN_CLASSIFICATION: ("entities", token_classification),
+    QUESTION_ANSWERING: ("answers", question_answering),
     FILL_MASK: ("masks", fill_mask),
     SPARSE_EMBEDDING: ("weights of words", sparse_embedding),
 }

@@ -40,6 +40,25 @@ def owners(splits: tf.Tensor) -> tf.Tensor:
     return tf.cumsum(tf.raw_ops.DenseBincount(input=splits[1:], size=splits[-1], weights=none))
 
 
+def stretches(begins: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The places of stretches of a flat list, one stretch after the other.
+
+    Args:
+        begins: int64 [W], the first place of each; stretches may overlap.
+        lengths: int64 [W].
+
+    Returns:
+        Places, int64 [n], and where those of each stretch begin and end, int64 [W + 1].
+
+    >>> places, splits = stretches(tf.constant([5, 0], tf.int64), tf.constant([2, 3], tf.int64))
+    >>> places.numpy(), splits.numpy()
+    (array([5, 6, 0, 1, 2]), array([0, 2, 5]))
+    """
+    splits = tf.concat([tf.zeros([1], tf.int64), tf.cumsum(lengths)], axis=0)
+    moved = tf.gather(begins - splits[:-1], owners(splits))
+    return tf.range(splits[-1]) + moved, splits
+
+
 def only(x: tf.RaggedTensor, kept: tf.Tensor) -> tf.RaggedTensor:
     """The elements of [n, (m)] that are kept: bool, one for each element of all rows."""
     counts = tf.cumsum(tf.cast(kept, x.row_splits.dtype))

@@ -85,6 +85,25 @@ class Packer(tf.Module):
         """How many special tokens go around so many segments."""
         return sum(piece.id is not None for piece in self._template.pieces(segments))
 
+    @property
+    def cuts_beginnings(self) -> bool:
+        """Whether a segment that is too long loses its beginning rather than its end."""
+        return self._truncation.left
+
+    def begins(self, lengths: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """Where each segment begins in rows that nothing is cut from, padded behind the text.
+
+        Args:
+            lengths: integer [B], the length of each segment.
+
+        Returns:
+            The same, of each segment.
+        """
+        pieces = self._template.pieces(len(lengths))
+        ends = [end[:, 0] for end in _ends(pieces, lengths)]
+        behind = [end for piece, end in zip(pieces, ends, strict=True) if piece.id is None]
+        return [end - length for end, length in zip(behind, lengths, strict=True)]
+
     def __call__(self, segments: Sequence[Segment], seq_length: int | tf.Tensor) -> Packed:
         """Packs a batch.
 

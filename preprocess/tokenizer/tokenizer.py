@@ -83,12 +83,19 @@ class Tokenizer(tf.Module):
         pieces = self._pieces(words.words.values)
         return tf.cond(
             tf.reduce_any(words.tokens >= 0),
-            lambda: self._rows(words, pieces, words.tokens),
-            lambda: self._shaped(words.words.row_splits, pieces, words.splits),
+            lambda: _with_tokens(words, pieces, words.tokens, self._kind.keeps_words),
+            lambda: _shaped(words.words.row_splits, pieces, words.splits, self._kind.keeps_words),
         )
 
     def tokenize_with_offsets(self, sentences: tf.Tensor) -> Offsets:
         """string [B] -> ids, and int64 starts and limits: bytes of the original string."""
+        return self._with_offsets(sentences, self._kind.keeps_words)
+
+    def tokenize_words_with_offsets(self, sentences: tf.Tensor) -> Offsets:
+        """The same, [B, (words), (pieces)] from every kind: the words of the pre-tokenizer."""
+        return self._with_offsets(sentences, keeps_words=True)
+
+    def _with_offsets(self, sentences: tf.Tensor, keeps_words: bool) -> Offsets:
         words, sources = self._text.locate(sentences)
         ids, starts, limits = (
             each.with_row_splits_dtype(tf.int64) for each in self._located(words.words.values)
@@ -98,7 +105,7 @@ class Tokenizer(tf.Module):
         pieces = ids.values, *extents, none, none
         tokens = words.tokens, *sources[1:]
         ids, *rest = (
-            self._rows(words, ids.with_values(piece), token)
+            _with_tokens(words, ids.with_values(piece), token, keeps_words)
             for piece, token in zip(pieces, tokens, strict=True)
         )
         rows = owners(flat_segment(ids).row_splits)
@@ -127,34 +134,39 @@ class Tokenizer(tf.Module):
         found = self._model.tokenize_with_offsets(distinct)
         return tuple(tf.gather(each.with_row_splits_dtype(tf.int64), index) for each in found)
 
-    def _rows(self, words: Words, pieces: tf.RaggedTensor, tokens: tf.Tensor) -> tf.RaggedTensor:
-        """Puts added tokens among the pieces, each as a word of its own.
 
-        Args:
-            words: the words.
-            pieces: [w, (pieces)], something of each piece of each word.
-            tokens: [m], the same of each added token.
-        """
-        is_token = words.tokens >= 0
-        at = tf.boolean_mask(words.words.row_starts(), is_token)
-        values = _inserted(
-            pieces.values, tf.gather(pieces.row_splits, at), tf.boolean_mask(tokens, is_token)
-        )
-        lengths = _inserted(pieces.row_lengths(), at, tf.ones_like(at))
-        pieces = tf.RaggedTensor.from_row_lengths(values, lengths, validate=False)
-        before = tf.cumsum(tf.cast(is_token, tf.int64))
-        splits = words.words.row_splits + tf.concat([[0], before], axis=0)
-        return self._shaped(splits, pieces, words.splits)
+def _with_tokens(
+    words: Words, pieces: tf.RaggedTensor, tokens: tf.Tensor, keeps_words: bool
+) -> tf.RaggedTensor:
+    """Puts added tokens among the pieces, each as a word of its own.
 
-    def _shaped(
-        self, words: tf.Tensor, pieces: tf.RaggedTensor, rows: tf.Tensor
-    ) -> tf.RaggedTensor:
-        """Groups pieces by rows; `words` and `rows` are where sections and rows begin."""
-        words = tf.gather(words, rows)
-        if self._kind.keeps_words:
-            return tf.RaggedTensor.from_row_splits(pieces, words, validate=False)
-        splits = tf.gather(pieces.row_splits, words)
-        return tf.RaggedTensor.from_row_splits(pieces.values, splits, validate=False)
+    Args:
+        words: the words.
+        pieces: [w, (pieces)], something of each piece of each word.
+        tokens: [m], the same of each added token.
+        keeps_words: whether the result has a level of words.
+    """
+    is_token = words.tokens >= 0
+    at = tf.boolean_mask(words.words.row_starts(), is_token)
+    values = _inserted(
+        pieces.values, tf.gather(pieces.row_splits, at), tf.boolean_mask(tokens, is_token)
+    )
+    lengths = _inserted(pieces.row_lengths(), at, tf.ones_like(at))
+    pieces = tf.RaggedTensor.from_row_lengths(values, lengths, validate=False)
+    before = tf.cumsum(tf.cast(is_token, tf.int64))
+    splits = words.words.row_splits + tf.concat([[0], before], axis=0)
+    return _shaped(splits, pieces, words.splits, keeps_words)
+
+
+def _shaped(
+    words: tf.Tensor, pieces: tf.RaggedTensor, rows: tf.Tensor, keeps_words: bool
+) -> tf.RaggedTensor:
+    """Groups pieces by rows; `words` and `rows` are where sections and rows begin."""
+    words = tf.gather(words, rows)
+    if keeps_words:
+        return tf.RaggedTensor.from_row_splits(pieces, words, validate=False)
+    splits = tf.gather(pieces.row_splits, words)
+    return tf.RaggedTensor.from_row_splits(pieces.values, splits, validate=False)
 
 
 def _inserted(x: tf.Tensor, at: tf.Tensor, new: tf.Tensor) -> tf.Tensor:

@@ -1,0 +1,446 @@
+"""Comparing an exported question answering with its source, by call and by signatures.
+
+The source is its tokenizer, whose own truncation makes the windows of a context, and the model in
+torch; numpy makes answers of its logits. Logits and scores count as numbers of an encoder do; an
+answer must be the source's, unless another one's score is closer than the tolerance.
+"""
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from tokenizers import Encoding, Tokenizer
+
+from hub_export import contract
+from hub_export.contract import (
+    ANSWER,
+    CONTEXT,
+    END_LOGITS,
+    LIMIT,
+    QUESTION,
+    SCORE,
+    START,
+    START_LOGITS,
+)
+from hub_export.models import answers as exported
+from hub_export.models import passages
+from hub_export.models.question_answering import TOP_K
+from hub_export.terminal import Progress
+from hub_export.verify import outputs
+from hub_export.verify.checks import Check
+from hub_export.verify.closeness import Closeness, Floats
+from hub_export.verify.outputs import Named, Road, Sample
+from hub_export.verify.samples import Ids
+from hub_export.verify.source import Source
+from hub_export.verify.texts import Columns, Texts, batches, sample_texts
+
+Places = npt.NDArray[np.int64]
+Call = Callable[[Columns], Mapping[str, tf.Tensor]]
+_MOST_WINDOWS = 8
+_MASKED = -10000.0
+_WORDS = "Hello, world!"
+_KEPT = 2 * TOP_K + 10
+# Below it a score may be zero elsewhere.
+_VANISHING = 1e-30
+
+
+class Window(NamedTuple):
+    """A row of a question and a part of its context.
+
+    Attributes:
+        row: ids, mask, type ids, int32 [1, S] each.
+        place: where the context begins in it.
+        special: whether the row begins with a special token.
+        starts: int64 [n], the first byte of each token of the context.
+        limits: int64 [n], the byte behind it.
+        firsts: int64 [n], the first token of the word that each is of, as far as the window goes.
+        lasts: int64 [n], the last one.
+    """
+
+    row: list[Ids]
+    place: int
+    special: bool
+    starts: Places
+    limits: Places
+    firsts: Places
+    lasts: Places
+
+    @property
+    def inside(self) -> slice:
+        """The places of the context."""
+        return slice(self.place, self.place + len(self.starts))
+
+
+class Part(NamedTuple):
+    """A part of the rows of pairs.
+
+    Attributes:
+        side: 0 for the question, 1 for the context, None for special tokens.
+        type_id: of all its tokens.
+        ids: the special tokens.
+    """
+
+    side: int | None
+    type_id: int
+    ids: list[int]
+
+
+class Span(NamedTuple):
+    """A candidate: how probable it is, and its bytes of the context."""
+
+    score: float
+    start: int
+    limit: int
+
+
+@dataclasses.dataclass
+class Ranked:
+    """An answer.
+
+    Attributes:
+        score: the sum of its spans' scores.
+        spans: those of the first window that has it; the first one counts.
+    """
+
+    score: float
+    spans: list[Span]
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What the source answers to one question.
+
+    Attributes:
+        context: the context.
+        first: the first row.
+        logits: of its first and of its last token, float32 [S] each.
+        found: one answer a text, by falling score.
+        none: how probable it is that there is none.
+        cuts: of each window, the scores of the last span that counts and of the next.
+    """
+
+    context: str
+    first: Window
+    logits: Mapping[str, Floats]
+    found: Sequence[Ranked]
+    none: float
+    cuts: Sequence[tuple[float, float]]
+
+    def ranked(self, may_be_none: bool) -> list[Ranked]:
+        """The best answers, and one more."""
+        empty = [Ranked(self.none, [Span(self.none, 0, 0)])] if may_be_none else []
+        best = sorted([*self.found, *empty], key=lambda each: -each.score)[: TOP_K + 1]
+        return [*best, *[Ranked(0.0, [Span(0.0, 0, 0)])] * (TOP_K + 1 - len(best))]
+
+    def is_clear(self, part: float) -> bool:
+        """Whether the same spans count where each score differs by no more than a part of it."""
+        return all(last == 0 or last - next > part * last for last, next in self.cuts)
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """What the source gives.
+
+    Attributes:
+        texts: question and context.
+        asked: the answers to each.
+    """
+
+    texts: Texts
+    asked: Sequence[Asked]
+
+
+def ask(source: Source, progress: Progress) -> Answers:
+    """Pairs of sample texts as questions and contexts, and the source's answers."""
+    session, model = source.session, source.task_model
+    tokenizer, plan = session.tokenizer, session.plan
+    longest = min(plan.max_length, passages.LONGEST)
+    texts, asked = list[tuple[str, ...]](), list[Asked]()
+    with plan.applied(tokenizer):
+        pairs = [*itertools.pairwise(sample_texts(tokenizer, plan))]
+        direction = str((tokenizer.truncation or {}).get("direction", "right"))
+        tokenizer.no_truncation()
+        with progress.bar("asking torch for answers", len(pairs)) as advance:
+            for question, context in pairs:
+                found = windows(tokenizer, question, context, longest, direction)
+                cut = [*itertools.islice(found, _MOST_WINDOWS + 1)]
+                if len(cut) <= _MOST_WINDOWS:
+                    rows = [_row(each, session.size.types) for each in cut]
+                    logits = [model(*row) for row in rows]
+                    texts.append((question, context))
+                    asked.append(_answered(context, cut, logits))
+                advance(1)
+    return Answers(texts, asked)
+
+
+def windows(
+    tokenizer: Tokenizer, question: str, context: str, longest: int, direction: str = "right"
+) -> Iterator[Window]:
+    """The rows of a question, as the pipeline of `transformers` 4 makes them.
+
+    Args:
+        tokenizer: neither cuts nor pads.
+        question: cut only where it leaves no room.
+        context: read in windows.
+        longest: tokens of a row.
+        direction: the side on which what is too long goes on.
+    """
+    asked, read = (tokenizer.encode(each, add_special_tokens=False) for each in (question, context))
+    room, overlap = (
+        longest - tokenizer.num_special_tokens_to_add(True),
+        min(longest // 2, passages.OVERLAP),
+    )
+    if len(asked) + min(len(read), overlap + 1) > room:
+        asked.truncate((room - overlap) // 2, direction="right")
+    if len(read) > room - len(asked):
+        read.truncate(room - len(asked), overlap, direction)
+    sizes = np.array([0, *(len(character.encode()) for character in context)])
+    bounds = np.cumsum(sizes)
+    frame = _frame(tokenizer)
+    for each in (read, *read.overflowing):
+        yield _window(frame, asked, each, bounds)
+
+
+def _frame(tokenizer: Tokenizer) -> list[Part]:
+    """What the post-processor makes of a pair.
+
+    Given what has been cut, it would put all that was cut off into rows, too: gigabytes.
+    """
+    row = tokenizer.encode(_WORDS, _WORDS)
+    places = zip(row.sequence_ids, row.ids, row.type_ids, strict=True)
+    groups = itertools.groupby(places, lambda place: (place[0], place[2]))
+    return [Part(*key, [id for _, id, _ in group]) for key, group in groups]
+
+
+def _window(frame: Sequence[Part], asked: Encoding, part: Encoding, bounds: Places) -> Window:
+    ids, type_ids, place = list[int](), list[int](), 0
+    for side, type_id, special in frame:
+        place = len(ids) if side == 1 else place
+        ids += special if side is None else (asked, part)[side].ids
+        type_ids += [type_id] * (len(ids) - len(type_ids))
+    words = np.array([-1 if word is None else word for word in part.word_ids], np.int64)
+    starts, limits = np.array(part.offsets, np.int64).reshape([-1, 2]).T
+    return Window(
+        [np.array([each], np.int32) for each in (ids, [1] * len(ids), type_ids)],
+        place,
+        frame[0].side is None,
+        bounds[starts],
+        bounds[limits],
+        np.searchsorted(words, words, "left"),
+        np.searchsorted(words, words, "right") - 1,
+    )
+
+
+def _row(window: Window, types: int) -> list[Ids]:
+    """A tokenizer that counts types further than the encoder stays at the last one."""
+    ids, mask, type_ids = window.row
+    return [ids, mask, np.minimum(type_ids, max(types, 1) - 1)]
+
+
+def _answered(context: str, cut: Sequence[Window], logits: Sequence[Mapping[str, Floats]]) -> Asked:
+    raw, found = context.encode(), dict[str, Ranked]()
+    none, cuts = list[float](), list[tuple[float, float]]()
+    for window, each in zip(cut, logits, strict=True):
+        spans, nothing = _spans(window, each)
+        own = dict[str, Ranked]()
+        for span in spans[:_KEPT]:
+            key = raw[span.start : span.limit].decode().lower()
+            ranked = own.setdefault(key, Ranked(0.0, []))
+            ranked.score += span.score
+            ranked.spans.append(span)
+        for key, ranked in own.items():
+            found.setdefault(key, Ranked(0.0, ranked.spans)).score += ranked.score
+        none.append(nothing)
+        last, next = [*spans, *_NOTHING][_KEPT - 1 : _KEPT + 1]
+        cuts.append((last.score, next.score))
+    first = {name: logits[0][name][0] for name in (START_LOGITS, END_LOGITS)}
+    return Asked(context, cut[0], first, [*found.values()], min(none), cuts)
+
+
+_NOTHING = [Span(0.0, 0, 0)] * (_KEPT + 1)
+
+
+def _spans(window: Window, logits: Mapping[str, Floats]) -> tuple[list[Span], float]:
+    """Spans that are possible at all, by falling score, and how probable it is that none is."""
+    [ids] = window.row[0]
+    kept = np.zeros(len(ids), bool)
+    kept[window.inside] = True
+    if window.special:
+        kept |= ids == ids[0]
+    start, end = (
+        _softmax(np.where(kept, logits[name][0], np.float32(_MASKED)))
+        for name in (START_LOGITS, END_LOGITS)
+    )
+    products = np.outer(start[window.inside], end[window.inside])
+    products = np.tril(np.triu(products), exported.LONGEST - 1)
+    order = np.argsort(-products, axis=None, kind="stable")[: _KEPT + 1]
+    spans = [
+        Span(
+            float(products[first, last]),
+            int(window.starts[window.firsts[first]]),
+            int(max(window.limits[window.lasts[last]], window.starts[window.firsts[first]])),
+        )
+        for first, last in zip(*np.unravel_index(order, products.shape), strict=True)
+        if products[first, last] > 0
+    ]
+    return spans, float(start[0] * end[0])
+
+
+def _softmax(x: Floats) -> Floats:
+    raised: Floats = np.exp(x - x.max())
+    return raised / raised.sum()
+
+
+def compare(model: Any, answers: Answers, closeness: Closeness, progress: Progress) -> list[Check]:
+    """Compares logits, scores and answers of a loaded question answering.
+
+    Args:
+        model: the loaded SavedModel.
+        answers: what `ask` gave.
+        closeness: what is compared, and what is allowed.
+        progress: told of every batch.
+    """
+    checks = []
+    signatures = {
+        name: _by_signature(model, name)
+        for name in (contract.LOGITS, contract.SERVING, contract.ANSWER_OR_NONE)
+    }
+    samples, scale = _rows(answers), 1.0
+    for way, call in (("rows", signatures[contract.LOGITS]), ("rows, by call", model)):
+        extents = list[Places]()
+        road = Road(functools.partial(_noted, call, extents))
+        with progress.bar("verifying logits", len(samples)) as advance:
+            worst = outputs.distances(samples, [road], closeness, advance)
+        checks += [
+            outputs.check(f"{name} of {way}", worst[name], closeness, len(answers.texts))
+            for name in (START_LOGITS, END_LOGITS)
+        ]
+        checks.append(_extents(answers, extents, way))
+        scale = max(scale, *(worst[name].scale for name in (START_LOGITS, END_LOGITS)))
+    for name in (contract.SERVING, contract.ANSWER_OR_NONE):
+        with progress.bar("verifying answers", len(samples)) as advance:
+            found = [_found(signatures[name], each.inputs[0], advance) for each in samples]
+        given = {key: np.concatenate([each[key] for each in found]) for key in found[0]}
+        # A score is a product of two softmaxes: of what logits may be off, the fourfold part.
+        part = 4 * closeness.tolerance * scale
+        clear = [at for at, each in enumerate(answers.asked) if each.is_clear(part)]
+        checks += _answers(answers, given, clear, closeness, name)
+    return checks
+
+
+def _by_signature(model: Any, name: str) -> Call:
+    keys = (QUESTION, CONTEXT)
+    return lambda columns: model.signatures[name](**dict(zip(keys, columns, strict=True)))
+
+
+def _rows(answers: Answers) -> list[Sample]:
+    """Batches of a few texts: their columns and the lengths of their rows; padding counts zero."""
+    found = []
+    for rows, columns in batches(answers.texts):
+        asked = answers.asked[rows]
+        lengths = np.array([each.first.row[0].shape[1] for each in asked])
+        wanted = {
+            name: np.stack([_padded(each.logits[name], max(lengths)) for each in asked])
+            for name in (START_LOGITS, END_LOGITS)
+        }
+        found.append(Sample((columns, lengths), wanted))
+    return found
+
+
+def _padded(x: Any, length: int) -> Any:
+    return np.pad(x, [0, length - len(x)])
+
+
+def _noted(call: Call, extents: list[Places], inputs: tuple[Columns, Places]) -> Named:
+    """The logits of real places; where each is in the context goes to the list."""
+    columns, lengths = inputs
+    found = call(columns)
+    real = np.arange(max(lengths)) < lengths[:, np.newaxis]
+    extents.extend(np.stack([np.asarray(found[name]) for name in (START, LIMIT)], axis=2))
+    # Rows of another length are told by the extents.
+    width = min(real.shape[1], found[START_LOGITS].shape[1])
+    return {
+        name: np.pad(
+            np.where(real[:, :width], np.asarray(found[name])[:, :width], 0),
+            [[0, 0], [0, real.shape[1] - width]],
+        )
+        for name in (START_LOGITS, END_LOGITS)
+    }
+
+
+def _extents(answers: Answers, extents: Sequence[Places], way: str) -> Check:
+    """Which bytes of the context the places of the first row are."""
+    found = []
+    for texts, asked, given in zip(answers.texts, answers.asked, extents, strict=True):
+        wanted = np.zeros([len(given), 2], np.int64)
+        window = asked.first
+        wanted[window.inside] = np.stack([window.starts, window.limits], axis=1)
+        if window.row[0].shape[1] > len(given) or not np.array_equal(wanted, given):
+            found.append(texts)
+    return outputs.differences(f"places of {way}", found, len(extents))
+
+
+def _found(call: Call, columns: Columns, advance: Callable[[int], object]) -> dict[str, Any]:
+    found = {name: each.numpy() for name, each in call(columns).items()}
+    advance(1)
+    return found
+
+
+def _answers(
+    answers: Answers,
+    given: Mapping[str, Any],
+    clear: Sequence[int],
+    closeness: Closeness,
+    name: str,
+) -> list[Check]:
+    """The scores of some texts as one vector, and the answers where scores tell them apart."""
+    may_be_none = name == contract.ANSWER_OR_NONE
+    ranked = [each.ranked(may_be_none) for each in answers.asked]
+    scores = np.array([[each.score for each in some[:TOP_K]] for some in ranked], np.float32)
+    scale = max(1.0, closeness.scale(scores))
+    allowed = closeness.tolerance * scale
+    found, wanted = given[SCORE][clear], scores[clear]
+    distance = closeness.distance(found.reshape(1, -1), wanted.reshape(1, -1))
+    # In bfloat16, a distance that is allowed may be a larger difference.
+    apart = max(allowed, float(np.abs(found - wanted).max()))
+    differing = [
+        answers.texts[at]
+        for at in clear
+        if _differs(
+            answers.asked[at],
+            ranked[at],
+            {key: each[at] for key, each in given.items()},
+            2 * apart,
+        )
+    ]
+    return [
+        outputs.check(
+            f"scores of {name}", outputs.Distance(distance, scale), closeness, len(clear)
+        ),
+        outputs.differences(f"answers of {name}", differing, len(clear)),
+    ]
+
+
+def _differs(
+    asked: Asked, ranked: Sequence[Ranked], given: Mapping[str, Any], allowed: float
+) -> bool:
+    """Whether an answer is another one though no other score is near its own."""
+    raw = asked.context.encode()
+    above = [np.inf, *(each.score for each in ranked)]
+    for at, each in enumerate(ranked[:TOP_K]):
+        if min(above[at] - each.score, each.score - above[at + 2]) <= allowed:
+            continue
+        span = each.spans[0]
+        near = {other[1:] for other in each.spans if span.score - other.score <= allowed}
+        start, limit = int(given[START][at]), int(given[LIMIT][at])
+        text = raw[span.start : span.limit]
+        if given[ANSWER][at] != raw[start:limit] or given[ANSWER][at].lower() != text.lower():
+            return True
+        if (start, limit) not in near and span.score > _VANISHING:
+            return True
+    return False
