@@ -5,10 +5,13 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from tqdm import tqdm
+
+T = TypeVar("T")
 
 _interrupted = threading.Event()
 
@@ -49,6 +52,13 @@ class Progress:
                 bar.update(count)
 
             yield advance
+
+    def over(self, description: str, items: Sequence[T]) -> Iterator[T]:
+        """The items, one after the other, with a bar."""
+        with self.bar(description, len(items)) as advance:
+            for item in items:
+                yield item
+                advance(1)
 
 
 @contextmanager

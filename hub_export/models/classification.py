@@ -12,6 +12,7 @@ from hub_export.models import signatures, task_model
 from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
+from hub_export.models.task_model import TaskModel
 from hub_export.models.texts import computing, traced
 from hub_export.models.zero_shot import judging, scores
 from preprocess import Preprocessor
@@ -19,7 +20,7 @@ from preprocess import Preprocessor
 SOFTMAX = "softmax"
 
 
-class ClassificationModel(tf.train.Checkpoint):
+class ClassificationModel(TaskModel):
     """Wraps preprocessor, encoder and classifier as `hub_export.contract` says."""
 
     def __init__(self, preprocessor: Preprocessor, headed: HeadedEncoder, task: Task) -> None:
@@ -31,12 +32,8 @@ class ClassificationModel(tf.train.Checkpoint):
                 computes nothing for padding, and rows of similar length together.
             task: labels, and what makes probabilities.
         """
-        super().__init__(headed=headed)
-        self.variables = list(headed.variables)
-        self.trainable_variables = list(headed.trainable_variables)
-        self.regularization_losses: list[tf.Tensor] = []
+        super().__init__(preprocessor, headed)
         self._task = task
-        self._tokenizer = preprocessor.tokenizer  # whose functions use tables
         logits = computing(preprocessor, headed, LOGITS)
         bodies = {each: traced(functools.partial(logits, each)) for each in (False, True)}
         self._single, self._pair = bodies[False], traced(functools.partial(logits, False), texts=2)

@@ -13,6 +13,7 @@ from hub_export.models import signatures, task_model
 from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
+from hub_export.models.task_model import TaskModel
 from hub_export.models.texts import pack, traced
 from preprocess import Preprocessor
 
@@ -20,7 +21,7 @@ BEST = 5
 """How many tokens are given for each mask, the likeliest first."""
 
 
-class FillMaskModel(tf.train.Checkpoint):
+class FillMaskModel(TaskModel):
     """Wraps preprocessor, encoder and head as `hub_export.contract` says."""
 
     def __init__(
@@ -40,12 +41,8 @@ class FillMaskModel(tf.train.Checkpoint):
             mask: the id of the mask token.
             words: what each id stands for.
         """
-        super().__init__(headed=headed)
-        self.variables = list(headed.variables)
-        self.trainable_variables = list(headed.trainable_variables)
-        self.regularization_losses: list[tf.Tensor] = []
+        super().__init__(preprocessor, headed)
         self._words = words
-        self._tokenizer = preprocessor.tokenizer  # whose functions use tables
         encoder = headed.encoder
         real = functools.partial(encoder, arrange=RealTokens)
 

@@ -13,6 +13,7 @@ from hub_export.models.passages import Passages, Reader
 from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
+from hub_export.models.task_model import TaskModel
 from hub_export.models.texts import traced
 from preprocess import Preprocessor
 
@@ -20,7 +21,7 @@ TOP_K = 5
 """The answers of a signature."""
 
 
-class QuestionAnsweringModel(tf.train.Checkpoint):
+class QuestionAnsweringModel(TaskModel):
     """Wraps preprocessor, encoder and head as `hub_export.contract` says."""
 
     def __init__(self, preprocessor: Preprocessor, headed: HeadedEncoder, task: Task) -> None:
@@ -35,11 +36,8 @@ class QuestionAnsweringModel(tf.train.Checkpoint):
         Raises:
             SourceError: rows are too short for windows of a context.
         """
-        super().__init__(headed=headed)
+        super().__init__(preprocessor, headed)
         del task
-        self.variables = list(headed.variables)
-        self.trainable_variables = list(headed.trainable_variables)
-        self.regularization_losses: list[tf.Tensor] = []
         self._reader = reader = Reader(preprocessor)
         compute, special = _computing(headed), preprocessor.special.start
 

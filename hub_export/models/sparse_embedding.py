@@ -12,6 +12,7 @@ from hub_export.models import signatures, task_model
 from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
+from hub_export.models.task_model import TaskModel
 from hub_export.models.texts import computing, traced
 from preprocess import Preprocessor
 
@@ -19,7 +20,7 @@ MOST = 256
 """How many terms of a text are listed, those of the largest weights."""
 
 
-class SparseEmbeddingModel(tf.train.Checkpoint):
+class SparseEmbeddingModel(TaskModel):
     """Wraps preprocessor, encoder and head as `hub_export.contract` says."""
 
     def __init__(
@@ -35,12 +36,8 @@ class SparseEmbeddingModel(tf.train.Checkpoint):
             task: the session's.
         """
         del task
-        super().__init__(headed=headed)
-        self.variables = list(headed.variables)
-        self.trainable_variables = list(headed.trainable_variables)
-        self.regularization_losses: list[tf.Tensor] = []
+        super().__init__(preprocessor, headed)
         self._words = words
-        self._tokenizer = preprocessor.tokenizer  # whose functions use tables
         weights = computing(preprocessor, headed, WEIGHTS)
         bodies = {each: traced(functools.partial(weights, each)) for each in (False, True)}
         self._weights = bodies[False]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import tensorflow as tf
 from tokenizers import Tokenizer
 
 from encoders import HeadedEncoder
@@ -13,6 +14,18 @@ from hub_export.models.task import Task
 from hub_export.models.texts import rows_of_texts
 from hub_export.settings import product_of
 from preprocess import Preprocessor
+
+
+class TaskModel(tf.train.Checkpoint):
+    """What the roots of all tasks' SavedModels have, as `hub_export.contract` says."""
+
+    def __init__(self, preprocessor: Preprocessor, headed: HeadedEncoder) -> None:
+        super().__init__(headed=headed)
+        self.variables = list(headed.variables)
+        self.trainable_variables = list(headed.trainable_variables)
+        self.regularization_losses: list[tf.Tensor] = []
+        self._tokenizer = preprocessor.tokenizer  # whose functions use tables
+
 
 Build = Callable[[Preprocessor, HeadedEncoder, Task], Model]
 

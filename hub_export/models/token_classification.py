@@ -24,11 +24,12 @@ from hub_export.models.entities import Labels, Subwords, Tokens, cut, entities
 from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
+from hub_export.models.task_model import TaskModel
 from hub_export.models.texts import Located, locate, of_rows, traced
 from preprocess import Preprocessor
 
 
-class TokenClassificationModel(tf.train.Checkpoint):
+class TokenClassificationModel(TaskModel):
     """Wraps preprocessor, encoder and classifier as `hub_export.contract` says."""
 
     def __init__(
@@ -43,12 +44,8 @@ class TokenClassificationModel(tf.train.Checkpoint):
                 computes nothing for padding, and rows of similar length together.
             task: its labels.
         """
-        super().__init__(headed=headed)
-        self.variables = list(headed.variables)
-        self.trainable_variables = list(headed.trainable_variables)
-        self.regularization_losses: list[tf.Tensor] = []
+        super().__init__(preprocessor, headed)
         self._subwords, self._labels = subwords, Labels(task.labels)
-        self._tokenizer = preprocessor.tokenizer  # whose functions use tables
 
         located_once = traced(functools.partial(locate, preprocessor))
 

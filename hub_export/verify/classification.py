@@ -77,11 +77,10 @@ def ask(source: Source, progress: Progress) -> list[Answers]:
     with plan.applied(tokenizer):
         texts = sample_texts(tokenizer, plan)
         for asked in ([(text,) for text in texts], sample_pairs(tokenizer, texts)):
-            logits = []
-            with progress.bar("asking torch for logits", len(asked)) as advance:
-                for each in asked:
-                    logits.append(model(*row(tokenizer, session.size.types, *each))[LOGITS][0])
-                    advance(1)
+            logits = [
+                model(*row(tokenizer, session.size.types, *each))[LOGITS][0]
+                for each in progress.over("asking torch for logits", asked)
+            ]
             answers.append(Answers(task, asked, np.stack(logits)))
     return answers
 
@@ -103,8 +102,7 @@ def compare(
             labels = list[bytes]()
             road = Road(functools.partial(_noted, call, labels))
             asked = each.samples()
-            with progress.bar("verifying logits", len(asked)) as advance:
-                worst = outputs.distances(asked, [road], closeness, advance)
+            worst = outputs.distances(progress.over("verifying logits", asked), [road], closeness)
             checks += [
                 outputs.check(f"{name} of {way}", worst[name], closeness, len(each.texts))
                 for name in _NUMBERS

@@ -54,11 +54,9 @@ def ask(source: Source, progress: Progress) -> Answers:
     with plan.applied(tokenizer):
         texts = [_masked(text, token) for text in sample_texts(tokenizer, plan)]
         found = []
-        with progress.bar("asking torch for logits", len(texts)) as advance:
-            for text in texts:
-                packed = row(tokenizer, session.size.types, text)
-                found.append(model(*packed)[LOGITS][packed[0] == id])
-                advance(1)
+        for text in progress.over("asking torch for logits", texts):
+            packed = row(tokenizer, session.size.types, text)
+            found.append(model(*packed)[LOGITS][packed[0] == id])
 
     def word(id: int) -> str:
         return str(tokenizer.decode([id], skip_special_tokens=False))
@@ -82,8 +80,7 @@ def compare(model: Any, answers: Answers, closeness: Closeness, progress: Progre
         "signature": signature,
     }
     roads = [Road(_noted(call, given.setdefault(way, []))) for way, call in ways.items()]
-    with progress.bar("verifying masks", len(asked)) as advance:
-        worst = outputs.distances(asked, roads, closeness, advance)
+    worst = outputs.distances(progress.over("verifying masks", asked), roads, closeness)
     count = sum(map(len, answers.logits))
     checks = [
         outputs.check(f"{name} of masks", worst[name], closeness, count) for name in (LOGITS, SCORE)
@@ -112,8 +109,7 @@ def compare_positions(
 ) -> list[Check]:
     """Compares `mlm` of a loaded encoder."""
     road = Road(lambda inputs: {MLM_LOGITS: model.mlm(inputs)[MLM_LOGITS]})
-    with progress.bar("verifying mlm", len(answers)) as advance:
-        worst = outputs.distances(answers, [road], closeness, advance)
+    worst = outputs.distances(progress.over("verifying mlm", answers), [road], closeness)
     return [outputs.check("numbers, mlm_logits", worst[MLM_LOGITS], closeness)]
 
 

@@ -52,12 +52,11 @@ def compare(
     model: Any, answers: Sequence[Sample], closeness: Closeness, progress: Progress
 ) -> list[Check]:
     """Compares what a loaded encoder gives and takes by option."""
-    with progress.bar("verifying options", len(answers)) as advance:
-        names = answers[0].wanted.keys()
-        roads = [Road(lambda inputs: _asked(model, inputs, names))]
-        if EMBEDDED in names:
-            roads.append(Road(lambda inputs: _served(model, inputs), _real_rows))
-        worst = outputs.distances(answers, roads, closeness, advance)
+    names = answers[0].wanted.keys()
+    roads = [Road(lambda inputs: _asked(model, inputs, names))]
+    if EMBEDDED in names:
+        roads.append(Road(lambda inputs: _served(model, inputs), _real_rows))
+    worst = outputs.distances(progress.over("verifying options", answers), roads, closeness)
     return [outputs.check(f"numbers, {name}", worst[name], closeness) for name in worst]
 
 

@@ -52,8 +52,7 @@ def compare(
         Road(lambda inputs: _flat(model(inputs, training=False))),
         *(Road(_signature(model, name), _real) for name in (contract.SERVING, contract.LAYERS)),
     ]
-    with progress.bar("verifying numbers", len(answers)) as advance:
-        worst = outputs.distances(answers, roads, closeness, advance)
+    worst = outputs.distances(progress.over("verifying numbers", answers), roads, closeness)
     (pooled, scale), sequence = worst[contract.POOLED], worst[contract.SEQUENCE]
     worst[contract.POOLED] = Distance(pooled, max(scale, sequence.scale))
     return [

@@ -49,10 +49,9 @@ class Distance(NamedTuple):
 
 
 def distances(
-    samples: Sequence[Sample],
-    roads: Iterable[Road],
+    samples: Iterable[Sample],
+    roads: Sequence[Road],
     closeness: Closeness,
-    advance: Callable[[int], object],
 ) -> dict[str, Distance]:
     """Output name -> how far it is off.
 
@@ -60,7 +59,6 @@ def distances(
         samples: what to ask.
         roads: the ways to ask; each may give some of the outputs.
         closeness: how to compare.
-        advance: told of every sample.
     """
     worst: dict[str, Distance] = {}
     for sample in samples:
@@ -72,7 +70,6 @@ def distances(
                 # np.maximum keeps a NaN, where max() may lose it.
                 largest = float(np.maximum(before.distance, found))
                 worst[name] = Distance(largest, max(before.scale, closeness.scale(expected)))
-        advance(1)
     return worst
 
 

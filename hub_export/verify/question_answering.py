@@ -314,8 +314,7 @@ def compare(model: Any, answers: Answers, closeness: Closeness, progress: Progre
     for way, call in (("rows", signatures[contract.LOGITS]), ("rows, by call", model)):
         extents = list[Places]()
         road = Road(functools.partial(_noted, call, extents))
-        with progress.bar("verifying logits", len(samples)) as advance:
-            worst = outputs.distances(samples, [road], closeness, advance)
+        worst = outputs.distances(progress.over("verifying logits", samples), [road], closeness)
         checks += [
             outputs.check(f"{name} of {way}", worst[name], closeness, len(answers.texts))
             for name in (START_LOGITS, END_LOGITS)

@@ -38,11 +38,9 @@ def ask(source: Source, progress: Progress) -> Answers:
     found = []
     with plan.applied(tokenizer):
         texts = sample_texts(tokenizer, plan)
-        with progress.bar("asking torch for weights", len(texts)) as advance:
-            for text in texts:
-                logits = model(*row(tokenizer, session.size.types, text))[LOGITS][0]
-                found.append(_weights(logits, session.task.splade))
-                advance(1)
+        for text in progress.over("asking torch for weights", texts):
+            logits = model(*row(tokenizer, session.size.types, text))[LOGITS][0]
+            found.append(_weights(logits, session.task.splade))
     return Answers([(text,) for text in texts], np.stack(found))
 
 
@@ -67,8 +65,7 @@ def compare(model: Any, answers: Answers, closeness: Closeness, progress: Progre
         for rows, columns in batches(answers.texts)
         for wanted in (answers.weights[rows],)
     ]
-    with progress.bar("verifying weights of words", len(asked)) as advance:
-        worst = outputs.distances(asked, roads, closeness, advance)
+    worst = outputs.distances(progress.over("verifying weights of words", asked), roads, closeness)
     count = len(answers.texts)
     named = {WEIGHTS: "weights of words", TERMS: "terms, the largest weights"}
     return [outputs.check(named[name], worst[name], closeness, count) for name in named]

@@ -89,12 +89,10 @@ def ask(source: Source, progress: Progress) -> Answers:
     asked = []
     with plan.applied(tokenizer):
         texts = sample_texts(tokenizer, plan)
-        with progress.bar("asking torch for logits", len(texts)) as advance:
-            for text in texts:
-                logits = model(*row(tokenizer, session.size.types, text))[LOGITS][0]
-                read = tokenizer.encode(text)
-                asked.append(Asked(text, read.ids, read.offsets, read.special_tokens_mask, logits))
-                advance(1)
+        for text in progress.over("asking torch for logits", texts):
+            logits = model(*row(tokenizer, session.size.types, text))[LOGITS][0]
+            read = tokenizer.encode(text)
+            asked.append(Asked(text, read.ids, read.offsets, read.special_tokens_mask, logits))
     return Answers(asked, _pipeline(session))
 
 
@@ -154,8 +152,9 @@ def _tokens(
         longest = max(len(each.ids) for each in asked)
         padded = [np.pad(each.logits, ((0, longest - len(each.ids)), (0, 0))) for each in asked]
         samples.append(Sample((asked, texts), {LOGITS: np.stack(padded)}))
-    with progress.bar("verifying logits", len(samples)) as advance:
-        worst = outputs.distances(samples, [Road(numbers)], closeness, advance)
+    worst = outputs.distances(
+        progress.over("verifying logits", samples), [Road(numbers)], closeness
+    )
     count = len(answers.asked)
     return [
         outputs.check(f"logits of {way}", worst[LOGITS], closeness, count),

@@ -60,8 +60,7 @@ def ask(source: Source, progress: Progress) -> list[Answers]:
             sets.append(sample_pairs(tokenizer, texts))
         found = []
         for rows in sets:
-            with progress.bar(f"asking {name}", len(rows)) as advance:
-                vectors = [_noted(model(*row), advance) for row in rows]
+            vectors = [model(*row) for row in progress.over(f"asking {name}", rows)]
             found.append(Answers(name, rows, np.stack(vectors)))
     return found
 
@@ -81,8 +80,9 @@ def compare(
     alike = closeness._replace(scale=lambda wanted: 1.0)
     for each in answers:
         asked = _batches(each)
-        with progress.bar("verifying vectors", len(asked)) as advance:
-            worst = outputs.distances(asked, _roads(model, each), alike, advance)
+        worst = outputs.distances(
+            progress.over("verifying vectors", asked), _roads(model, each), alike
+        )
         subject = "vectors of pairs" if len(each.texts[0]) == 2 else "vectors"
         subject = f"{subject}, against {each.source}"
         found = worst[contract.DEFAULT]
@@ -117,8 +117,3 @@ def _roads(model: Any, answers: Answers) -> list[Road]:
 def _scaled(found: tf.Tensor, lengths: Floats) -> Named:
     scaled: Floats = np.divide(found, lengths)
     return {contract.DEFAULT: scaled}
-
-
-def _noted(vector: Floats, advance: Callable[[int], object]) -> Floats:
-    advance(1)
-    return vector

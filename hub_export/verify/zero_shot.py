@@ -34,17 +34,14 @@ def ask(source: Source, progress: Progress) -> list[Sample]:
         tokenizer.enable_truncation(plan.max_length, strategy="only_first", direction=side)
         texts = sample_texts(tokenizer, plan)
         texts = texts[:: max(len(texts) // _TEXTS, 1)]
-        with progress.bar("asking torch for zero-shot", len(texts) * len(LABELS)) as advance:
-            for labels in LABELS:
-                logits = []
-                for text in texts:
-                    claims = [task.template.replace("{}", label) for label in labels]
-                    pairs = [row(tokenizer, session.size.types, text, each) for each in claims]
-                    logits.append([model(*pair)[LOGITS][0] for pair in pairs])
-                    advance(1)
-                chosen = np.array(logits)[..., [task.contradiction, task.entailment]]
-                inputs = {contract.TEXT: texts, contract.LABELS: [*labels]}
-                found.append(Sample(inputs, _scores(chosen)))
+        for labels in LABELS:
+            claims, logits = [task.template.replace("{}", label) for label in labels], []
+            for text in progress.over("asking torch for zero-shot", texts):
+                pairs = [row(tokenizer, session.size.types, text, each) for each in claims]
+                logits.append([model(*pair)[LOGITS][0] for pair in pairs])
+            chosen = np.array(logits)[..., [task.contradiction, task.entailment]]
+            inputs = {contract.TEXT: texts, contract.LABELS: [*labels]}
+            found.append(Sample(inputs, _scores(chosen)))
     return found
 
 
@@ -52,9 +49,8 @@ def compare(
     model: Any, answers: Sequence[Sample], closeness: Closeness, progress: Progress
 ) -> list[Check]:
     """Compares the scores of both signatures of a loaded classification."""
-    with progress.bar("verifying zero-shot", len(answers)) as advance:
-        road = Road(functools.partial(_asked, model))
-        worst = outputs.distances(answers, [road], closeness, advance)
+    road = Road(functools.partial(_asked, model))
+    worst = outputs.distances(progress.over("verifying zero-shot", answers), [road], closeness)
     count = sum(each.wanted[ZERO_SHOT].size for each in answers)
     return [outputs.check(f"scores of {name}", worst[name], closeness, count) for name in worst]
 
