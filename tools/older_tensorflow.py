@@ -96,6 +96,7 @@ def write_requests(model: Path, folder: Path) -> None:
     known = {
         contract.TEXT: texts,
         contract.TEXT_PAIR: texts[::-1],
+        contract.LABELS: texts[8:11],
         contract.IDS: ids.reshape(-1),
         contract.ROW_SPLITS: np.arange(_ROWS + 1, dtype=np.int64) * _LENGTH,
         contract.WORD_IDS: ids * mask,
