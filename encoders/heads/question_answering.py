@@ -1,12 +1,11 @@
 """Extractive question answering (https://arxiv.org/abs/1606.05250): where an answer may stand."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import tensorflow as tf
 
 from encoders.core.encoder import Encoded
-from encoders.core.errors import ConfigError
 from encoders.heads.forms import Form, FormedHead
 from encoders.heads.head import Outputs
 from encoders.heads.token_classification import PREDICTION
@@ -33,11 +32,6 @@ class QuestionAnswering(FormedHead):
         "roberta": _PLAIN,
         "xlm-roberta": _PLAIN,
     }
-
-    def __init__(self, config: Mapping[str, Any], width: int, outputs: int = 2) -> None:
-        if outputs != 2:
-            raise ConfigError(f"{self.task}: expected 2 labels, start and end, found {outputs}")
-        super().__init__(config, width, outputs)
 
     def __call__(self, encoded: Encoded, mask: tf.Tensor, training: bool) -> Outputs:
         """`start_logits`, `end_logits`: float32 [B, S]."""

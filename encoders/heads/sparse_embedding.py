@@ -33,7 +33,13 @@ class SparseEmbedding(FillMask):
     def __call__(self, encoded: Encoded, mask: tf.Tensor, training: bool) -> Outputs:
         """`weights`: float32 [B, V]."""
         del training
-        x = tf.math.log1p(tf.nn.relu(self.logits(encoded.sequence)))
-        x = tf.math.log1p(x) if self.is_doubled else x
+        x = self.logits(encoded.sequence)
         x = tf.where(tf.equal(mask, 0)[..., tf.newaxis], 0.0, x)
-        return {WEIGHTS: tf.reduce_sum(x, 1) if self.is_sum else tf.reduce_max(x, 1)}
+        if self.is_sum:
+            return {WEIGHTS: tf.reduce_sum(self._weights(x), 1)}
+        # The largest logit has the largest weight, and of padding, none is larger than zero.
+        return {WEIGHTS: self._weights(tf.reduce_max(x, 1))}
+
+    def _weights(self, logits: tf.Tensor) -> tf.Tensor:
+        x = tf.math.log1p(tf.nn.relu(logits))
+        return tf.math.log1p(x) if self.is_doubled else x

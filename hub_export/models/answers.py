@@ -10,7 +10,7 @@ import tensorflow as tf
 from hub_export import contract
 from hub_export.contract import Tensors
 from hub_export.models.passages import Passages
-from preprocess import owners, stretches
+from hub_export.models.texts import cut
 
 LONGEST = 15
 """Tokens of an answer."""
@@ -125,17 +125,7 @@ def _located(passages: Passages, spans: Spans, contexts: tf.Tensor) -> Answers:
     lasts = tf.minimum(tf.gather(tokens.lasts, lasts + moved), begins + lengths - 1)
     starts = tf.gather(tokens.starts, firsts)
     limits = tf.maximum(tf.gather(tokens.limits, lasts), starts)
-    return Answers(texts, _cut(contexts, texts, starts, limits), scores, starts, limits)
-
-
-def _cut(contexts: tf.Tensor, texts: tf.Tensor, starts: tf.Tensor, limits: tf.Tensor) -> tf.Tensor:
-    """Bytes of contexts, string [n]; `substr` would need a copy of its context for each."""
-    split = tf.strings.bytes_split(contexts)
-    begins = tf.gather(split.row_starts(), texts) + starts
-    places, splits = stretches(begins, limits - starts)
-    return tf.strings.unsorted_segment_join(
-        tf.gather(split.values, places), owners(splits), tf.size(texts)
-    )
+    return Answers(texts, cut(contexts, texts, starts, limits), scores, starts, limits)
 
 
 def _merged(found: Answers) -> Answers:

@@ -201,7 +201,9 @@ def product(session: Session) -> Product:
 
     def notes() -> dict[str, Any]:
         encoder, filled = session.built
+        taken = session.head_tensors if session.has_mlm else ()
         unused = {**filled.unused, **session.checkpoint.unused}
+        unused = {name: reason for name, reason in unused.items() if name not in taken}
         return {POOLED: _pooled(encoder), "unused_tensors": unused}
 
     size = session.size

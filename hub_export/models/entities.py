@@ -140,20 +140,6 @@ def entities(
     return labels.named(spans, grouped=aggregation != NONE)
 
 
-def cut(texts: tf.Tensor, spans: Spans) -> tf.Tensor:
-    """What stands in texts, string [B], at spans: string [n].
-
-    Byte by byte, so that a long text is not copied for each of its spans.
-    """
-    pieces = tf.strings.bytes_split(texts)
-    begins = tf.gather(pieces.row_starts(), spans.row)
-    lengths = tf.maximum(spans.limit - spans.start, 0)
-    places = tf.ragged.range(begins + spans.start, begins + spans.start + lengths)
-    return tf.strings.unsorted_segment_join(
-        tf.gather(pieces.values, places.values), places.value_rowids(), places.nrows()
-    )
-
-
 class _Groups:
     """Elements in groups of neighbours.
 

@@ -41,6 +41,7 @@ class Session:
         checkpoint: where everything comes from.
         has_pooler: whether it has a pooler, known as soon as the encoder is built.
         absent: optional parts of the encoder that it does not have, known then as well.
+        head_tensors: the tensors that the head has taken, as soon as it is asked for.
     """
 
     architecture: Architecture
@@ -49,6 +50,7 @@ class Session:
     stored: Sequence[Stored]
     has_pooler: bool
     absent: frozenset[str]
+    head_tensors: frozenset[str] = frozenset()
 
     def __init__(self, checkpoint: Checkpoint, settings: Settings) -> None:
         """Reads the configuration.
@@ -125,7 +127,7 @@ class Session:
             stored = head.stored(self.architecture, dtype)
         try:
             with naming(self.checkpoint.weights_file):
-                head.fill(self.architecture, self.checkpoint.tensors(), dtype)
+                self.head_tensors = head.fill(self.architecture, self.checkpoint.tensors(), dtype)
         except SourceError as error:
             of = f" of {len(found.labels)} labels" if found.labels else ""
             raise SourceError(

@@ -24,12 +24,18 @@ class SparseEmbeddingModel(TaskModel):
     """Wraps preprocessor, encoder and head as `hub_export.contract` says."""
 
     def __init__(
-        self, words: Sequence[str], preprocessor: Preprocessor, headed: HeadedEncoder, task: Task
+        self,
+        words: Sequence[str],
+        prompt: str,
+        preprocessor: Preprocessor,
+        headed: HeadedEncoder,
+        task: Task,
     ) -> None:
         """Traces them.
 
         Args:
             words: what each id stands for.
+            prompt: put before every text.
             preprocessor: its `seq_length` is the longest row; what is longer is cut.
             headed: gets rows as long as the longest one of the batch. Except in training, rows of
                 similar length are computed together.
@@ -38,7 +44,7 @@ class SparseEmbeddingModel(TaskModel):
         del task
         super().__init__(preprocessor, headed)
         self._words = words
-        weights = computing(preprocessor, headed, WEIGHTS)
+        weights = computing(preprocessor, headed, WEIGHTS, prompt)
         bodies = {each: traced(functools.partial(weights, each)) for each in (False, True)}
         self._weights = bodies[False]
 
@@ -93,5 +99,5 @@ def product(session: Session, task: Task) -> Product:
         SourceError: the head is not supported, or is not in the checkpoint.
     """
     words = task_model.words(session.tokenizer, session.size.vocabulary)
-    build = functools.partial(SparseEmbeddingModel, words)
+    build = functools.partial(SparseEmbeddingModel, words, session.plan.prompt)
     return task_model.product(session, task, build, _USAGE)

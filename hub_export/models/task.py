@@ -131,9 +131,13 @@ def read(checkpoint: Checkpoint, settings: Settings) -> Task | None:
     if settings.hypothesis_template is not None and (found is None or found.zero_shot is None):
         raise ExportError(
             "hypothesis_template: only for a classifier of NLI, one of whose labels begins with "
-            f"entail; found {', '.join(found.labels) or found.name if found else 'no task'}"
+            f"entail, whose head is exported; found {_shown(found)}"
         )
     return found
+
+
+def _shown(task: Task | None) -> str:
+    return "no task" if task is None else ", ".join(task.labels) or task.name
 
 
 def _read(checkpoint: Checkpoint, settings: Settings) -> Task | None:
@@ -141,23 +145,31 @@ def _read(checkpoint: Checkpoint, settings: Settings) -> Task | None:
     if asked == FEATURE_EXTRACTION:
         return None
     name, reason = _found(checkpoint, [*KINDS] if asked == AUTO else [asked])
+    unwanted = "" if reason else _unwanted(name, settings)
+    if (reason or unwanted) and asked == AUTO:
+        return None
     if reason:
-        if asked == AUTO:
-            return None
         raise SourceError(
             f"{checkpoint.config_file}: task {asked}: {reason}; say task=auto for what the "
             "checkpoint has"
         )
-    if settings.weights == NONE:
-        if asked == AUTO:
-            return None
-        raise ExportError(f"task {asked}: a head of random weights is not supported")
+    if unwanted:
+        raise ExportError(f"task {asked}: {unwanted}")
     labels = _labels(checkpoint) if KINDS[name].outputs is None else ()
     if name == SPARSE_EMBEDDING:
         return Task(name, splade=Splade(*(checkpoint.pipeline().splade or ())))
     if name != TEXT_CLASSIFICATION:
         return Task(name, labels)
     return Task(name, labels, _activation(checkpoint, len(labels)), _zero_shot(labels, settings))
+
+
+def _unwanted(name: str, settings: Settings) -> str:
+    """Why a task goes with none of what is asked for; nothing where it does."""
+    if settings.weights == NONE:
+        return "a head of random weights is not supported"
+    if name == FILL_MASK and settings.special_tokens_in_text is False:
+        return "no text can have a mask with special_tokens_in_text=false"
+    return ""
 
 
 def _found(checkpoint: Checkpoint, tasks: Sequence[str]) -> tuple[str, str]:
@@ -172,9 +184,9 @@ def _found(checkpoint: Checkpoint, tasks: Sequence[str]) -> tuple[str, str]:
     if "belongs to a task head" in checkpoint.unused.values():
         return "", "the head of an adapter is not supported"
     pipeline = checkpoint.pipeline()
-    if pipeline.splade is not None:
+    if pipeline.splade is not None and SPARSE_EMBEDDING in tasks:
         return SPARSE_EMBEDDING, ""
-    if pipeline.pooling is not None:
+    if pipeline.pooling is not None or pipeline.splade is not None:
         return "", "its modules.json makes vectors of texts"
     return names[0], ""
 

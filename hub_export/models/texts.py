@@ -9,7 +9,7 @@ import tensorflow as tf
 from encoders import HeadedEncoder, RealTokens, by_length
 from hub_export.errors import SourceError
 from hub_export.models.session import Session
-from preprocess import Packed, Preprocessor, Segment, flat_segment
+from preprocess import Packed, Preprocessor, Segment, flat_segment, owners, stretches
 
 
 def traced(function: Callable[..., Any], texts: int = 1) -> tf.types.experimental.ConcreteFunction:
@@ -106,3 +106,23 @@ def rows_of_texts(session: Session) -> tuple[Preprocessor, int]:
             f"{shortest} special tokens"
         )
     return preprocessor, skipped
+
+
+def cut(texts: tf.Tensor, rows: tf.Tensor, starts: tf.Tensor, limits: tf.Tensor) -> tf.Tensor:
+    """Stretches of texts, byte by byte, so that a long text is not copied for each of them.
+
+    Args:
+        texts: string [B].
+        rows: the text of each stretch, int64 [n].
+        starts: its first byte, int64 [n].
+        limits: the byte behind it, int64 [n]; nothing is cut where that is not behind.
+
+    Returns:
+        string [n].
+    """
+    split = tf.strings.bytes_split(texts)
+    begins = tf.gather(split.row_starts(), rows) + starts
+    places, splits = stretches(begins, tf.maximum(limits - starts, 0))
+    return tf.strings.unsorted_segment_join(
+        tf.gather(split.values, places), owners(splits), tf.size(rows)
+    )

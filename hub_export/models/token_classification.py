@@ -20,12 +20,12 @@ from hub_export.contract import (
     Tensors,
 )
 from hub_export.models import signatures, task_model
-from hub_export.models.entities import Labels, Subwords, Tokens, cut, entities
+from hub_export.models.entities import Labels, Subwords, Tokens, entities
 from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
 from hub_export.models.task_model import TaskModel
-from hub_export.models.texts import Located, locate, of_rows, traced
+from hub_export.models.texts import Located, cut, locate, of_rows, traced
 from preprocess import Preprocessor
 
 
@@ -110,7 +110,7 @@ class TokenClassificationModel(TaskModel):
             SCORE: spans.score,
             START: spans.start,
             LIMIT: spans.limit,
-            TEXT: cut(text, spans),
+            TEXT: cut(text, spans.row, spans.start, spans.limit),
             ROW_SPLITS: tf.searchsorted(spans.row, rows, out_type=tf.int64),
         }
 

@@ -210,7 +210,8 @@ class Adapter:
                 for each in {target, bias} & tensors.keys():
                     merged[each] = functools.partial(self._scaled, tensors, each, name)
             elif part == _MAGNITUDE:
-                continue  # taken with the matrices
+                if f"{module}.lora_A.weight" not in self.tensors:
+                    raise SourceError(f"{self._weights}: has {name}, but no {module}.lora_A.weight")
             elif _other(name) not in self.tensors:
                 raise SourceError(f"{self._weights}: has {name}, but no {_other(name)}")
             elif part == "A":

@@ -62,7 +62,7 @@ _TYPE = re.compile(
     r"(?:\.\w+)?\.(?P<name>\w+)"
 )
 _CLASSIC, _CROSS_ENCODER, _SPARSE = "SentenceTransformer", "CrossEncoder", "SparseEncoder"
-_MASKED, _SPLADE = "MLMTransformer", "SpladePooling"
+_MASKED, _TRANSFORMER, _SPLADE = "MLMTransformer", "Transformer", "SpladePooling"
 
 
 def read(folder: Path, config: Mapping[str, Any]) -> Pipeline:
@@ -168,7 +168,8 @@ def _splade(folder: Path) -> tuple[bool, bool] | None:
     """
     file = folder / MODULES
     entries = _listed(file, read_any_json(file))
-    if [str(each.get("type")).rpartition(".")[2] for each in entries] != [_MASKED, _SPLADE]:
+    kinds = [str(each.get("type")).rpartition(".")[2] for each in entries]
+    if kinds not in ([_MASKED, _SPLADE], [_TRANSFORMER, _SPLADE]):
         return None
     for each in entries:
         _name(file, each)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -143,12 +144,19 @@ def _fields(columns: Sequence[str], line: bytes) -> Values:
 
 def _object(line: bytes) -> Values:
     try:
-        found = json.loads(plain(line.removeprefix(_MARK)), parse_constant=_refuse)
+        found = json.loads(
+            plain(line.removeprefix(_MARK)), parse_constant=_refuse, parse_float=_finite
+        )
     except (ValueError, RecursionError) as error:
         raise SourceError(f"expected an object in JSON, found {_shown(line)} ({error})") from error
     if not isinstance(found, dict):
         raise SourceError(f"expected an object in JSON, found {_shown(line)}")
     return found
+
+
+def _finite(number: str) -> float:
+    found = float(number)
+    return found if math.isfinite(found) else _refuse(number)
 
 
 def _refuse(name: str) -> NoReturn:

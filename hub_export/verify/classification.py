@@ -36,6 +36,7 @@ from hub_export.verify.texts import (
 
 Call = Callable[[Columns], Mapping[str, tf.Tensor]]
 _NUMBERS = (LOGITS, contract.PROBABILITIES)
+_OF_LABELS = (LOGITS, contract.LABEL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,9 +53,9 @@ class Answers:
     texts: Texts
     logits: Floats
 
-    def labels(self) -> list[bytes]:
-        """Those of the largest logits."""
-        return [self.task.labels[at].encode() for at in self.logits.argmax(1)]
+    def named(self, logits: Floats) -> list[bytes]:
+        """The labels of the largest logits, float32 [B, C]."""
+        return [self.task.labels[at].encode() for at in logits.argmax(1)]
 
     def samples(self) -> list[Sample]:
         """Batches of a few texts; the inputs of a sample are their columns."""
@@ -99,16 +100,15 @@ def compare(
     checks = []
     for each in answers:
         for way, call in _roads(model, each):
-            labels = list[bytes]()
-            road = Road(functools.partial(_noted, call, labels))
+            given = list[Named]()
+            road = Road(functools.partial(_noted, call, given))
             asked = each.samples()
             worst = outputs.distances(progress.over("verifying logits", asked), [road], closeness)
             checks += [
                 outputs.check(f"{name} of {way}", worst[name], closeness, len(each.texts))
                 for name in _NUMBERS
             ]
-            allowed = closeness.tolerance * worst[LOGITS].scale
-            checks.append(_labels(each, labels, allowed, way))
+            checks.append(_labels(each, given, way))
     return checks
 
 
@@ -120,19 +120,29 @@ def _roads(model: Any, answers: Answers) -> list[tuple[str, Call]]:
     return [("texts", signature), ("texts, by call", lambda texts: model(texts[0]))]
 
 
-def _labels(answers: Answers, given: Sequence[bytes], allowed: float, way: str) -> Check:
-    best = np.sort(answers.logits, axis=1)
-    clear = np.ones(len(best), bool) if best.shape[1] == 1 else best[:, -1] - best[:, -2] > allowed
-    rows = zip(answers.texts, answers.labels(), given, clear, strict=True)
-    found = [text for text, wanted, label, sure in rows if sure and wanted != label]
-    return outputs.differences(f"labels of {way}", found, len(given))
+def _labels(answers: Answers, given: Sequence[Named], way: str) -> Check:
+    """Whether labels are those of the export's logits, and the source's but for a tie.
+
+    A tie is closer than what the logits are off by, whose closeness is a check of its own.
+    """
+    logits, labels = (np.concatenate([each[name] for each in given]) for name in _OF_LABELS)
+    own = answers.named(logits)
+    best, tie = np.sort(answers.logits, axis=1), 2 * np.abs(logits - answers.logits).max(initial=0)
+    clear = best[:, -1] - best[:, -2] > tie if best.shape[1] > 1 else np.ones(len(best), bool)
+    rows = zip(answers.texts, answers.named(answers.logits), own, labels, clear, strict=True)
+    found = [
+        text
+        for text, wanted, mine, label, sure in rows
+        if label != mine or (sure and label != wanted)
+    ]
+    return outputs.differences(f"labels of {way}", found, len(labels))
 
 
-def _noted(call: Call, labels: list[bytes], texts: Columns) -> Named:
-    """The numbers; labels go to the list."""
-    found = call(texts)
-    labels.extend(found[contract.LABEL].numpy())
-    return {name: np.asarray(found[name]) for name in _NUMBERS}
+def _noted(call: Call, given: list[Named], texts: Columns) -> Named:
+    """The numbers; with the labels they go to the list."""
+    found = {name: np.asarray(each) for name, each in call(texts).items()}
+    given.append({name: found[name] for name in _OF_LABELS})
+    return {name: found[name] for name in _NUMBERS}
 
 
 def _probabilities(logits: Floats, activation: str) -> Floats:

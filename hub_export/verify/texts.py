@@ -74,3 +74,8 @@ def by_signature(model: Any, name: str) -> Callable[[Columns], Mapping[str, tf.T
     """Asks a signature of texts, or of pairs."""
     keys = (contract.TEXT, contract.TEXT_PAIR)
     return lambda columns: model.signatures[name](**dict(zip(keys, columns, strict=False)))
+
+
+def words_of(tokenizer: Tokenizer) -> Callable[[int], str]:
+    """What each id stands for."""
+    return lambda id: str(tokenizer.decode([id], skip_special_tokens=False))

@@ -72,6 +72,23 @@ def test_sentence_transformers(
         np.testing.assert_array_equal(ragged[at], -np.sort(-ragged[at].numpy()))
 
 
+@pytest.mark.usefixtures("brief")
+def test_as_sentence_transformers_makes_it(tmp_path: Path) -> None:
+    """Its Transformer in the place of the former MLMTransformer; and a prompt before each text."""
+    made = sentence_transformers.SparseEncoder(str(save(tmp_path / "base")), device="cpu")
+    made.prompts, made.default_prompt_name = {"query": "a bad "}, "query"
+    made.save(str(tmp_path / "splade"))
+    assert "MLMTransformer" not in (tmp_path / "splade" / "modules.json").read_text()
+    done = hub_export.export(
+        tmp_path / "splade", tmp_path / "out", parts=("task_model",), verify="full"
+    )
+    model = tf.saved_model.load(str(done.paths[PART]))
+    wanted = made.encode(["cab c"], save_to_cpu=True).to_dense().numpy()
+    np.testing.assert_allclose(model(["cab c"]), wanted, rtol=0, atol=1e-5)
+    with pytest.raises(SourceError, match=r"task fill-mask: its modules\.json"):
+        hub_export.export(tmp_path / "splade", tmp_path / "no", task="fill-mask")
+
+
 def ids_of(weights: Any) -> Any:
     return np.flatnonzero(weights)
 
