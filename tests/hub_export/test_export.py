@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -172,6 +173,10 @@ def test_the_card_says_what_the_pooled_output_is(
     text = (done.paths["encoder"] / "assets.extra" / "README.md").read_text()
     assert f"`pooled_output` is {words}" in text
     heads = [f"- `{name}`: belongs to a task head" for name in tensors if "lm_head" in name]
+    assert not any(line in text for line in heads)  # they are those of `mlm`
+    options: dict[str, Any] = {"task": "feature-extraction", "version": 2, "verify": "none"}
+    done = hub_export.export(source, tmp_path / "exported", parts=["encoder"], **options)
+    text = (done.paths["encoder"] / "assets.extra" / "README.md").read_text()
     assert all(line in text for line in heads)
 
 
