@@ -71,21 +71,6 @@ def pipeline(paths: Paths) -> Classify:
     return classify
 
 
-def cross_encoder(paths: Paths) -> Classify:
-    """CrossEncoder of sentence-transformers, which sorts by length; for pairs."""
-    import sentence_transformers  # noqa: PLC0415
-
-    model = sentence_transformers.CrossEncoder(
-        str(paths.checkpoint), device="cpu", max_length=_LONGEST
-    )
-
-    def classify(rows: Rows) -> Vectors:
-        asked = [row if len(row) == 2 else row[0] for row in rows]
-        return np.asarray(model.predict(asked, apply_softmax=True, show_progress_bar=False))
-
-    return classify
-
-
 def onnxruntime(paths: Paths) -> Classify:
     """ONNX Runtime, float32, padded to the longest of the batch, behind `tokenizers`."""
     import onnxruntime as library  # noqa: PLC0415
@@ -127,7 +112,6 @@ _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 WAYS: tuple[Callable[[Paths], Classify], ...] = (
     ours,
     pipeline,
-    cross_encoder,
     onnxruntime,
     openvino,
 )
