@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from encoders.core.activations import activation
 from encoders.core.encoder import Encoded, Encoder
 from encoders.core.layers import LayerNorm, Linear
 from encoders.core.rows import TRANSPOSE, Row, linear, norm
 from encoders.core.weights import Tensors, declare
-from encoders.heads.forms import LOGITS
+from encoders.heads.forms import LOGITS, activation_of, options_of
 from encoders.heads.head import Outputs, TaskHead
 
 if TYPE_CHECKING:
@@ -69,15 +68,6 @@ _LM_PREDICTIONS = Form(
     "",
     ("lm_predictions.lm_head.bias",),
 )
-_DEFAULTS: Mapping[str, Any] = {
-    "activation": "gelu",
-    "classifier_activation": "gelu",
-    "classifier_bias": False,
-    "decoder_bias": True,
-    "hidden_act": "gelu",
-    "legacy": True,
-    "tie_word_embeddings": True,
-}
 
 
 class FillMask(TaskHead):
@@ -141,7 +131,7 @@ class FillMask(TaskHead):
         """
         super().__init__()
         form: Form = self.form_of(config)
-        options = {**_DEFAULTS, **{k: v for k, v in config.items() if v is not None}}
+        options = options_of(config)
         if config["model_type"] in ("deberta", "deberta-v2") and not options["legacy"]:
             form = _LM_PREDICTIONS
         self.form = form
@@ -150,8 +140,7 @@ class FillMask(TaskHead):
         width = words.table.shape[1]
         dense_bias = not form.dense_bias or options[form.dense_bias]
         self.dense = Linear(encoder.dimensions.width, width, dense_bias)
-        name = form.activation
-        self.activation = activation(options[name[1:-1]] if name.startswith("{") else name)
+        self.activation = activation_of(form.activation, options)
         # Every family normalises here as it does behind its embeddings.
         assert first is not None
         self.layer_norm = LayerNorm(width, first.epsilon, first.beta is not None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import tensorflow as tf
 
-from encoders.core.activations import activation
+from encoders.core.activations import Activation, activation
 from encoders.core.encoder import Encoder
 from encoders.core.layers import Dropout, LayerNorm, Linear
 from encoders.core.rows import Row, linear, norm
@@ -49,19 +49,38 @@ class Form:
 
 # Defaults of `transformers`, where a configuration leaves out what it says of a head.
 _DEFAULTS: Mapping[str, Any] = {
+    "activation": "gelu",
     "classifier_activation": "gelu",
     "classifier_bias": False,
     "classifier_dropout_prob": 0.1,
     "classifier_pooling": "cls",
+    "decoder_bias": True,
     "dropout": 0.1,
+    "hidden_act": "gelu",
     "hidden_dropout_prob": 0.1,
+    "legacy": True,
     "norm_bias": False,
     "norm_eps": 1e-5,
     "pooler_dropout": 0.0,
     "pooler_hidden_act": "gelu",
     "qa_dropout": 0.1,
     "seq_classif_dropout": 0.2,
+    "tie_word_embeddings": True,
 }
+
+
+def options_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A checkpoint's configuration, with the defaults of `transformers` for heads."""
+    return {**_DEFAULTS, **{k: v for k, v in config.items() if v is not None}}
+
+
+def activation_of(name: str, options: Mapping[str, Any]) -> Activation:
+    """The activation of a form: its name, or in braces the option that names it.
+
+    Raises:
+        ConfigError: it is not supported.
+    """
+    return activation(options[name[1:-1]] if name.startswith("{") else name)
 
 
 class FormedHead(TaskHead):
@@ -88,11 +107,10 @@ class FormedHead(TaskHead):
         super().__init__()
         self.form: Form = self.form_of(config)
         form = self.form
-        self.options = options = {**_DEFAULTS, **{k: v for k, v in config.items() if v is not None}}
+        self.options = options = options_of(config)
         bias = not form.bias or options[form.bias]
         self.dense = Linear(width, width, bias) if form.dense else None
-        name = form.activation
-        self.activation = activation(options[name[1:-1]] if name.startswith("{") else name)
+        self.activation = activation_of(form.activation, options)
         epsilon, shifts = options["norm_eps"], options["norm_bias"]
         self.layer_norm = LayerNorm(width, epsilon, shifts) if form.norm else None
         self.input_dropout, self.dropout = (

@@ -13,7 +13,7 @@ from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
 from hub_export.models.task_model import TaskModel
-from hub_export.models.texts import computing, traced
+from hub_export.models.texts import called, computing, traced
 from hub_export.models.zero_shot import judging, scores
 from preprocess import Preprocessor
 
@@ -41,9 +41,7 @@ class ClassificationModel(TaskModel):
         def call(sentences: tf.Tensor, training: bool = False) -> Tensors:
             return self._answers(bodies[training](sentences))
 
-        self.__call__ = tf.function(call, autograph=False)
-        for training in bodies:
-            self.__call__.get_concrete_function(contract.text_spec("sentences"), training=training)
+        self.__call__ = called(call)
 
         if task.zero_shot is not None:
             self._judged = traced(judging(preprocessor, headed, task.zero_shot), texts=2)

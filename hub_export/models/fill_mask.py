@@ -14,7 +14,7 @@ from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
 from hub_export.models.task_model import TaskModel
-from hub_export.models.texts import pack, traced
+from hub_export.models.texts import called, pack, traced
 from preprocess import Preprocessor
 
 BEST = 5
@@ -69,9 +69,7 @@ class FillMaskModel(TaskModel):
             ragged = functools.partial(tf.RaggedTensor.from_row_splits, validate=False)
             return {name: ragged(each, splits) for name, each in answers.items()}
 
-        self.__call__ = tf.function(call, autograph=False)
-        for training in bodies:
-            self.__call__.get_concrete_function(contract.text_spec("sentences"), training=training)
+        self.__call__ = called(call)
 
     def serving(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
         """The signatures."""

@@ -164,6 +164,11 @@ class Session:
             )
         return tokenizer
 
+    @property
+    def mask(self) -> str | None:
+        """The mask token; None without any."""
+        return self.checkpoint.special_tokens.get("mask_token") or _first(self.tokenizer, _MASK)
+
     @functools.cached_property
     def unknown(self) -> int | None:
         """The id of the token that `transformers` takes for the unknown one; None without any."""
@@ -210,7 +215,7 @@ class Session:
             made = preprocess.build(
                 source,
                 padding=special.get("pad_token") or _first(source, _PADDING) or _PADDING[0],
-                mask=special.get("mask_token") or _first(source, _MASK),
+                mask=self.mask,
                 seq_length=seq_length,
                 type_vocabulary=self.types,
                 engine=self.settings.tokenizer_engine,

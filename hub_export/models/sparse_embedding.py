@@ -13,7 +13,7 @@ from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
 from hub_export.models.task_model import TaskModel
-from hub_export.models.texts import computing, traced
+from hub_export.models.texts import called, computing, traced
 from preprocess import Preprocessor
 
 MOST = 256
@@ -51,9 +51,7 @@ class SparseEmbeddingModel(TaskModel):
         def call(sentences: tf.Tensor, training: bool = False) -> tf.Tensor:
             return bodies[training](sentences)
 
-        self.__call__ = tf.function(call, autograph=False)
-        for training in bodies:
-            self.__call__.get_concrete_function(contract.text_spec("sentences"), training=training)
+        self.__call__ = called(call)
 
     def serving(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
         """The signatures."""

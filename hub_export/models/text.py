@@ -15,7 +15,7 @@ from hub_export.models import signatures
 from hub_export.models.embedding_plan import Plan
 from hub_export.models.product import Product
 from hub_export.models.session import Session, naming
-from hub_export.models.texts import computing, pack, rows_of_texts, traced
+from hub_export.models.texts import called, computing, pack, rows_of_texts, traced
 from hub_export.settings import TEXT_EMBEDDING
 from hub_export.sources.modules import Placed
 from preprocess import Preprocessor
@@ -64,9 +64,7 @@ class TextEmbeddingModel(tf.train.Checkpoint):
         def call(sentences: tf.Tensor, training: bool = False) -> tf.Tensor:
             return bodies[training](sentences)
 
-        self.__call__ = tf.function(call, autograph=False)
-        for training in bodies:
-            self.__call__.get_concrete_function(contract.text_spec("sentences"), training=training)
+        self.__call__ = called(call)
 
     def serving(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
         """The signatures."""

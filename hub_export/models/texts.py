@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from encoders import HeadedEncoder, RealTokens, by_length
+from hub_export import contract
 from hub_export.errors import SourceError
 from hub_export.models.session import Session
 from preprocess import Packed, Preprocessor, Segment, flat_segment, owners, stretches
@@ -16,6 +17,14 @@ def traced(function: Callable[..., Any], texts: int = 1) -> tf.types.experimenta
     """A function of so many batches of strings, traced once."""
     specs = [tf.TensorSpec([None], tf.string)] * texts
     return tf.function(function, autograph=False).get_concrete_function(*specs)
+
+
+def called(call: Callable[..., Any]) -> tf.types.experimental.PolymorphicFunction:
+    """A function of (sentences, training), traced for training and not."""
+    function = tf.function(call, autograph=False)
+    for training in (False, True):
+        function.get_concrete_function(contract.text_spec("sentences"), training=training)
+    return function
 
 
 def pack(preprocessor: Preprocessor, prompt: str, text: tf.Tensor, *others: tf.Tensor) -> Packed:

@@ -25,7 +25,7 @@ from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
 from hub_export.models.task_model import TaskModel
-from hub_export.models.texts import Located, cut, locate, of_rows, traced
+from hub_export.models.texts import Located, called, cut, locate, of_rows, traced
 from preprocess import Preprocessor
 
 
@@ -75,9 +75,7 @@ class TokenClassificationModel(TaskModel):
             }
 
         sentences = contract.text_spec("sentences")
-        self.__call__ = tf.function(call, autograph=False)
-        for training in bodies:
-            self.__call__.get_concrete_function(sentences, training=training)
+        self.__call__ = called(call)
         self.entities = tf.function(of_sentences, autograph=False)
         for aggregation in AGGREGATIONS:
             self.entities.get_concrete_function(sentences, aggregation=aggregation)

@@ -47,9 +47,9 @@ def ask(source: Source, progress: Progress) -> Answers:
     """Sample texts with mask tokens in them, and the source's logits there."""
     session, model = source.session, source.task_model
     tokenizer, plan = session.tokenizer, session.plan
-    id = session.preprocessor(plan.max_length).special.mask
-    assert id is not None
-    token = str(tokenizer.id_to_token(id))
+    token = session.mask
+    assert token is not None
+    id = tokenizer.token_to_id(token)
     with plan.applied(tokenizer):
         texts = [_masked(text, token) for text in sample_texts(tokenizer, plan)]
         found = []

@@ -106,6 +106,6 @@ def not_compared(subject: str, needs: str) -> Check:
 
 
 def softmax(logits: Floats) -> Floats:
-    """float32 [n, C] -> float32 [n, C], by numpy."""
-    raised: Floats = np.exp(logits - logits.max(1, keepdims=True))
-    return raised / raised.sum(1, keepdims=True)
+    """float32 [..., C] -> float32 [..., C], by numpy."""
+    raised: Floats = np.exp(logits - logits.max(-1, keepdims=True))
+    return raised / raised.sum(-1, keepdims=True)

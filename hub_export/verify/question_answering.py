@@ -37,7 +37,7 @@ from hub_export.verify.closeness import Closeness, Floats
 from hub_export.verify.outputs import Named, Road, Sample
 from hub_export.verify.samples import Ids
 from hub_export.verify.source import Source
-from hub_export.verify.texts import Columns, Texts, batches, sample_texts
+from hub_export.verify.texts import Columns, Texts, batches, by_signature, sample_texts
 
 Places = npt.NDArray[np.int64]
 Call = Callable[[Columns], Mapping[str, tf.Tensor]]
@@ -273,7 +273,7 @@ def _spans(window: Window, logits: Mapping[str, Floats]) -> tuple[list[Span], fl
     if window.special:
         kept |= ids == ids[0]
     start, end = (
-        _softmax(np.where(kept, logits[name][0], np.float32(_MASKED)))
+        outputs.softmax(np.where(kept, logits[name][0], np.float32(_MASKED)))
         for name in (START_LOGITS, END_LOGITS)
     )
     products = np.outer(start[window.inside], end[window.inside])
@@ -291,11 +291,6 @@ def _spans(window: Window, logits: Mapping[str, Floats]) -> tuple[list[Span], fl
     return spans, float(start[0] * end[0])
 
 
-def _softmax(x: Floats) -> Floats:
-    raised: Floats = np.exp(x - x.max())
-    return raised / raised.sum()
-
-
 def compare(model: Any, answers: Answers, closeness: Closeness, progress: Progress) -> list[Check]:
     """Compares logits, scores and answers of a loaded question answering.
 
@@ -307,7 +302,7 @@ def compare(model: Any, answers: Answers, closeness: Closeness, progress: Progre
     """
     checks = []
     signatures = {
-        name: _by_signature(model, name)
+        name: by_signature(model, name, QUESTION, CONTEXT)
         for name in (contract.LOGITS, contract.SERVING, contract.ANSWER_OR_NONE)
     }
     samples, scale = _rows(answers), 1.0
@@ -330,11 +325,6 @@ def compare(model: Any, answers: Answers, closeness: Closeness, progress: Progre
         clear = [at for at, each in enumerate(answers.asked) if each.is_clear(part)]
         checks += _answers(answers, given, clear, closeness, name)
     return checks
-
-
-def _by_signature(model: Any, name: str) -> Call:
-    keys = (QUESTION, CONTEXT)
-    return lambda columns: model.signatures[name](**dict(zip(keys, columns, strict=True)))
 
 
 def _rows(answers: Answers) -> list[Sample]:

@@ -70,9 +70,9 @@ def batches(texts: Texts) -> Iterator[tuple[slice, list[tf.Tensor]]]:
         yield rows, [tf.constant(each) for each in zip(*texts[rows], strict=True)]
 
 
-def by_signature(model: Any, name: str) -> Callable[[Columns], Mapping[str, tf.Tensor]]:
-    """Asks a signature of texts, or of pairs."""
-    keys = (contract.TEXT, contract.TEXT_PAIR)
+def by_signature(model: Any, name: str, *keys: str) -> Callable[[Columns], Mapping[str, tf.Tensor]]:
+    """Asks a signature of inputs of these names; of texts, or of pairs, if none is said."""
+    keys = keys or (contract.TEXT, contract.TEXT_PAIR)
     return lambda columns: model.signatures[name](**dict(zip(keys, columns, strict=False)))
 
 

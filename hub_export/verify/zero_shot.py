@@ -65,7 +65,7 @@ def _asked(model: Any, inputs: Mapping[str, Sequence[str]]) -> Mapping[str, tf.T
 
 def _scores(logits: Floats) -> Named:
     """Signature -> float32 [B, C], of the logits of contradiction and entailment [B, C, 2]."""
-    alone = outputs.softmax(logits.reshape(-1, 2))[:, 1].reshape(logits.shape[:2])
+    alone = outputs.softmax(logits)[..., 1]
     several = logits.shape[1] > 1
     among = outputs.softmax(logits[..., 1]) if several else alone
     return {ZERO_SHOT: among, ZERO_SHOT_MULTI_LABEL: alone}
