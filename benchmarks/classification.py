@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import hub_export
-from benchmarks import measure, texts
-from benchmarks.embedders import CORES, Vectors, Worker
+from benchmarks import embedders, measure, texts
+from benchmarks.embedders import CORES, Run, Vectors, Worker
 
 BATCHES, SINGLES = 6, 40
 _LONGEST = 256
@@ -73,26 +73,15 @@ def pipeline(paths: Paths) -> Classify:
 
 def onnxruntime(paths: Paths) -> Classify:
     """ONNX Runtime, float32, padded to the longest of the batch, behind `tokenizers`."""
-    import onnxruntime as library  # noqa: PLC0415
-
-    options = library.SessionOptions()
-    options.intra_op_num_threads = CORES
-    session = library.InferenceSession(str(paths.onnx), options, ["CPUExecutionProvider"])
-    return _behind_tokenizers(paths, lambda inputs: session.run(None, inputs)[0])
+    return _behind_tokenizers(paths, embedders.run_onnxruntime(paths.onnx))
 
 
 def openvino(paths: Paths) -> Classify:
     """OpenVINO, float32, padded to the longest of the batch, behind `tokenizers`."""
-    import openvino as library  # noqa: PLC0415
-
-    hints = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": CORES}
-    model = library.Core().compile_model(
-        str(paths.onnx), "CPU", {**hints, "PERFORMANCE_HINT": "LATENCY"}
-    )
-    return _behind_tokenizers(paths, lambda inputs: model(inputs)[0].copy())
+    return _behind_tokenizers(paths, embedders.run_openvino(paths.onnx))
 
 
-def _behind_tokenizers(paths: Paths, run: Callable[[dict[str, Any]], Vectors]) -> Classify:
+def _behind_tokenizers(paths: Paths, run: Run) -> Classify:
     from tokenizers import Tokenizer  # noqa: PLC0415
 
     tokenizer = Tokenizer.from_file(str(paths.checkpoint / "tokenizer.json"))
@@ -122,7 +111,7 @@ def main() -> None:
     options = _arguments()
     with tempfile.TemporaryDirectory() as folder:
         paths = _prepare(Path(folder))
-        workers = _workers(options.ways, paths)
+        workers = embedders.workers(WAYS, options.ways, paths)
         with measure.Others() as others:
             for kind, rows in _rows(options.batch).items():
                 _compare(kind, rows, workers, options)
@@ -225,17 +214,6 @@ def _to_onnx(model: Any, target: Path) -> None:
         opset_version=17,
         dynamo=False,
     )
-
-
-def _workers(names: Sequence[str], paths: Paths) -> dict[str, Worker]:
-    workers = {}
-    for way in WAYS:
-        if way.__name__ == "ours" or not names or way.__name__ in names:
-            try:
-                workers[way.__name__] = Worker(way, paths)
-            except ImportError as error:
-                print(f"{way.__name__} is left out: {error}")
-    return workers
 
 
 def _arguments() -> argparse.Namespace:

@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 Vectors = npt.NDArray[np.float32]
 Embed = Callable[[list[str]], Vectors]
+Run = Callable[[dict[str, npt.NDArray[np.int64]]], Vectors]
+"""Inputs of a model in ONNX by name -> its first output."""
 CORES = len(os.sched_getaffinity(0))
 _LONGEST = 256  # what the checkpoint admits
 
@@ -123,28 +125,34 @@ def sentence_transformers(paths: Paths) -> Embed:
 
 def onnxruntime(paths: Paths) -> Embed:
     """ONNX Runtime, float32, padded to the longest of the batch, behind `tokenizers`."""
-    import onnxruntime as library  # noqa: PLC0415
-
-    options = library.SessionOptions()
-    options.intra_op_num_threads = CORES
-    session = library.InferenceSession(str(paths.onnx), options, ["CPUExecutionProvider"])
-    return _behind_tokenizers(paths, lambda inputs: session.run(None, inputs)[0])
+    return _behind_tokenizers(paths, run_onnxruntime(paths.onnx))
 
 
 def openvino(paths: Paths) -> Embed:
     """OpenVINO, float32, padded to the longest of the batch, behind `tokenizers`."""
+    return _behind_tokenizers(paths, run_openvino(paths.onnx))
+
+
+def run_onnxruntime(onnx: Path) -> Run:
+    """A model in ONNX Runtime, float32 on all cores."""
+    import onnxruntime as library  # noqa: PLC0415
+
+    options = library.SessionOptions()
+    options.intra_op_num_threads = CORES
+    session = library.InferenceSession(str(onnx), options, ["CPUExecutionProvider"])
+    return lambda inputs: session.run(None, inputs)[0]
+
+
+def run_openvino(onnx: Path) -> Run:
+    """The same in OpenVINO."""
     import openvino as library  # noqa: PLC0415
 
     hints = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": CORES}
-    model = library.Core().compile_model(
-        str(paths.onnx), "CPU", {**hints, "PERFORMANCE_HINT": "LATENCY"}
-    )
-    return _behind_tokenizers(paths, lambda inputs: model(inputs)[0].copy())
+    model = library.Core().compile_model(str(onnx), "CPU", {**hints, "PERFORMANCE_HINT": "LATENCY"})
+    return lambda inputs: model(inputs)[0].copy()
 
 
-def _behind_tokenizers(
-    paths: Paths, run: Callable[[dict[str, npt.NDArray[np.int64]]], Vectors]
-) -> Embed:
+def _behind_tokenizers(paths: Paths, run: Run) -> Embed:
     from tokenizers import Tokenizer  # noqa: PLC0415
 
     tokenizer = Tokenizer.from_file(str(paths.checkpoint / "tokenizer.json"))
@@ -228,6 +236,20 @@ class Worker:
         """Ends the process."""
         self._process.terminate()
         self._process.join()
+
+
+def workers(
+    ways: Sequence[Callable[[Any], Any]], names: Sequence[str], paths: Any
+) -> dict[str, Worker]:
+    """Those of the ways that are asked for (all, if none is), always with `ours`, by name."""
+    found = {}
+    for way in ways:
+        if way.__name__ == "ours" or not names or way.__name__ in names:
+            try:
+                found[way.__name__] = Worker(way, paths)
+            except ImportError as error:
+                print(f"{way.__name__} is left out: {error}")
+    return found
 
 
 def _work(way: Callable[[Any], Callable[[Any], Vectors]], paths: Any, pipe: Any) -> None:

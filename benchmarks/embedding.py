@@ -35,7 +35,7 @@ def main() -> None:
     options = _arguments()
     with tempfile.TemporaryDirectory() as folder:
         paths = _prepare(Path(folder))
-        workers = _workers(options.ways, paths)
+        workers = embedders.workers(embedders.WAYS, options.ways, paths)
         with measure.Others() as others:
             for kind, (least, most) in WORDS.items():
                 found = [text for text in _english() if least <= len(text.split()) <= most]
@@ -143,17 +143,6 @@ def _prepare(folder: Path) -> Paths:
     except ImportError as error:
         print(f"no ONNX: {error}")
     return Paths(checkpoint, wide, narrow["text_embedding"], keras, onnx)
-
-
-def _workers(names: Sequence[str], paths: Paths) -> dict[str, Worker]:
-    workers = {}
-    for way in embedders.WAYS:
-        if way.__name__ == "ours" or not names or way.__name__ in names:
-            try:
-                workers[way.__name__] = Worker(way, paths)
-            except ImportError as error:
-                print(f"{way.__name__} is left out: {error}")
-    return workers
 
 
 def _english() -> list[str]:

@@ -8,13 +8,11 @@ answer must be the source's, unless another one's score is closer than the toler
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
-from tokenizers import Encoding, Tokenizer
 
 from hub_export import contract
 from hub_export.contract import (
@@ -38,56 +36,14 @@ from hub_export.verify.outputs import Named, Road, Sample
 from hub_export.verify.samples import Ids
 from hub_export.verify.source import Source
 from hub_export.verify.texts import Columns, Texts, batches, by_signature, sample_texts
+from hub_export.verify.windows import Places, Window, windows
 
-Places = npt.NDArray[np.int64]
 Call = Callable[[Columns], Mapping[str, tf.Tensor]]
 _MOST_WINDOWS = 8
 _MASKED = -10000.0
-_WORDS = "Hello, world!"
 _KEPT = 2 * TOP_K + 10
 # Below it a score may be zero elsewhere.
 _VANISHING = 1e-30
-
-
-class Window(NamedTuple):
-    """A row of a question and a part of its context.
-
-    Attributes:
-        row: ids, mask, type ids, int32 [1, S] each.
-        place: where the context begins in it.
-        special: whether the row begins with a special token.
-        starts: int64 [n], the first byte of each token of the context.
-        limits: int64 [n], the byte behind it.
-        firsts: int64 [n], the first token of the word that each is of, as far as the window goes.
-        lasts: int64 [n], the last one.
-    """
-
-    row: list[Ids]
-    place: int
-    special: bool
-    starts: Places
-    limits: Places
-    firsts: Places
-    lasts: Places
-
-    @property
-    def inside(self) -> slice:
-        """The places of the context."""
-        return slice(self.place, self.place + len(self.starts))
-
-
-class Part(NamedTuple):
-    """A part of the rows of pairs.
-
-    Attributes:
-        side: 0 for the question, 1 for the context, None for special tokens.
-        type_id: of all its tokens.
-        ids: the special tokens.
-    """
-
-    side: int | None
-    type_id: int
-    ids: list[int]
 
 
 class Span(NamedTuple):
@@ -176,64 +132,6 @@ def ask(source: Source, progress: Progress) -> Answers:
                     asked.append(_answered(context, cut, logits))
                 advance(1)
     return Answers(texts, asked)
-
-
-def windows(
-    tokenizer: Tokenizer, question: str, context: str, longest: int, direction: str = "right"
-) -> Iterator[Window]:
-    """The rows of a question, as the pipeline of `transformers` 4 makes them.
-
-    Args:
-        tokenizer: neither cuts nor pads.
-        question: cut only where it leaves no room.
-        context: read in windows.
-        longest: tokens of a row.
-        direction: the side on which what is too long goes on.
-    """
-    asked, read = (tokenizer.encode(each, add_special_tokens=False) for each in (question, context))
-    room, overlap = (
-        longest - tokenizer.num_special_tokens_to_add(True),
-        min(longest // 2, passages.OVERLAP),
-    )
-    if len(asked) + min(len(read), overlap + 1) > room:
-        asked.truncate((room - overlap) // 2, direction="right")
-    if len(read) > room - len(asked):
-        read.truncate(room - len(asked), overlap, direction)
-    sizes = np.array([0, *(len(character.encode()) for character in context)])
-    bounds = np.cumsum(sizes)
-    frame = _frame(tokenizer)
-    for each in (read, *read.overflowing):
-        yield _window(frame, asked, each, bounds)
-
-
-def _frame(tokenizer: Tokenizer) -> list[Part]:
-    """What the post-processor makes of a pair.
-
-    Given what has been cut, it would put all that was cut off into rows, too: gigabytes.
-    """
-    row = tokenizer.encode(_WORDS, _WORDS)
-    places = zip(row.sequence_ids, row.ids, row.type_ids, strict=True)
-    groups = itertools.groupby(places, lambda place: (place[0], place[2]))
-    return [Part(*key, [id for _, id, _ in group]) for key, group in groups]
-
-
-def _window(frame: Sequence[Part], asked: Encoding, part: Encoding, bounds: Places) -> Window:
-    ids, type_ids, place = list[int](), list[int](), 0
-    for side, type_id, special in frame:
-        place = len(ids) if side == 1 else place
-        ids += special if side is None else (asked, part)[side].ids
-        type_ids += [type_id] * (len(ids) - len(type_ids))
-    words = np.array([-1 if word is None else word for word in part.word_ids], np.int64)
-    starts, limits = np.array(part.offsets, np.int64).reshape([-1, 2]).T
-    return Window(
-        [np.array([each], np.int32) for each in (ids, [1] * len(ids), type_ids)],
-        place,
-        frame[0].side is None,
-        bounds[starts],
-        bounds[limits],
-        np.searchsorted(words, words, "left"),
-        np.searchsorted(words, words, "right") - 1,
-    )
 
 
 def _row(window: Window, types: int) -> list[Ids]:
