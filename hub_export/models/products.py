@@ -2,19 +2,17 @@
 
 from collections.abc import Callable, Mapping
 
-from hub_export.models import (
-    classification,
-    encoder,
-    fill_mask,
-    preprocessor,
-    question_answering,
-    sparse_embedding,
-    text,
-    token_classification,
-)
+from hub_export.models import encoder, preprocessor, text
 from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
+from hub_export.models.tasks import (
+    classification,
+    fill_mask,
+    question_answering,
+    sparse_embedding,
+    token_classification,
+)
 from hub_export.settings import (
     ENCODER,
     FILL_MASK,

@@ -26,24 +26,26 @@ from hub_export.settings import (
 from hub_export.sources.formats import torch_files
 from hub_export.terminal import Progress
 from hub_export.verify import (
-    classification,
-    fill_mask,
     inside,
     numbers,
     outputs,
-    question_answering,
-    sparse_embedding,
-    token_classification,
     tokens,
     transformers_tokens,
     vectors,
     weights,
-    zero_shot,
 )
 from hub_export.verify.checks import Check
 from hub_export.verify.closeness import closeness
 from hub_export.verify.samples import AMOUNTS
 from hub_export.verify.source import Source
+from hub_export.verify.tasks import (
+    classification,
+    fill_mask,
+    question_answering,
+    sparse_embedding,
+    token_classification,
+    zero_shot,
+)
 
 EXACT = "exact"
 INSIDE, MLM = "inside", "mlm"

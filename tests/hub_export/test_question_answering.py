@@ -22,7 +22,7 @@ from tokenizers import pre_tokenizers
 import hub_export
 from hub_export import ExportError, SourceError, VerificationError
 from hub_export.verify import samples
-from hub_export.verify.windows import windows
+from hub_export.verify.tasks.windows import windows
 from tests import checkpoints
 
 PART = "question_answering"

@@ -12,7 +12,7 @@ from sentence_transformers.sparse_encoder.modules import MLMTransformer, SpladeP
 
 import hub_export
 from hub_export import SourceError, VerificationError
-from hub_export.models import sparse_embedding
+from hub_export.models.tasks import sparse_embedding
 from hub_export.verify import samples
 from tests import checkpoints
 

@@ -20,7 +20,7 @@ import hub_export
 from encoders import TokenClassification
 from hub_export import VerificationError
 from hub_export.contract import AGGREGATIONS
-from hub_export.models import entities
+from hub_export.models.tasks import entities
 from hub_export.verify import samples
 from tests import checkpoints
 from tools import texts as real

@@ -8,11 +8,12 @@ import tensorflow as tf
 from encoders import HeadedEncoder
 from hub_export import contract
 from hub_export.contract import ROW_SPLITS, TERMS, TOKEN, TOKEN_ID, WEIGHT, WEIGHTS, Tensors
-from hub_export.models import signatures, task_model
+from hub_export.models import signatures
 from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
-from hub_export.models.task_model import TaskModel
+from hub_export.models.tasks import task_model
+from hub_export.models.tasks.task_model import TaskModel
 from hub_export.models.texts import called, computing, traced
 from preprocess import Preprocessor
 

@@ -9,11 +9,12 @@ from encoders import FillMask, HeadedEncoder, RealTokens, by_length
 from hub_export import contract
 from hub_export.contract import LOGITS, ROW_SPLITS, SCORE, TOKEN, TOKEN_ID, Tensors
 from hub_export.errors import SourceError
-from hub_export.models import signatures, task_model
+from hub_export.models import signatures
 from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
-from hub_export.models.task_model import TaskModel
+from hub_export.models.tasks import task_model
+from hub_export.models.tasks.task_model import TaskModel
 from hub_export.models.texts import called, pack, traced
 from preprocess import Preprocessor
 

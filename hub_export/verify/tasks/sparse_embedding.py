@@ -11,8 +11,8 @@ import numpy as np
 
 from hub_export import contract
 from hub_export.contract import LOGITS, ROW_SPLITS, TERMS, TOKEN, TOKEN_ID, WEIGHT, WEIGHTS
-from hub_export.models.sparse_embedding import MOST
 from hub_export.models.task import Splade
+from hub_export.models.tasks.sparse_embedding import MOST
 from hub_export.terminal import Progress
 from hub_export.verify import outputs
 from hub_export.verify.checks import Check

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Encoding, Tokenizer
 
-from hub_export.models import passages
+from hub_export.models.tasks import passages
 from hub_export.verify.samples import Ids
 
 Places = npt.NDArray[np.int64]

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from hub_export import contract
 from hub_export.contract import LOGITS, MLM_LOGITS, POSITIONS, ROW_SPLITS, SCORE, TOKEN, TOKEN_ID
-from hub_export.models.fill_mask import BEST
+from hub_export.models.tasks.fill_mask import BEST
 from hub_export.terminal import Progress
 from hub_export.verify import outputs, samples
 from hub_export.verify.checks import Check

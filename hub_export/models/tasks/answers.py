@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from hub_export import contract
 from hub_export.contract import Tensors
-from hub_export.models.passages import Passages
+from hub_export.models.tasks.passages import Passages
 from hub_export.models.texts import cut
 
 LONGEST = 15

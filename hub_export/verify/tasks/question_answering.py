@@ -25,9 +25,9 @@ from hub_export.contract import (
     START,
     START_LOGITS,
 )
-from hub_export.models import answers as exported
-from hub_export.models import passages
-from hub_export.models.question_answering import TOP_K
+from hub_export.models.tasks import answers as exported
+from hub_export.models.tasks import passages
+from hub_export.models.tasks.question_answering import TOP_K
 from hub_export.terminal import Progress
 from hub_export.verify import outputs
 from hub_export.verify.checks import Check
@@ -35,8 +35,8 @@ from hub_export.verify.closeness import Closeness, Floats
 from hub_export.verify.outputs import Named, Road, Sample
 from hub_export.verify.samples import Ids
 from hub_export.verify.source import Source
+from hub_export.verify.tasks.windows import Places, Window, windows
 from hub_export.verify.texts import Columns, Texts, batches, by_signature, sample_texts
-from hub_export.verify.windows import Places, Window, windows
 
 Call = Callable[[Columns], Mapping[str, tf.Tensor]]
 _MOST_WINDOWS = 8

@@ -19,12 +19,13 @@ from hub_export.contract import (
     TEXT,
     Tensors,
 )
-from hub_export.models import signatures, task_model
-from hub_export.models.entities import Labels, Subwords, Tokens, entities
+from hub_export.models import signatures
 from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
-from hub_export.models.task_model import TaskModel
+from hub_export.models.tasks import task_model
+from hub_export.models.tasks.entities import Labels, Subwords, Tokens, entities
+from hub_export.models.tasks.task_model import TaskModel
 from hub_export.models.texts import Located, called, cut, locate, of_rows, traced
 from preprocess import Preprocessor
 

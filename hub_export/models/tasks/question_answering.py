@@ -8,12 +8,13 @@ import tensorflow as tf
 from encoders import HeadedEncoder, RealTokens, by_length
 from hub_export import contract
 from hub_export.contract import CONTEXT, END_LOGITS, LIMIT, QUESTION, START, START_LOGITS, Tensors
-from hub_export.models import answers, passages, signatures, task_model
-from hub_export.models.passages import Passages, Reader
+from hub_export.models import signatures
 from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
-from hub_export.models.task_model import TaskModel
+from hub_export.models.tasks import answers, passages, task_model
+from hub_export.models.tasks.passages import Passages, Reader
+from hub_export.models.tasks.task_model import TaskModel
 from hub_export.models.texts import traced
 from preprocess import Preprocessor
 

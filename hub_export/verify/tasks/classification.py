@@ -15,8 +15,8 @@ import tensorflow as tf
 
 from hub_export import contract
 from hub_export.contract import LOGITS
-from hub_export.models.classification import SOFTMAX
 from hub_export.models.task import Task
+from hub_export.models.tasks.classification import SOFTMAX
 from hub_export.terminal import Progress
 from hub_export.verify import outputs
 from hub_export.verify.checks import Check

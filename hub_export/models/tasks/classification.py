@@ -8,13 +8,14 @@ import tensorflow as tf
 from encoders import HeadedEncoder, activation
 from hub_export import contract
 from hub_export.contract import LABEL, LOGITS, PROBABILITIES, SCORE, Tensors
-from hub_export.models import signatures, task_model
+from hub_export.models import signatures
 from hub_export.models.product import Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
-from hub_export.models.task_model import TaskModel
+from hub_export.models.tasks import task_model
+from hub_export.models.tasks.task_model import TaskModel
+from hub_export.models.tasks.zero_shot import judging, scores
 from hub_export.models.texts import called, computing, traced
-from hub_export.models.zero_shot import judging, scores
 from preprocess import Preprocessor
 
 SOFTMAX = "softmax"
