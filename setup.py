@@ -13,13 +13,15 @@ REFERENCE = ["torch>=2.4"]
 KERAS = ["keras-hub; python_version >= '3.11'"]
 # To compare vectors of texts with its own.
 SENTENCES = ["sentence-transformers>=6"]
+# The interpreter of LiteRT copies.
+LITERT = ["ai-edge-litert>=2.1"]
 # Its messages: warm-up requests and the configuration of a server.
 SERVING = ["tensorflow-serving-api>=2.21,<2.22"]
 # Other ways to embed texts, to measure against.
 BENCHMARKS = ["onnx", "onnxruntime", "openvino", *REFERENCE, *SENTENCES]
 # With pytest 9.2, xdist 3.8 takes no notice of groups: each test runs wherever there is room.
 XDIST = ["pytest<9.2", "pytest-xdist"]
-TEST = ["hypothesis", "peft", *XDIST, *KERAS, *REFERENCE, *SENTENCES, *SERVING]
+TEST = ["hypothesis", "peft", *XDIST, *KERAS, *LITERT, *REFERENCE, *SENTENCES, *SERVING]
 
 setup(
     name="hub_export",
@@ -55,6 +57,7 @@ setup(
     extras_require={
         "benchmarks": BENCHMARKS,
         "keras": KERAS,
+        "litert": LITERT,
         "reference": [*REFERENCE, *SENTENCES],
         "serving": SERVING,
         "test": TEST,

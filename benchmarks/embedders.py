@@ -27,10 +27,11 @@ class Paths(NamedTuple):
 
     Attributes:
         checkpoint: the folder of the checkpoint.
-        exports: part -> SavedModel.
+        exports: part -> SavedModel, or folder of the LiteRT copy.
         narrow: the text embedding in bfloat16.
         keras: the encoder in Keras layers.
         onnx: the checkpoint with mean pooling and normalisation in ONNX.
+        onnx_int8: the same with dynamically quantised weights.
     """
 
     checkpoint: Path
@@ -38,6 +39,7 @@ class Paths(NamedTuple):
     narrow: Path
     keras: Path
     onnx: Path
+    onnx_int8: Path
 
 
 def ours(paths: Paths) -> Embed:
@@ -48,6 +50,23 @@ def ours(paths: Paths) -> Embed:
 def bfloat16(paths: Paths) -> Embed:
     """The same in bfloat16."""
     return _served(paths.narrow)
+
+
+def litert(paths: Paths) -> Embed:
+    """The LiteRT copy in float32."""
+    return _copied(paths, "float32")
+
+
+def litert_int8(paths: Paths) -> Embed:
+    """The same with weights as int8."""
+    return _copied(paths, "int8")
+
+
+def _copied(paths: Paths, precision: str) -> Embed:
+    from hub_export.litert import TextModel  # noqa: PLC0415
+
+    model = TextModel(paths.exports["text_embedding_litert"], precision)
+    return lambda texts: np.asarray(model(texts))
 
 
 def _served(path: Path) -> Embed:
@@ -128,6 +147,11 @@ def onnxruntime(paths: Paths) -> Embed:
     return _behind_tokenizers(paths, run_onnxruntime(paths.onnx))
 
 
+def onnxruntime_int8(paths: Paths) -> Embed:
+    """The same with dynamically quantised weights."""
+    return _behind_tokenizers(paths, run_onnxruntime(paths.onnx_int8))
+
+
 def openvino(paths: Paths) -> Embed:
     """OpenVINO, float32, padded to the longest of the batch, behind `tokenizers`."""
     return _behind_tokenizers(paths, run_openvino(paths.onnx))
@@ -170,12 +194,15 @@ def _behind_tokenizers(paths: Paths, run: Run) -> Embed:
 
 WAYS: tuple[Callable[[Paths], Embed], ...] = (
     ours,
+    litert,
+    litert_int8,
     bfloat16,
     classic,
     padded,
     transformers,
     sentence_transformers,
     onnxruntime,
+    onnxruntime_int8,
     openvino,
 )
 
@@ -208,6 +235,13 @@ def to_onnx(checkpoint: Path, target: Path) -> None:
         opset_version=17,
         dynamo=False,
     )
+
+
+def to_int8(onnx: Path, target: Path) -> None:
+    """Writes a model in ONNX with weights as int8, quantised dynamically."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415
+
+    quantize_dynamic(onnx, target, weight_type=QuantType.QInt8)
 
 
 class Worker:

@@ -1,4 +1,4 @@
-"""How fast texts become vectors: the exported text embedding and seven other ways.
+"""How fast texts become vectors: the exported text embedding and ten other ways.
 
     python -m benchmarks.embedding [--rounds 7] [--batch 32] [--ways ours onnxruntime]
 
@@ -133,16 +133,19 @@ def _tokens(checkpoint: Path, found: list[str]) -> int:
 def _prepare(folder: Path) -> Paths:
     checkpoint = measure.demo_checkpoint()
     wide, narrow = (
-        hub_export.export(checkpoint, folder / dtype, verify="none", compute_dtype=dtype).paths
-        for dtype in ("float32", "bfloat16")
+        hub_export.export(
+            checkpoint, folder / dtype, verify="none", compute_dtype=dtype, litert=litert
+        ).paths
+        for dtype, litert in (("float32", ("float32", "int8")), ("bfloat16", ()))
     )
-    keras, onnx = folder / "keras", folder / "model.onnx"
+    keras, onnx, onnx_int8 = (folder / name for name in ("keras", "model.onnx", "int8.onnx"))
     keras_encoder.save(checkpoint, keras)
     try:
         embedders.to_onnx(checkpoint, onnx)
+        embedders.to_int8(onnx, onnx_int8)
     except ImportError as error:
         print(f"no ONNX: {error}")
-    return Paths(checkpoint, wide, narrow["text_embedding"], keras, onnx)
+    return Paths(checkpoint, wide, narrow["text_embedding"], keras, onnx, onnx_int8)
 
 
 def _english() -> list[str]:

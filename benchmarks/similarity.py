@@ -3,8 +3,9 @@
     python -m benchmarks.similarity [--model FOLDER]
 
 The correlation of the cosine of two texts' vectors with what people said of their likeness, by the
-exported text embedding and by sentence-transformers. Both are to be equal to four decimals. The
-pairs are those of KorSTS (Korean), which `HUB_EXPORT_TEST_ASSETS` has.
+exported text embedding and by sentence-transformers. Both are to be equal to four decimals. Beside
+them those of the LiteRT copies, whose weights may be rounded. The pairs are those of KorSTS
+(Korean), which `HUB_EXPORT_TEST_ASSETS` has.
 """
 
 import argparse
@@ -12,7 +13,9 @@ import csv
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +25,10 @@ from benchmarks import measure
 PAIRS = Path("corpora", "ko-nli", "korsts-test.tsv")
 _BATCH = 32
 
+EXPORTED, SOURCE = "exported", "sentence-transformers"
+
 Floats = npt.NDArray[np.float32]
+Embed = Callable[[list[str]], Any]
 
 
 def main() -> None:
@@ -31,12 +37,14 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="a checkpoint of sentence-transformers")
     folder = parser.parse_args().model or measure.demo_checkpoint()
     scores, first, second = _pairs()
-    found = {}
-    for name, embed in (("exported", _exported), ("sentence-transformers", _source)):
-        vectors = embed(folder, [*first, *second])
-        found[name] = spearman(scores, *np.split(vectors, 2))
-        print(f"{name:<22} {found[name]:.6f}  on {len(scores)} pairs")
-    if len({f"{each:.4f}" for each in found.values()}) > 1:
+    with tempfile.TemporaryDirectory() as output:
+        ways = {**_exported(folder, Path(output)), SOURCE: _source(folder)}
+        found = {}
+        for name, embed in ways.items():
+            vectors = embed([*first, *second])
+            found[name] = spearman(scores, *np.split(vectors, 2))
+            print(f"{name:<22} {found[name]:.6f}  on {len(scores)} pairs")
+    if len({f"{found[name]:.4f}" for name in (EXPORTED, SOURCE)}) > 1:
         sys.exit("they differ")
 
 
@@ -57,26 +65,32 @@ def _pairs() -> tuple[list[float], list[str], list[str]]:
     return [float(row[4]) for row in rows], [row[5] for row in rows], [row[6] for row in rows]
 
 
-def _exported(folder: Path, texts: list[str]) -> Floats:
+def _exported(folder: Path, output: Path) -> dict[str, Embed]:
     import tensorflow as tf  # noqa: PLC0415
 
     import hub_export  # noqa: PLC0415
+    from hub_export.litert import TextModel  # noqa: PLC0415
+    from hub_export.settings import PRECISIONS  # noqa: PLC0415
 
-    with tempfile.TemporaryDirectory() as output:
-        done = hub_export.export(
-            folder, output, name="similarity", parts=["text_embedding"], verify="none"
-        )
-        model = tf.saved_model.load(str(done.paths["text_embedding"]))
+    parts = ["text_embedding"]
+    paths = hub_export.export(
+        folder, output, name="similarity", parts=parts, verify="none", litert=PRECISIONS
+    ).paths
+    model = tf.saved_model.load(str(paths["text_embedding"]))
+
+    def embed(texts: list[str]) -> Floats:
         batches = (texts[at : at + _BATCH] for at in range(0, len(texts), _BATCH))
         return np.concatenate([model(tf.constant(batch)) for batch in batches])
 
+    copy = paths["text_embedding_litert"]
+    return {EXPORTED: embed, **{f"LiteRT {each}": TextModel(copy, each) for each in PRECISIONS}}
 
-def _source(folder: Path, texts: list[str]) -> Floats:
+
+def _source(folder: Path) -> Embed:
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415
 
     model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
-    vectors: Floats = model.encode(texts, batch_size=_BATCH, show_progress_bar=False)
-    return vectors
+    return lambda texts: np.asarray(model.encode(texts, batch_size=_BATCH, show_progress_bar=False))
 
 
 if __name__ == "__main__":

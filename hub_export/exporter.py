@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hub_export import parts
 from hub_export.errors import ExportError
+from hub_export.models.litert import LiteRtCopy, copies
 from hub_export.models.product import Product
 from hub_export.models.products import PRODUCTS
 from hub_export.models.session import Session
@@ -28,7 +29,8 @@ class Export:
     """What an export wrote.
 
     Attributes:
-        paths: part (`encoder`, `preprocessor`, `text_embedding`) -> the folder of its SavedModel.
+        paths: part (`encoder`, `preprocessor`, `text_embedding`) -> the folder of its SavedModel;
+            `encoder_litert`, ... -> that of its LiteRT copy.
         report: how it was verified.
     """
 
@@ -79,9 +81,10 @@ def run(settings: Settings) -> Export:
         raise ExportError(
             f"{checkpoint.name} has no task that is supported; say other parts, or which task"
         )
+    copied = [*copies(session, chosen)]
     with Staging(Path(settings.output_dir), settings.overwrite) as staging:
-        report = _write(chosen, session, staging, progress)
-        names = [product.name for product in chosen]
+        report = _write(chosen, copied, session, staging, progress)
+        names = [each.name for each in chosen] + [each.name for each in copied]
         return Export(dict(zip(names, staging.commit(), strict=True)), report)
 
 
@@ -89,19 +92,26 @@ export = taking(Settings)(run)
 
 
 def _write(
-    products: list[Product], session: Session, staging: Staging, progress: Progress
+    products: list[Product],
+    copied: list[LiteRtCopy],
+    session: Session,
+    staging: Staging,
+    progress: Progress,
 ) -> Report:
     """Saves, verifies and describes every product, before any of them gets its final name."""
     version = str(session.settings.version)
-    places = {each.name: staging.place(Path(each.folder, version)) for each in products}
+    both: list[Product | LiteRtCopy] = [*products, *copied]
+    places = {each.name: staging.place(Path(each.folder, version)) for each in both}
     notes = {}
-    for product in products:
+    for product in both:
         progress.say(f"building and saving the {product.name}")
         product.save(places[product.name])
         notes[product.name] = dict(product.notes())
         gc.collect()  # functions and their graphs refer to each other
     session.release()
-    checks = verification.verify(session, places, progress)
+    saved = {each.name: places[each.name] for each in products}
+    of_copies = {each.of.name: places[each.name] for each in copied}
+    checks = verification.verify(session, saved, of_copies, progress)
     if PREPROCESSOR in notes:
         notes[PREPROCESSOR] |= verification.note(session, checks)
     described, asked = source(session.checkpoint), recorded(session.settings)
@@ -110,7 +120,9 @@ def _write(
     progress.say("describing and moving into place")
     for product in products:
         card.describe(product, places[product.name], report)
-    parts.write([*places.values()])
+    for copy in copied:
+        card.describe_copy(copy, places[copy.name], report)
+    parts.write([*saved.values()])
     return report
 
 

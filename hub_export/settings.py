@@ -38,6 +38,8 @@ TASKS = (
 INSIDE = ("embedding_output", "attentions", "embeds", "head_mask")
 """Options of what an encoder gives or takes beside its usual inputs and outputs."""
 FULL, QUICK, NONE = "full", "quick", "none"
+PRECISIONS = FLOAT32, FLOAT16, INT8 = "float32", "float16", "int8"
+"""What a LiteRT copy's weights may be stored as, the most exact first."""
 
 
 def product_of(task: str) -> str:
@@ -205,6 +207,20 @@ class Settings:
         None,
         least=1,
     )
+    litert: Sequence[str] = option(
+        "Write LiteRT copies, too, for programs without TensorFlow, for phones and browsers, and "
+        "for one text at a time: of the encoder, the text embedding and a text classification, "
+        "each with weights as float32, float16 or int8 (or several). They stand beside the rest, "
+        "as <name>_text_embedding_litert; see hub_export.litert.",
+        (),
+        choices=PRECISIONS,
+    )
+    litert_length: int | None = option(
+        "Longest row of tokens of LiteRT copies. Default: 512, or what the model takes if that is "
+        "less.",
+        None,
+        least=1,
+    )
     quiet: bool = option("Show nothing but errors.", True, recorded=False)
 
     def check(self) -> None:
@@ -219,6 +235,8 @@ class Settings:
         inner = [key for key in INSIDE if getattr(self, key)]
         if inner and ENCODER not in self.parts:
             problems.append(f"{', '.join(inner)}: only for the {ENCODER}, which is not exported")
+        if self.litert and self.compute_dtype != "float32":
+            problems.append(f"litert: of float32 exports, not of {self.compute_dtype}")
         if problems:
             raise ExportError("; ".join(problems))
 
@@ -251,9 +269,14 @@ def broken(settings: Any) -> Iterator[str]:
                     yield f"{field.name} must be {least} or more, not {each}"
         if choices and isinstance(value, str) and value not in choices:
             yield f"{field.name} must be one of {', '.join(choices)}, not {value}"
-        elif choices and not isinstance(value, str) and not set() < {*value} <= {*choices}:
+        elif choices and not isinstance(value, str) and not _are_some(value, field):
             found = ", ".join(value) or "none"
             yield f"{field.name} must be some of {', '.join(choices)}, not {found}"
+
+
+def _are_some(values: Sequence[str], field: dataclasses.Field[Any]) -> bool:
+    """Whether they are some of an option's choices; none where that is the default."""
+    return {*values} <= {*field.metadata["choices"]} and bool(values or not field.default)
 
 
 def options(settings: type) -> list[dataclasses.Field[Any]]:

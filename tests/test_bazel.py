@@ -33,6 +33,7 @@ VISIBILITY = {
     "//hub_export": [TESTS],
     "//hub_export:ground": [EXPORTER],
     "//hub_export/sources": [EXPORTER],
+    "//hub_export/litert": [EXPORTER],
     "//hub_export/models": [EXPORTER],
     "//hub_export/verify": [EXPORTER],
     "//hub_export/publish": [EXPORTER],

@@ -92,6 +92,18 @@ RULES = {
     "models know nothing of verifying": Rule(("hub_export.models",), ABOVE[2:]),
     "verifying knows nothing of publishing": Rule(("hub_export.verify",), ABOVE[3:]),
     "publishing knows nothing of use": Rule(("hub_export.publish",), ABOVE[4:]),
+    "litert stands on little": Rule(
+        ("hub_export.litert",),
+        (
+            "encoders",
+            "preprocess",
+            "tensorflow",
+            "torch",
+            "transformers",
+            "hub_export.contract",
+            *ABOVE,
+        ),
+    ),
     "use stands on the ground": Rule(
         ("hub_export.use",),
         ("encoders", "preprocess", "torch", "transformers", "tokenizers", *ABOVE[:4], *ABOVE[5:]),

@@ -25,7 +25,7 @@ from hub_export.contract import (
 )
 from hub_export.models import signatures
 from hub_export.models.masked_lm import MaskedLanguageModel
-from hub_export.models.product import Product
+from hub_export.models.product import OfRows, Product
 from hub_export.models.session import Session
 from hub_export.settings import ENCODER
 
@@ -219,7 +219,16 @@ def product(session: Session) -> Product:
         _USAGE,
         build,
         notes,
+        lambda: _of_rows(session.built[0]),
     )
+
+
+def _of_rows(encoder: Encoder) -> OfRows:
+    def compute(*row: tf.Tensor) -> Tensors:
+        found = encoder(*row)
+        return {POOLED: found.pooled, SEQUENCE: found.sequence}
+
+    return OfRows(encoder, compute, by_token=[SEQUENCE])
 
 
 def _pooled(encoder: Encoder) -> str:

@@ -2,13 +2,14 @@
 
 import dataclasses
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import tensorflow as tf
 from tensorflow.core.protobuf import fingerprint_pb2
 
+from hub_export.contract import Tensors
 from hub_export.errors import TargetError
 
 
@@ -17,6 +18,25 @@ class Model(Protocol):
 
     def serving(self) -> Mapping[str, Any]:
         """Its signatures."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OfRows:
+    """What a model computes of rows of tokens, for copies that read texts outside of the graph.
+
+    Attributes:
+        module: what holds the variables.
+        compute: ids, mask and type ids, int32 [B, S] each -> float32 outputs by name.
+        by_token: outputs that are [B, S, ...]; the others are [B, ...].
+        labels: what the columns of logits stand for.
+        pairs: whether two texts may share a row.
+    """
+
+    module: tf.Module
+    compute: Callable[..., Tensors]
+    by_token: Sequence[str] = ()
+    labels: Sequence[str] = ()
+    pairs: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +49,7 @@ class Product:
         usage: what goes in and comes out, for a reader of its card.
         build: builds the model.
         notes: what a user should know of what was built, in words for each subject.
+        rows: makes what it computes of rows; nothing where there is no such thing.
     """
 
     name: str
@@ -36,6 +57,7 @@ class Product:
     usage: str
     build: Callable[[], Model]
     notes: Callable[[], Mapping[str, Any]]
+    rows: Callable[[], OfRows] | None = None
 
     def save(self, path: Path) -> None:
         """Builds the model and writes it, with its signatures, as a SavedModel.

@@ -13,7 +13,7 @@ from hub_export.contract import Tensors
 from hub_export.errors import SourceError
 from hub_export.models import signatures
 from hub_export.models.embedding_plan import Plan
-from hub_export.models.product import Product
+from hub_export.models.product import OfRows, Product
 from hub_export.models.session import Session, naming
 from hub_export.models.texts import called, computing, pack, rows_of_texts, traced
 from hub_export.settings import TEXT_EMBEDDING
@@ -119,20 +119,31 @@ def product(session: Session) -> Product | None:
         _USAGE,
         lambda: _built(session),
         lambda: {contract.EMBEDDING: plan.words()},
+        lambda: _of_rows(session),
     )
 
 
 def _built(session: Session) -> TextEmbeddingModel:
     plan = session.plan
     preprocessor, skipped = rows_of_texts(session)
+    return TextEmbeddingModel(preprocessor, _embedder(session, skipped), plan.prompt, plan.pairs)
+
+
+def _of_rows(session: Session) -> OfRows:
+    _, skipped = rows_of_texts(session)
+    embedder = _embedder(session, skipped)
+    return OfRows(embedder, embedder, pairs=session.plan.pairs)
+
+
+def _embedder(session: Session, skipped: int) -> HeadedEncoder:
+    """The encoder with pooling and modules on it, without so many tokens at the beginning."""
+    plan = session.plan
     encoder, _ = session.built
     modules = [_filled(plan, each) for each in plan.modules]
     if plan.pooling is None:
-        embedder = HeadedEncoder(encoder, TextEmbedding(modules=modules))
-    else:
-        head = TextEmbedding(Pooling(plan.pooling.modes, skipped), modules)
-        embedder = HeadedEncoder(encoder.without_pooler(), head)
-    return TextEmbeddingModel(preprocessor, embedder, plan.prompt, plan.pairs)
+        return HeadedEncoder(encoder, TextEmbedding(modules=modules))
+    head = TextEmbedding(Pooling(plan.pooling.modes, skipped), modules)
+    return HeadedEncoder(encoder.without_pooler(), head)
 
 
 def _filled(plan: Plan, placed: Placed) -> VectorModule:

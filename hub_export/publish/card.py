@@ -1,15 +1,17 @@
 """What lies beside a model for its users: the report, and a page to read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hub_export import contract
 from hub_export.errors import TargetError
+from hub_export.models.litert import LiteRtCopy
 from hub_export.models.product import Product
 from hub_export.publish import manifest
 from hub_export.publish.report import Report
-from hub_export.settings import PREPROCESSOR
+from hub_export.settings import ENCODER, PREPROCESSOR
 
 ASSETS, FILE = "assets.extra", "README.md"
 
@@ -20,23 +22,63 @@ def describe(product: Product, path: Path, report: Report) -> None:
     Raises:
         TargetError: there is no room for them.
     """
-    title = product.name.capitalize().replace("_", " ")
-    lines = [f"# {title} of {report.source['name']}", ""]
-    if report.source["revision"]:
-        lines += [f"Revision {report.source['revision']}.", ""]
-    for note in report.source["notes"]:
-        lines += [note, ""]
-    lines += [product.usage, "", *_notes(product.name, report), "## Custom operations", ""]
+    lines = [*_head(product.name, report), product.usage, "", *_notes(product.name, report)]
+    lines += ["## Custom operations", ""]
     lines += [f"- `{name}` (tensorflow_text)" for name in manifest.custom_ops(path)] or ["None."]
-    lines += ["", "## Comparison with the source", ""]
-    lines += [f"Computed on: {report.device}.", ""] if report.checks else []
-    lines += ["```", report.table(), "```", ""]
-    try:
-        report.write(path / ASSETS)
+    with _explained(path / ASSETS):
+        (path / ASSETS).mkdir(exist_ok=True)
         manifest.write(path, path / ASSETS)
-        (path / ASSETS / FILE).write_text("\n".join(lines), encoding="utf-8")
+    _write(path / ASSETS, [*lines, ""], report)
+
+
+def describe_copy(copy: LiteRtCopy, path: Path, report: Report) -> None:
+    """Writes report and `README.md` into a LiteRT copy's folder.
+
+    Raises:
+        TargetError: there is no room for them.
+    """
+    kind, takes = ("Model", "ids") if copy.of.name == ENCODER else ("TextModel", "texts")
+    place = f"{copy.folder}/{report.settings['version']}"
+    lines = [
+        *_head(copy.name, report),
+        f"The {copy.of.name.replace('_', ' ')} for LiteRT. It takes {takes}:",
+        *("", "```python", f"from hub_export.litert import {kind}", ""),
+        *(f'model = {kind}("{place}")', "```", ""),
+        "That needs `ai-edge-litert`, `tokenizers` and numpy, and no TensorFlow. A row has at most "
+        f"{report.notes[copy.name]['longest']} tokens, special ones included.",
+        "",
+    ]
+    for file in sorted(path.glob("*.tflite")):
+        lines.append(f"- `{file.name}`: {file.stat().st_size / 1e6:.1f} MB")
+    _write(path, [*lines, ""], report)
+
+
+def _head(name: str, report: Report) -> Iterator[str]:
+    """Title, revision and notes."""
+    title = name.capitalize().replace("_litert", " (LiteRT)").replace("_", " ")
+    yield from (f"# {title} of {report.source['name']}", "")
+    if report.source["revision"]:
+        yield from (f"Revision {report.source['revision']}.", "")
+    for note in report.source["notes"]:
+        yield from (note, "")
+
+
+def _write(folder: Path, lines: Sequence[str], report: Report) -> None:
+    """Writes the report, and a page that ends with it."""
+    compared = ["## Comparison with the source", ""]
+    compared += [f"Computed on: {report.device}.", ""] if report.checks else []
+    compared += ["```", report.table(), "```", ""]
+    with _explained(folder):
+        report.write(folder)
+        (folder / FILE).write_text("\n".join([*lines, *compared]), encoding="utf-8")
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise TargetError(f"{path / ASSETS}: cannot be written ({error.strerror})") from error
+        raise TargetError(f"{folder}: cannot be written ({error.strerror})") from error
 
 
 _WEIGHTS = {

@@ -36,7 +36,7 @@ it was. It refuses to if the model, or what it has read of the input, has change
 class EmbedSettings:
     """What an embedding is asked for."""
 
-    model: Path = option("Folder of the exported text embedding.")
+    model: Path = option("Folder of the exported text embedding, or a file of its LiteRT copy.")
     output: Path = option("File to write, .npy or .tsv.")
     input: str = option(
         "Text file in UTF-8, as it is or packed by gzip; - stands for the standard input.", "-"

@@ -19,7 +19,7 @@ from hub_export.use.text_lines import TextLines
 from hub_export.use.text_rows import Row
 
 if TYPE_CHECKING:
-    from hub_export.use.text_model import TextModel
+    from hub_export.use.text_model import AnyTextModel
 
 USAGE = """Asks a text model that hub_export wrote about texts, and writes what it answers as JSON.
 
@@ -58,7 +58,9 @@ or what it has read of the input have changed since.
 class PredictSettings:
     """What a model is asked."""
 
-    model: Path = option("Folder of the exported model: any that takes texts.")
+    model: Path = option(
+        "Folder of the exported model: any that takes texts. Or a file of a LiteRT copy."
+    )
     input: str = option(
         "File of texts in UTF-8, as it is or packed by gzip; - stands for the standard input.",
         STDIO,
@@ -152,17 +154,17 @@ def _checked(settings: PredictSettings, outputs: Sequence[Path]) -> str:
     return format
 
 
-def _model(settings: PredictSettings) -> "TextModel":
+def _model(settings: PredictSettings) -> "AnyTextModel":
     with silenced():
-        from hub_export.use.text_model import TextModel  # noqa: PLC0415
+        from hub_export.use.models import opened  # noqa: PLC0415
 
-        model = TextModel(settings.model)
+        model = opened(settings.model)
         _ = model.signatures
     return model
 
 
 def _work(
-    settings: PredictSettings, format: str, model: "TextModel", lines: TextLines
+    settings: PredictSettings, format: str, model: "AnyTextModel", lines: TextLines
 ) -> Work[Row, Any]:
     """What is done with the lines, after a look at the first one."""
     from hub_export.use.predictor import Predictor, choose  # noqa: PLC0415

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from hub_export.contract import LOGITS, PAIR, ROW_SPLITS, SERVING, SERVING_PAIR
 from hub_export.errors import ExportError, SourceError
 from hub_export.use.answers import FOUND, Answer, answers
-from hub_export.use.text_model import Arrays, Shape, TextModel
+from hub_export.use.text_model import AnyTextModel, Arrays, Shape
 from hub_export.use.text_rows import Row
 
 _CHOSEN = (SERVING, SERVING_PAIR, PAIR)
@@ -28,7 +28,7 @@ class Predictor:
     """
 
     def __init__(
-        self, model: TextModel, signature: str, fields: Sequence[str], batch_size: int
+        self, model: AnyTextModel, signature: str, fields: Sequence[str], batch_size: int
     ) -> None:
         """Looks at the signature.
 
@@ -101,7 +101,7 @@ class Predictor:
         return list(names)
 
 
-def choose(model: TextModel, asked: str | None, count: int, columns: Sequence[str]) -> str:
+def choose(model: AnyTextModel, asked: str | None, count: int, columns: Sequence[str]) -> str:
     """The signature to ask.
 
     Args:

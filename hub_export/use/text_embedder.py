@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from hub_export import contract
-from hub_export.use.text_model import TextModel
+from hub_export.use.models import opened
 from hub_export.use.vector_files import Floats
 
 
@@ -29,7 +29,7 @@ class TextEmbedder:
             SourceError: there is none.
         """
         self._batch_size = batch_size
-        self._model = TextModel(folder, "text embedding", "<name>_text_embedding")
+        self._model = opened(folder, "text embedding", "<name>_text_embedding")
         try:
             signature = self._model.signatures[contract.SERVING]
             width = signature.outputs[contract.DEFAULT][1]

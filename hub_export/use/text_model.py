@@ -5,7 +5,7 @@ import functools
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,26 @@ class Signature:
     inputs: tuple[str, ...]
     outputs: Mapping[str, Shape]
     takes_texts: bool
+
+
+class AnyTextModel(Protocol):
+    """What takes texts, in whichever form it was exported; see `TextModel`."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Differs between any two models."""
+
+    @property
+    def signatures(self) -> Mapping[str, Signature]:
+        """By name."""
+
+    def __call__(
+        self, signature: str, texts: Mapping[str, Sequence[bytes]], batch_size: int
+    ) -> Iterator[tuple[npt.NDArray[np.intp], Arrays]]:
+        """Answers rows of similar length together."""
+
+    def unlike(self, error: Exception) -> SourceError:
+        """What to raise where it is not what it should be."""
 
 
 class TextModel:

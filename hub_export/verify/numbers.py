@@ -7,7 +7,7 @@ random XLM-R of 12 layers, one token, against float64: TensorFlow's pooled outpu
 torch's by 3.2e-6; both hold 5e-6 where there are more tokens.)
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,31 +50,41 @@ def compare(
     """
     roads = [
         Road(lambda inputs: _flat(model(inputs, training=False))),
-        *(Road(_signature(model, name), _real) for name in (contract.SERVING, contract.LAYERS)),
+        *(Road(_signature(model, name), real) for name in (contract.SERVING, contract.LAYERS)),
     ]
     worst = outputs.distances(progress.over("verifying numbers", answers), roads, closeness)
+    names = [name for name in answers[0].wanted if name != contract.DEFAULT]
+    return checks(worst, names, closeness)
+
+
+def checks(
+    worst: Mapping[str, Distance], names: Sequence[str], closeness: Closeness
+) -> list[Check]:
+    """Whether outputs of an encoder are close enough.
+
+    Args:
+        worst: how far each is off.
+        names: of those that are told of.
+        closeness: what was compared, and what is allowed.
+    """
     (pooled, scale), sequence = worst[contract.POOLED], worst[contract.SEQUENCE]
-    worst[contract.POOLED] = Distance(pooled, max(scale, sequence.scale))
-    return [
-        outputs.check(f"numbers, {name}", worst[name], closeness)
-        for name in answers[0].wanted
-        if name != contract.DEFAULT
-    ]
+    found = {**worst, contract.POOLED: Distance(pooled, max(scale, sequence.scale))}
+    return [outputs.check(f"numbers, {name}", found[name], closeness) for name in names]
 
 
 def _signature(model: Any, name: str) -> Callable[[Any], Named]:
     return lambda inputs: _flat(model.signatures[name](**inputs))
 
 
-def _real(sample: Sample) -> Named:
+def real(sample: Sample) -> Named:
     """What a signature gives: zeros at padding, where a [B, S, D] has any."""
     mask = sample.inputs[contract.MASK]
 
-    def real(wanted: Floats) -> Floats:
+    def zeroed(wanted: Floats) -> Floats:
         same = wanted.ndim != mask.ndim + 1
         return wanted if same else wanted * (mask[..., np.newaxis] != 0)
 
-    return {name: real(each) for name, each in sample.wanted.items()}
+    return {name: zeroed(each) for name, each in sample.wanted.items()}
 
 
 def _flat(found: contract.Tensors) -> dict[str, Floats]:

@@ -27,6 +27,7 @@ from hub_export.sources.formats import torch_files
 from hub_export.terminal import Progress
 from hub_export.verify import (
     inside,
+    litert,
     numbers,
     outputs,
     tokens,
@@ -51,12 +52,15 @@ EXACT = "exact"
 INSIDE, MLM = "inside", "mlm"
 
 
-def verify(session: Session, places: Mapping[str, Path], progress: Progress) -> list[Check]:
+def verify(
+    session: Session, places: Mapping[str, Path], copies: Mapping[str, Path], progress: Progress
+) -> list[Check]:
     """Compares saved products with their source.
 
     Args:
         session: what they are made of.
         places: name of a product -> the folder of its SavedModel.
+        copies: name of a product -> the folder of its LiteRT copy.
         progress: told of every sample.
 
     Raises:
@@ -77,6 +81,9 @@ def verify(session: Session, places: Mapping[str, Path], progress: Progress) -> 
                 continue
             for subject in (name, *_beside(name, session)):
                 checks += _compare(model, subject, source, answers.get(subject), progress)
+        for name, place in copies.items():
+            progress.say(f"verifying the LiteRT copy of the {name}")
+            checks += _compare_copy(place, name, source, answers.get(name), progress)
     return checks
 
 
@@ -156,12 +163,24 @@ def _compare(
 ) -> list[Check]:
     subject, compare = _NUMERIC[name]
     if answers is None:
-        needs = source.needs if torch_files.available() else "torch"
-        return [outputs.not_compared(subject, needs)]
+        return [outputs.not_compared(subject, _needs(source))]
     settings = source.session.settings
     close = closeness(settings.compute_dtype, settings.tolerance)
     found: list[Check] = compare(model, answers, close, progress)
     return found
+
+
+def _compare_copy(
+    place: Path, name: str, source: Source, answers: Any, progress: Progress
+) -> Iterator[Check]:
+    if answers is None:
+        yield outputs.not_compared(f"LiteRT, {_NUMERIC[name][0]}", _needs(source))
+        return
+    yield from litert.compare(place, name, answers, source.session, progress)
+
+
+def _needs(source: Source) -> str:
+    return source.needs if torch_files.available() else "torch"
 
 
 _TASKS: Mapping[str, tuple[str, Any]] = {

@@ -111,7 +111,7 @@ def _roads(model: Any, answers: Answers) -> list[Road]:
     if len(answers.texts[0]) == 2:
         return [Road(served(contract.PAIR))]
     by_call = Road(lambda inputs: _scaled(model(inputs[0][0]), inputs[1]))
-    return [Road(served(contract.SERVING)), by_call]
+    return [Road(served(contract.SERVING)), *([by_call] if callable(model) else [])]
 
 
 def _scaled(found: tf.Tensor, lengths: Floats) -> Named:

@@ -9,7 +9,7 @@ from encoders import HeadedEncoder, activation
 from hub_export import contract
 from hub_export.contract import LABEL, LOGITS, PROBABILITIES, SCORE, Tensors
 from hub_export.models import signatures
-from hub_export.models.product import Product
+from hub_export.models.product import OfRows, Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
 from hub_export.models.tasks import task_model
@@ -68,13 +68,18 @@ class ClassificationModel(TaskModel):
 
     def _answers(self, logits: tf.Tensor) -> Tensors:
         """All outputs, of float32 [B, C]."""
-        name = self._task.activation
-        probabilities = tf.nn.softmax(logits) if name == SOFTMAX else activation(name)(logits)
-        label = tf.gather(tf.constant(self._task.labels), tf.argmax(logits, axis=1))
-        found = {LOGITS: logits, PROBABILITIES: probabilities, LABEL: label}
+        found = numbers(self._task, logits)
+        found[LABEL] = tf.gather(tf.constant(self._task.labels), tf.argmax(logits, axis=1))
         if len(self._task.labels) == 1:
-            found[SCORE] = probabilities[:, 0]
+            found[SCORE] = found[PROBABILITIES][:, 0]
         return found
+
+
+def numbers(task: Task, logits: tf.Tensor) -> Tensors:
+    """Logits, float32 [B, C], and the probabilities that a task makes of them."""
+    name = task.activation
+    probabilities = tf.nn.softmax(logits) if name == SOFTMAX else activation(name)(logits)
+    return {LOGITS: logits, PROBABILITIES: probabilities}
 
 
 _USAGE = (
@@ -91,4 +96,11 @@ def product(session: Session, task: Task) -> Product:
     Raises:
         SourceError: the head is not supported, or is not in the checkpoint.
     """
-    return task_model.product(session, task, ClassificationModel, _USAGE)
+    return task_model.product(session, task, ClassificationModel, _USAGE, _of_rows)
+
+
+def _of_rows(headed: HeadedEncoder, task: Task) -> OfRows:
+    def compute(*row: tf.Tensor) -> Tensors:
+        return numbers(task, headed(*row)[LOGITS])
+
+    return OfRows(headed, compute, labels=task.labels, pairs=True)

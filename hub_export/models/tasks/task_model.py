@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 from encoders import HeadedEncoder
 from hub_export import contract
 from hub_export.errors import SourceError
-from hub_export.models.product import Model, Product
+from hub_export.models.product import Model, OfRows, Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
 from hub_export.models.texts import rows_of_texts
@@ -28,9 +28,12 @@ class TaskModel(tf.train.Checkpoint):
 
 
 Build = Callable[[Preprocessor, HeadedEncoder, Task], Model]
+Rows = Callable[[HeadedEncoder, Task], OfRows]
 
 
-def product(session: Session, task: Task, build: Build, usage: str) -> Product:
+def product(
+    session: Session, task: Task, build: Build, usage: str, of_rows: Rows | None = None
+) -> Product:
     """The model of a session's task.
 
     Args:
@@ -39,6 +42,8 @@ def product(session: Session, task: Task, build: Build, usage: str) -> Product:
         build: makes the root of the SavedModel of what packs texts, and of the encoder with its
             head.
         usage: what goes in and comes out, for a reader of its card.
+        of_rows: what the encoder with its head computes of rows of tokens, for copies; nothing
+            where there are none of the task.
 
     Raises:
         SourceError: the head is not supported, or is not in the checkpoint.
@@ -56,6 +61,7 @@ def product(session: Session, task: Task, build: Build, usage: str) -> Product:
         usage,
         built,
         lambda: {contract.TASK: {**task.words(), "max_length": session.plan.max_length}},
+        None if of_rows is None else lambda: of_rows(_headed(session, task), task),
     )
 
 

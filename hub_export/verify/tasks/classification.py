@@ -113,11 +113,12 @@ def compare(
 
 
 def _roads(model: Any, answers: Answers) -> list[tuple[str, Call]]:
-    """What a way to ask is called, and the way; call and signature for texts alone."""
+    """What a way to ask is called, and the way; for texts alone the call, too, if there is one."""
     if len(answers.texts[0]) == 2:
         return [("pairs", by_signature(model, contract.SERVING_PAIR))]
     signature = by_signature(model, contract.SERVING)
-    return [("texts", signature), ("texts, by call", lambda texts: model(texts[0]))]
+    by_call = [("texts, by call", lambda texts: model(texts[0]))] if callable(model) else []
+    return [("texts", signature), *by_call]
 
 
 def _labels(answers: Answers, given: Sequence[Named], way: str) -> Check:

@@ -1,0 +1,23 @@
+"""Which kind of model lies in a folder."""
+
+from pathlib import Path
+
+from hub_export.use import litert_model
+from hub_export.use.litert_model import LiteRtTextModel
+from hub_export.use.text_model import AnyTextModel, TextModel
+
+
+def opened(place: Path, kind: str = "text model", where: str = "<name>_<task>") -> AnyTextModel:
+    """A SavedModel, or a LiteRT copy; loaded when it is first asked.
+
+    Args:
+        place: folder of either, or a file of a copy.
+        kind: what it should be, for errors.
+        where: how exports of this kind are called, for errors.
+
+    Raises:
+        SourceError: a copy is none, or takes no texts.
+    """
+    if litert_model.is_copy(place):
+        return LiteRtTextModel(place)
+    return TextModel(place, kind, where)

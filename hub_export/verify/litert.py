@@ -1,0 +1,145 @@
+"""Comparing LiteRT copies with the source, by what it has answered about the product copied.
+
+What is asked is `hub_export.litert`, as a user asks it: tokens by the copy's tokenizer.json. In
+float32 a copy must be as close as an export, with other weights as close as their rounding is, by
+the cosine; of a text embedding the report states, too, how well similarities keep their order.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from hub_export import contract
+from hub_export.contract import LABEL, MASK, POOLED, SEQUENCE, TYPE_IDS, WORD_IDS
+from hub_export.litert import Model, TextModel
+from hub_export.litert.model import Row
+from hub_export.models.session import Session
+from hub_export.settings import ENCODER, FLOAT32, TEXT_CLASSIFICATION, TEXT_EMBEDDING, product_of
+from hub_export.terminal import Progress
+from hub_export.verify import numbers, outputs, vectors
+from hub_export.verify.checks import Check, Outcome
+from hub_export.verify.closeness import Closeness, Floats, closeness
+from hub_export.verify.outputs import Named, Road, Sample
+from hub_export.verify.tasks import classification
+
+
+def compare(
+    folder: Path, name: str, answers: Any, session: Session, progress: Progress
+) -> Iterator[Check]:
+    """Compares every precision of a copy.
+
+    Args:
+        folder: of the copy.
+        name: of the product copied.
+        answers: of the source about it.
+        session: of the export.
+        progress: told of every sample.
+    """
+    settings = session.settings
+    for precision in settings.litert:
+        asked = settings.tolerance if precision == FLOAT32 else None
+        close = closeness(precision, asked)
+        if name == ENCODER:
+            found = _encoder(Model(folder, precision), answers, close, progress)
+        else:
+            model = TextModel(folder, precision)
+            fitting = [_fitting(model, each, session) for each in answers]
+            found = _OF_TEXTS[name].compare(_Served(model), fitting, close, progress)
+            found += [_order(model, fitting[0])] if name == TEXT_EMBEDDING else []
+        for each in found:
+            yield dataclasses.replace(each, subject=f"LiteRT {precision}, {each.subject}")
+
+
+_OF_TEXTS: Mapping[str, Any] = {
+    TEXT_EMBEDDING: vectors,
+    product_of(TEXT_CLASSIFICATION): classification,
+}
+"""Who compares, by the name of the product copied."""
+
+
+def _encoder(
+    model: Model, answers: Sequence[Sample], close: Closeness, progress: Progress
+) -> list[Check]:
+    longest = model.description.longest
+    fitting = [each for each in answers if each.inputs[MASK].shape[1] <= longest]
+
+    def compute(inputs: Mapping[str, Any]) -> Named:
+        columns = (inputs[name] for name in (WORD_IDS, MASK, TYPE_IDS))
+        found = model([Row(*row) for row in zip(*columns, strict=True)])
+        # What stands at padding depends on how far a row is padded, in some architectures.
+        computed = {name: np.asarray(each) for name, each in found.items()}
+        return numbers.real(Sample(inputs, computed))
+
+    asked = progress.over("verifying a LiteRT copy", fitting)
+    worst = outputs.distances(asked, [Road(compute, numbers.real)], close)
+    return numbers.checks(worst, [POOLED, SEQUENCE], close)
+
+
+class _Served:
+    """A copy that is asked as a loaded SavedModel is, by signatures."""
+
+    def __init__(self, model: TextModel) -> None:
+        self._model = model
+        self.signatures: Mapping[str, Callable[..., Named]] = {
+            contract.SERVING: lambda text: self._answers(text),
+            contract.SERVING_PAIR: lambda text, text_pair: self._answers(text, text_pair),
+            contract.PAIR: lambda text, text_pair: self._answers(text, text_pair),
+        }
+
+    def _answers(self, *columns: tf.Tensor) -> Named:
+        outputs = self._model.outputs(*([*each.numpy()] for each in columns))
+        found: dict[str, Any] = {name: np.asarray(each) for name, each in outputs.items()}
+        if LABEL in found:
+            found[LABEL] = np.array([label.encode() for label in found[LABEL]], object)
+        return found
+
+
+def _fitting(model: TextModel, answers: Any, session: Session) -> Any:
+    """The answers about texts that a copy of shorter rows does not cut."""
+    longest = model.description.longest
+    if longest == session.plan.max_length:
+        return answers
+    columns = [[*each] for each in zip(*answers.texts, strict=True)]
+    fits = np.array([len(row.word_ids) < longest for row in model.rows(*columns)], bool)
+    kept = [text for text, fit in zip(answers.texts, fits, strict=True) if fit]
+    values = {
+        field.name: getattr(answers, field.name)[fits]
+        for field in dataclasses.fields(answers)
+        if isinstance(getattr(answers, field.name), np.ndarray)
+    }
+    return dataclasses.replace(answers, texts=kept, **values)
+
+
+def _order(model: TextModel, answers: vectors.Answers) -> Check:
+    """How well the similarities of all pairs of texts keep their order, as a rank correlation.
+
+    It is told, not judged: what a loss of order costs depends on what similarities are used for.
+    """
+    found = np.asarray(model([text for (text,) in answers.texts]))
+    ranks = np.stack([_ranks(_cosines(each)) for each in (found, answers.vectors)])
+    correlation, count = float(np.asarray(np.corrcoef(ranks))[0, 1]), ranks.shape[1]
+    return Check(
+        "order of similarities",
+        Outcome.PASSED,
+        f"rank correlation {correlation:.6f} over {count} pairs of texts",
+        {"compared": count, "correlation": correlation},
+    )
+
+
+def _cosines(vectors: Floats) -> Floats:
+    """Of each two of float32 [n, D]: [n (n - 1) / 2]."""
+    lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    unit = vectors / lengths
+    found: Floats = (unit @ unit.T)[np.triu_indices(len(unit), 1)]
+    return found
+
+
+def _ranks(values: Floats) -> npt.NDArray[np.float64]:
+    """Spearman's: of equal values, the mean of their places."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray(np.cumsum(counts) - (counts - 1) / 2)[places]

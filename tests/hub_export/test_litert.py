@@ -1,0 +1,273 @@
+"""LiteRT copies: what is in them, and what they answer."""
+
+import json
+import pickle
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.lite.python import schema_py_generated as schema
+
+import hub_export
+from hub_export import ExportError, SourceError
+from hub_export.litert import Model, TextModel
+from hub_export.litert.model import Row
+from hub_export.use import embed_cli, predict_cli
+from hub_export.verify.checks import Outcome
+from tests import checkpoints
+from tests.conformance.cases import WHOLE_ENCODERS, EncoderCase
+
+TEXTS = [
+    "the cat sat on the mat",
+    "",
+    "x",
+    "a b c d e f g h i j k l m n o p q r s t u v w x y z a b c d e f g h i j k l m n o p q r s t",
+    "l'été 日本語 🎉",
+    "[SEP] [MASK] ab",
+    *("word " * count for count in range(1, 14)),
+]
+LABELS = ("bad", "good", "so-so")
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> hub_export.Export:
+    folder = tmp_path_factory.mktemp("checkpoints") / "tiny"
+    named = {"id2label": dict(enumerate(LABELS)), "label2id": {}}
+    small = {"num_hidden_layers": 1, "max_position_embeddings": 24}
+    checkpoints.save_model(folder, "bert", "BertForSequenceClassification", **named, **small)
+    checkpoints.save_tokenizer(folder, checkpoints.wordpiece(checkpoints.PIECES))
+    return hub_export.export(
+        folder,
+        tmp_path_factory.mktemp("exported"),
+        parts=["encoder", "text_embedding", "task_model"],
+        verify="full",
+        litert=["float32", "int8"],
+    )
+
+
+@pytest.fixture(scope="module")
+def embedding(copied: hub_export.Export) -> Path:
+    return copied.paths["text_embedding_litert"]
+
+
+@pytest.fixture(scope="module")
+def classification(copied: hub_export.Export) -> Path:
+    return copied.paths["text_classification_litert"]
+
+
+def test_every_copy_is_compared(copied: hub_export.Export) -> None:
+    found = [each for each in copied.report.checks if each.subject.startswith("LiteRT")]
+    assert {each.outcome for each in found} == {Outcome.PASSED}
+    subjects = {each.subject.split(",")[0] for each in found}
+    assert subjects == {"LiteRT float32", "LiteRT int8"}
+    kinds = {each.subject.partition(", ")[2].split(" of ")[0].split(",")[0] for each in found}
+    assert kinds >= {"numbers", "vectors", "order", "logits", "probabilities", "labels"}
+
+
+def test_what_is_in_the_folder(classification: Path, embedding: Path) -> None:
+    names = {"model.json", "model_float32.tflite", "model_int8.tflite", "README.md"}
+    names |= {"verification.json", "tokenizer.json"}
+    assert {each.name for each in embedding.iterdir()} == names
+    assert {each.name for each in classification.iterdir()} == names | {"labels.txt"}
+    lines = (classification / "labels.txt").read_text(encoding="utf-8").splitlines()
+    assert tuple(lines) == LABELS
+
+
+def graph(file: Path) -> Any:
+    return schema.ModelT.InitFromPackedBuf(file.read_bytes())
+
+
+def test_weights_are_stored_once(copied: hub_export.Export, embedding: Path) -> None:
+    [table] = [
+        each.numpy()
+        for each in tf.saved_model.load(str(copied.paths["text_embedding"])).variables
+        if each.shape[0] == len(checkpoints.PIECES)
+    ]
+    found = graph(embedding / "model_float32.tflite")
+    stored = [bytes(each.data) for each in found.buffers if each.data is not None]
+    assert len(found.signatureDefs) == len(found.subgraphs) == 4
+    assert stored.count(table.tobytes()) == 1
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_operations_are_built_in(classification: Path, precision: str) -> None:
+    codes = graph(classification / f"model_{precision}.tflite").operatorCodes
+    assert len(codes) > 5
+    assert not [each.customCode for each in codes if each.customCode]
+
+
+def test_vectors_are_those_of_the_saved_model(copied: hub_export.Export, embedding: Path) -> None:
+    wanted = tf.saved_model.load(str(copied.paths["text_embedding"]))(tf.constant(TEXTS)).numpy()
+    found = TextModel(embedding)(TEXTS)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-5 * np.abs(wanted).max())
+    one_by_one = np.concatenate([TextModel(embedding, threads=1)([text]) for text in TEXTS])
+    np.testing.assert_allclose(one_by_one, found, rtol=0, atol=1e-5 * np.abs(wanted).max())
+    rough = TextModel(embedding, precision="int8")(TEXTS)
+    assert np.abs(rough - wanted).max() > 1e-3  # else it would be no other model
+
+
+def test_answers_are_those_of_the_saved_model(
+    copied: hub_export.Export, classification: Path
+) -> None:
+    saved = tf.saved_model.load(str(copied.paths["text_classification"]))
+    model = TextModel(classification)
+    pairs = list(reversed(TEXTS))
+    for wanted, found in [
+        (saved.signatures["serving_default"](text=tf.constant(TEXTS)), model(TEXTS)),
+        (
+            saved.signatures["serving_pair"](text=tf.constant(TEXTS), text_pair=tf.constant(pairs)),
+            model(TEXTS, pairs),
+        ),
+    ]:
+        assert {*found} == {*wanted} == {"logits", "probabilities", "label"}
+        np.testing.assert_allclose(found["logits"], wanted["logits"], rtol=0, atol=1e-4)
+        np.testing.assert_allclose(
+            found["probabilities"], wanted["probabilities"], rtol=0, atol=1e-5
+        )
+        assert [*found["label"]] == [each.decode() for each in wanted["label"].numpy()]
+
+
+def test_bytes_are_read_as_utf8(embedding: Path) -> None:
+    model = TextModel(embedding)
+    np.testing.assert_array_equal(model([b"caf\xe9 x"]), model(["caf\ufffd x"]))
+
+
+def test_no_texts(embedding: Path, classification: Path) -> None:
+    assert TextModel(embedding)([]).shape == (0, 24)
+    found = TextModel(classification)([])
+    assert {name: np.shape(each) for name, each in found.items()} == {
+        "logits": (0, 3),
+        "probabilities": (0, 3),
+        "label": (0,),
+    }
+
+
+def test_many_threads_ask_one_model(embedding: Path) -> None:
+    model = pickle.loads(pickle.dumps(TextModel(embedding, "float32", threads=2)))
+    wanted = model(TEXTS)
+    with ThreadPoolExecutor(6) as pool:
+        for found in pool.map(model, [TEXTS] * 12):
+            np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
+def test_it_needs_no_tensorflow(embedding: Path) -> None:
+    script = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in sys.argv[2].split(","):
+            raise ImportError(name + " is not installed here")
+sys.meta_path.insert(0, Absent())
+from hub_export.litert import TextModel
+print(TextModel(sys.argv[1], precision="int8")(["a text", "another"]).shape)
+"""
+    absent = "tensorflow,tensorflow_text,tensorflow_hub,torch,transformers,keras,tf_keras,absl,h5py"
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(embedding), absent],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "(2, 24)\n", done.stderr
+
+
+def test_an_encoder_takes_rows(copied: hub_export.Export) -> None:
+    model = Model(copied.paths["encoder_litert"])
+    rows = [Row([2, 7, 9, 3], [1, 1, 1, 1], [0, 0, 1, 1]), Row([2] * 21, [1] * 21, [0] * 21)]
+    found = model(rows)
+    assert [each.shape for each in found["sequence_output"]] == [(4, 24), (21, 24)]
+    encoder = tf.saved_model.load(str(copied.paths["encoder"]))
+    names = ("input_word_ids", "input_mask", "input_type_ids")
+    for at, row in enumerate(rows):
+        wanted = encoder({k: tf.constant([v]) for k, v in zip(names, row, strict=True)})
+        for name in ("pooled_output", "sequence_output"):
+            np.testing.assert_allclose(found[name][at], wanted[name][0], rtol=0, atol=2e-5)
+    with pytest.raises(ExportError, match="at most 24 tokens, found 25"):
+        model([Row([2] * 25, [1] * 25, [0] * 25)])
+
+
+def test_the_commands_take_it(embedding: Path, classification: Path, tmp_path: Path) -> None:
+    lines = tmp_path / "lines.txt"
+    lines.write_text("".join(f"{text}\n" for text in TEXTS), encoding="utf-8")
+    vectors, answers = tmp_path / "vectors.npy", tmp_path / "answers.jsonl"
+    file = embedding / "model_int8.tflite"
+    common = [f"--input={lines}", "--quiet"]
+    assert embed_cli.main([f"--model={file}", f"--output={vectors}", *common]) == 0
+    model = TextModel(embedding, "int8")
+    np.testing.assert_allclose(np.load(vectors), model(TEXTS), rtol=0, atol=1e-5)
+    predict = [f"--model={classification}", f"--output={answers}", *common]
+    assert predict_cli.main(predict) == 0
+    rows = [json.loads(line) for line in answers.read_text(encoding="utf-8").splitlines()]
+    assert [row["label"] for row in rows] == [*TextModel(classification)(TEXTS)["label"]]
+
+
+def test_longer_texts_are_cut(tmp_path: Path) -> None:
+    folder = tmp_path / "tiny"
+    checkpoints.save_model(folder, "bert", num_hidden_layers=1)
+    checkpoints.save_tokenizer(folder, checkpoints.wordpiece(checkpoints.PIECES))
+    done = hub_export.export(
+        folder,
+        tmp_path / "exported",
+        parts=["text_embedding"],
+        verify="full",
+        litert=["float32"],
+        litert_length=12,
+    )
+    model = TextModel(done.paths["text_embedding_litert"])
+    assert max(len(row.word_ids) for row in model.rows(TEXTS)) == 12
+    with pytest.raises(ExportError, match="takes one text a row, no pairs"):
+        model(["a"], ["b"])
+    assert done.report.passed
+
+
+@pytest.mark.parametrize("case", WHOLE_ENCODERS, ids=lambda case: case.name)
+def test_every_architecture_converts(case: EncoderCase, tmp_path: Path) -> None:
+    folder = tmp_path / "source"
+    checkpoints.save_model(folder, case.model_type, case.architecture, **case.options)
+    done = hub_export.export(
+        folder,
+        tmp_path / "exported",
+        parts=["encoder"],
+        task="feature-extraction",
+        litert=["float32"],
+        litert_length=16,
+    )
+    found = [each for each in done.report.checks if each.subject.startswith("LiteRT")]
+    assert [each.outcome for each in found] == [Outcome.PASSED] * 2
+
+
+def test_what_is_wrong_is_said(embedding: Path, copied: hub_export.Export, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no LiteRT copy that hub_export wrote"):
+        TextModel(tmp_path)
+    with pytest.raises(SourceError, match="expected the precision float16, found float32, int8"):
+        TextModel(embedding, "float16")
+    with pytest.raises(SourceError, match="takes ids, not texts"):
+        TextModel(copied.paths["encoder_litert"])
+    with pytest.raises(ExportError, match="expected 1 second texts, one for each, found 2"):
+        TextModel(embedding)(["a"], ["b", "c"])
+    damaged = tmp_path / "damaged"
+    shutil.copytree(embedding, damaged)
+    (damaged / "model_float32.tflite").write_bytes(b"TFL3 no model")
+    with pytest.raises(SourceError, match="cannot be read as a LiteRT model"):
+        TextModel(damaged)(["a"])
+    (damaged / "tokenizer.json").write_text("{}")
+    with pytest.raises(SourceError, match="cannot be read as a tokenizer"):
+        TextModel(damaged)
+    (damaged / "model.json").write_text('{"format": 9}')
+    with pytest.raises(SourceError, match="expected format 1, found 9"):
+        TextModel(damaged)
+    (damaged / "model.json").write_text("[]")
+    with pytest.raises(SourceError, match="is damaged"):
+        TextModel(damaged)
+
+
+def test_bfloat16_has_no_copy(tiny_bert: Path, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="litert: of float32 exports, not of bfloat16"):
+        hub_export.export(tiny_bert, tmp_path, litert=["int8"], compute_dtype="bfloat16")
