@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
+from encoders.core.bottleneck import CHANNEL, GIVEN, LEARNED, SEEN, SUM, Adapters, BottleneckForm
 from encoders.core.config import Dimensions
 from encoders.core.encoder import Encoded, Encoder, Inside
 from encoders.core.errors import ConfigError, EncoderError, WeightsError
@@ -36,6 +37,7 @@ from encoders.core.weights import Filled, Stored
 from encoders.heads.classification import Classification
 from encoders.heads.embedding import TextEmbedding
 from encoders.heads.fill_mask import FillMask
+from encoders.heads.forms import Form
 from encoders.heads.head import Head, HeadedEncoder, TaskHead
 from encoders.heads.modules import (
     DenseModule,
@@ -51,15 +53,22 @@ from encoders.heads.sparse_embedding import SparseEmbedding
 from encoders.heads.token_classification import TokenClassification
 
 __all__ = [
+    "CHANNEL",
     "FLATTEN",
+    "GIVEN",
     "KEEP",
     "KERAS",
+    "LEARNED",
     "MODES",
+    "SEEN",
     "SPLIT_INPUTS",
     "SPLIT_OUTPUTS",
+    "SUM",
     "TENSORFLOW",
     "TORCH",
+    "Adapters",
     "Architecture",
+    "BottleneckForm",
     "Change",
     "Classification",
     "ConfigError",
@@ -71,6 +80,7 @@ __all__ = [
     "EncoderError",
     "FillMask",
     "Filled",
+    "Form",
     "Head",
     "HeadedEncoder",
     "Inside",

@@ -75,9 +75,9 @@ class Settings:
     model: str | Path = option(
         "Checkpoint to export. A folder: a checkpoint in Hugging Face layout (config.json, "
         "weights, tokenizer), a Keras preset, a checkpoint of TensorFlow 1 (bert_config.json, "
-        "bert_model.ckpt.*, vocab.txt), or a PEFT adapter. Or a model id of the Hugging Face hub "
-        "such as distilbert-base-cased, user/model@revision or hf://user/model; or a preset of "
-        "keras-hub such as bert_base_en or kaggle://user/model/keras/variation.",
+        "bert_model.ckpt.*, vocab.txt), or an adapter (PEFT, AdapterHub). Or a model id of the "
+        "Hugging Face hub such as distilbert-base-cased, user/model@revision or hf://user/model; "
+        "or a preset of keras-hub such as bert_base_en or kaggle://user/model/keras/variation.",
         recorded=False,
     )
     output_dir: str | Path = option(
@@ -178,7 +178,7 @@ class Settings:
         choices=("exact", "fast"),
     )
     base_model: str | Path | None = option(
-        "What the PEFT adapter adapts, in the words of model. Default: what the adapter says.",
+        "What the adapter adapts, in the words of model. Default: what the adapter says.",
         None,
         recorded=False,
     )

@@ -18,9 +18,9 @@ import preprocess
 from encoders import Architecture, ConfigError
 from hub_export.models.task import KINDS
 from hub_export.settings import TASKS
+from hub_export.sources.adapters import adapterhub, peft
 from hub_export.sources.keras.backbones import BACKBONES
 from hub_export.sources.keras.tokenizer import CLASSES
-from hub_export.sources.peft_adapter import UNSUPPORTED
 from hub_export.sources.tensorflow1.families import FAMILIES
 
 YES, NO = "yes", "-"
@@ -34,9 +34,11 @@ def architectures() -> Rows:
     """A row a `model_type`, under a header.
 
     The sources after the first are the preset's class, the checkpoint's configuration file, whether
-    an adapter can be merged, and whether random weights can be drawn with the default options.
+    an adapter can be merged, the same of AdapterHub's, and whether random weights can be drawn with
+    the default options.
     """
-    header = ("model_type", "paper", "file", *SOURCES, "PEFT adapter", "--weights=none")
+    adapters = ("PEFT adapter", "AdapterHub")
+    header = ("model_type", "paper", "file", *SOURCES, *adapters, "--weights=none")
     rows = (
         (model_type, *_described(module), *_sources(model_type, module.ARCHITECTURE))
         for module in _modules(encoders)
@@ -106,7 +108,8 @@ def _sources(model_type: str, architecture: Architecture) -> tuple[str, ...]:
         YES,
         _listed(name for name, each in BACKBONES.items() if each.model_type == model_type),
         _listed(each.config for each in FAMILIES if each.model_type == model_type),
-        NO if model_type in UNSUPPORTED else YES,
+        NO if model_type in peft.UNSUPPORTED else YES,
+        YES if model_type in adapterhub.SUPPORTED else NO,
         YES if _has_initial(architecture) else NO,
     )
 

@@ -27,6 +27,7 @@ from tokenizers import (
 import encoders
 from hub_export import contract
 from hub_export.sources import find
+from hub_export.sources.checkpoint import Checkpoint
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 FAIRSEQ_SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
@@ -227,11 +228,28 @@ def sentence_pieces(fairseq: bool = False, model_type: str = "unigram") -> bytes
 Encode = Callable[[Any, Any, Any], encoders.Encoded]
 
 
-def built(folder: Path, base_model: Path | None = None) -> tuple[encoders.Encoder, encoders.Filled]:
+def changing(file: str, **changes: Any) -> Callable[[Path], object]:
+    """Changes options in a JSON file of a folder."""
+
+    def change(folder: Path) -> None:
+        read = {**json.loads((folder / file).read_text()), **changes}
+        (folder / file).write_text(json.dumps(read))
+
+    return change
+
+
+def architecture(checkpoint: Checkpoint) -> encoders.Architecture:
+    """That of a checkpoint, with its adapters."""
+    found = encoders.architectures()[checkpoint.config["model_type"]]
+    return found.adapted(checkpoint.adapters) if checkpoint.adapters else found
+
+
+def built(
+    folder: Path, base_model: Path | None = None, dtype: tf.DType = tf.float32
+) -> tuple[encoders.Encoder, encoders.Filled]:
     """The encoder that an export would save, and what became of the tensors."""
     checkpoint = find.read(str(folder), None if base_model is None else str(base_model))
-    architecture = encoders.architectures()[checkpoint.config["model_type"]]
-    encoder, filled = architecture.build(checkpoint.config, checkpoint.tensors())
+    encoder, filled = architecture(checkpoint).build(checkpoint.config, checkpoint.tensors(), dtype)
     unused = {**filled.unused, **checkpoint.unused}
     return encoder, dataclasses.replace(filled, unused=unused)
 

@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import tensorflow as tf
 
+from encoders.core import bottleneck
+from encoders.core.bottleneck import Adapters
 from encoders.core.config import Config, Dimensions
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
@@ -40,6 +42,14 @@ class Architecture:
     encoder: Callable[[Any], Encoder]
     table: Table
     reference: str = "AutoModel"
+
+    def adapted(self, adapters: Adapters) -> "Architecture":
+        """The same family of encoders with adapters in their blocks."""
+        return dataclasses.replace(
+            self,
+            encoder=lambda config: adapters.fit(self.encoder(config)),
+            table=dataclasses.replace(self.table, rows=(*self.table.rows, *bottleneck.rows())),
+        )
 
     def dimensions(self, config: Mapping[str, Any]) -> Dimensions:
         """The sizes of a checkpoint's encoder, by its configuration alone.

@@ -9,6 +9,16 @@ from encoders.core.attention import Attention, SelfAttention
 from encoders.core.layers import Dropout, LayerNorm, Linear
 from encoders.core.layout import Layout
 
+Join = Callable[[tf.Tensor, tf.Tensor, LayerNorm, bool], tf.Tensor]
+
+
+def add_and_norm(
+    x: tf.Tensor, given: tf.Tensor, layer_norm: LayerNorm, training: bool
+) -> tf.Tensor:
+    """Joins what a part gets with what it gives, float32 [N, D] twice -> float32 [N, D]."""
+    del training
+    return layer_norm(x + given)
+
 
 class FeedForward(tf.Module):
     """Two dense layers with an activation between them, [N, D] -> [N, F] -> [N, D]."""
@@ -24,7 +34,13 @@ class FeedForward(tf.Module):
 
 
 class PostNormBlock(tf.Module):
-    """Normalises after each residual sum, as the original transformer does."""
+    """Normalises after each residual sum, as the original transformer does.
+
+    Attributes:
+        attention_join: joins the input of the attention, its output and its norm; an adapter where
+            it has one.
+        feed_forward_join: the same of the feed-forward part.
+    """
 
     def __init__(
         self,
@@ -42,13 +58,15 @@ class PostNormBlock(tf.Module):
         self.feed_forward = feed_forward
         self.feed_forward_dropout = feed_forward_dropout
         self.feed_forward_layer_norm = feed_forward_layer_norm
+        self.attention_join: Join = add_and_norm
+        self.feed_forward_join: Join = add_and_norm
 
     def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """float32 [N, D] -> float32 [N, D]."""
         attended = self.attention_dropout(self.attention(x, layout, training), training)
-        x = self.attention_layer_norm(x + attended)
+        x = self.attention_join(x, attended, self.attention_layer_norm, training)
         fed = self.feed_forward_dropout(self.feed_forward(x), training)
-        return self.feed_forward_layer_norm(x + fed)
+        return self.feed_forward_join(x, fed, self.feed_forward_layer_norm, training)
 
 
 def post_norm_blocks(

@@ -1,7 +1,7 @@
 """The encoder: embeddings, blocks, and an optional pooler."""
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -65,6 +65,8 @@ class Encoder(tf.Module):
     """
 
     pooler: Pooler | None
+    adapters: Sequence[tf.Module] = ()
+    """Those of each block, where it has any; see `bottleneck`."""
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from encoders.heads.forms import LOGITS, Form, FormedHead
 from encoders.heads.head import Outputs
 from encoders.heads.pooling import Pooling
 
-_POOLED = Form("classifier")
+_POOLED = Form("classifier", is_pooled=True)
 _TWO_LAYERS = Form("classifier.out_proj", "classifier.dense", input_dropouts=Form.dropouts)
 _CONTEXT = Form(
     "classifier",
@@ -24,7 +24,7 @@ _CONTEXT = Form(
 _HIDDEN = ("hidden_dropout_prob",)
 
 _FORMS: Mapping[str, Form] = {
-    "albert": Form("classifier", dropouts=("classifier_dropout_prob",)),
+    "albert": dataclasses.replace(_POOLED, dropouts=("classifier_dropout_prob",)),
     "bert": _POOLED,
     "camembert": _TWO_LAYERS,
     "deberta": _CONTEXT,
@@ -58,10 +58,12 @@ class Classification(FormedHead):
     ending = "ForSequenceClassification"
     forms = _FORMS
 
-    def __init__(self, config: Mapping[str, Any], width: int, outputs: int) -> None:
-        super().__init__(config, width, outputs)
+    def __init__(
+        self, config: Mapping[str, Any], width: int, outputs: int, form: Form | None = None
+    ) -> None:
+        super().__init__(config, width, outputs, form)
         self.pooling = _pooling(self.form.pooling, self.options)
-        self.needs_pooler = self.dense is None
+        self.needs_pooler = self.form.is_pooled
 
     def __call__(self, encoded: Encoded, mask: tf.Tensor, training: bool) -> Outputs:
         """`logits`: float32 [B, C]."""

@@ -148,9 +148,11 @@ class FillMask(TaskHead):
         self.bias = declare(words.rows) if not form.bias or options[form.bias] else None
 
     @classmethod
-    def of(cls, config: Mapping[str, Any], encoder: Encoder, outputs: int) -> "FillMask":
+    def of(
+        cls, config: Mapping[str, Any], encoder: Encoder, outputs: int, form: Any = None
+    ) -> "FillMask":
         """The head of a checkpoint; it has as many logits as the encoder has words."""
-        del outputs
+        del outputs, form
         return cls(config, encoder)
 
     def rows(self, architecture: "Architecture") -> tuple[Row, ...]:

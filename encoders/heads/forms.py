@@ -35,6 +35,8 @@ class Form:
         bias: the option that says whether `dense` has a bias; empty where it always has.
         pooling: the option that says what a vector of the row is made of; empty where it is the
             first position, and in heads of single positions.
+        is_pooled: whether a vector of the row is the pooler's.
+        dropout: the rate of all its dropouts; None where options give it.
     """
 
     output: str
@@ -45,6 +47,14 @@ class Form:
     input_dropouts: tuple[str, ...] = ()
     bias: str = ""
     pooling: str = ""
+    is_pooled: bool = False
+    dropout: float | None = None
+
+    def rate(self, names: tuple[str, ...], options: Mapping[str, Any]) -> float:
+        """The rate of a dropout: of the options, the first one that is there counts."""
+        if self.dropout is not None and names:
+            return self.dropout
+        return float(next((options[name] for name in names if name in options), 0.0))
 
 
 # Defaults of `transformers`, where a configuration leaves out what it says of a head.
@@ -92,21 +102,24 @@ class FormedHead(TaskHead):
 
     forms: ClassVar[Mapping[str, Form]]
 
-    def __init__(self, config: Mapping[str, Any], width: int, outputs: int) -> None:
+    def __init__(
+        self, config: Mapping[str, Any], width: int, outputs: int, form: Form | None = None
+    ) -> None:
         """Declares its variables.
 
         Args:
             config: the checkpoint's configuration.
             width: D of the encoder.
             outputs: the width of its logits, such as the number of labels.
+            form: what stands in this checkpoint; by default that of its family.
 
         Raises:
             ConfigError: `transformers` has no such head for the architecture, or an option of it
                 is not supported.
         """
         super().__init__()
-        self.form: Form = self.form_of(config)
-        form = self.form
+        form = self.form_of(config) if form is None else form
+        self.form: Form = form
         self.options = options = options_of(config)
         bias = not form.bias or options[form.bias]
         self.dense = Linear(width, width, bias) if form.dense else None
@@ -114,15 +127,16 @@ class FormedHead(TaskHead):
         epsilon, shifts = options["norm_eps"], options["norm_bias"]
         self.layer_norm = LayerNorm(width, epsilon, shifts) if form.norm else None
         self.input_dropout, self.dropout = (
-            Dropout(next((options[name] for name in names if name in options), 0.0))
-            for names in (form.input_dropouts, form.dropouts)
+            Dropout(form.rate(names, options)) for names in (form.input_dropouts, form.dropouts)
         )
         self.output = Linear(width, outputs)
 
     @classmethod
-    def of(cls, config: Mapping[str, Any], encoder: Encoder, outputs: int) -> "FormedHead":
+    def of(
+        cls, config: Mapping[str, Any], encoder: Encoder, outputs: int, form: Any = None
+    ) -> "FormedHead":
         """The head of a checkpoint; see the constructor."""
-        return cls(config, encoder.dimensions.width, outputs)
+        return cls(config, encoder.dimensions.width, outputs, form)
 
     def rows(self, architecture: "Architecture") -> tuple[Row, ...]:
         """Its rows of the weight table."""

@@ -93,13 +93,16 @@ class TaskHead(Head):
 
     @classmethod
     @abc.abstractmethod
-    def of(cls, config: Mapping[str, Any], encoder: Encoder, outputs: int) -> "TaskHead":
+    def of(
+        cls, config: Mapping[str, Any], encoder: Encoder, outputs: int, form: Any = None
+    ) -> "TaskHead":
         """The head of a checkpoint, its variables declared.
 
         Args:
             config: the checkpoint's configuration.
             encoder: what it stands on, for its sizes.
             outputs: the number of its logits, such as that of the labels.
+            form: what is special to this checkpoint, where that isn't what is to its family.
 
         Raises:
             ConfigError: there is none for the architecture, or an option is not supported.

@@ -268,7 +268,8 @@ def _architecture(checkpoint: Checkpoint) -> Architecture:
             f"{checkpoint.config_file}: model_type {model_type} is not supported; "
             f"supported: {', '.join(sorted(supported))}"
         )
-    return supported[model_type]
+    found = supported[model_type]
+    return found if checkpoint.adapters is None else found.adapted(checkpoint.adapters)
 
 
 def _first(tokenizer: Tokenizer, tokens: Sequence[str]) -> str | None:

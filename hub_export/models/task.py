@@ -8,6 +8,7 @@ from encoders import (
     Classification,
     Encoder,
     FillMask,
+    Form,
     QuestionAnswering,
     SparseEmbedding,
     TaskHead,
@@ -94,6 +95,7 @@ class Task:
         activation: makes probabilities of the logits of a text: `softmax`, or one of `encoders`.
         zero_shot: of a classifier of NLI.
         splade: of a sparse embedding.
+        form: of a head that isn't its family's.
     """
 
     name: str
@@ -101,6 +103,7 @@ class Task:
     activation: str = ""
     zero_shot: ZeroShot | None = None
     splade: Splade | None = None
+    form: Form | None = None
 
     def head(self, config: Mapping[str, Any], encoder: Encoder) -> TaskHead:
         """The head for it, its variables declared.
@@ -110,7 +113,7 @@ class Task:
         """
         kind = KINDS[self.name]
         outputs = len(self.labels) if kind.outputs is None else kind.outputs
-        head = kind.head.of(config, encoder, outputs)
+        head = kind.head.of(config, encoder, outputs, self.form)
         if isinstance(head, SparseEmbedding) and self.splade is not None:
             head.is_sum, head.is_doubled = self.splade.is_sum, self.splade.is_doubled
         return head
@@ -144,6 +147,10 @@ def _read(checkpoint: Checkpoint, settings: Settings) -> Task | None:
     asked = settings.task
     if asked == FEATURE_EXTRACTION:
         return None
+    if checkpoint.head_problem:
+        raise SourceError(
+            f"{checkpoint.head_problem}; to leave the head out, say task={FEATURE_EXTRACTION}"
+        )
     name, reason = _found(checkpoint, [*KINDS] if asked == AUTO else [asked])
     unwanted = "" if reason else _unwanted(name, settings)
     if (reason or unwanted) and asked == AUTO:
@@ -158,9 +165,14 @@ def _read(checkpoint: Checkpoint, settings: Settings) -> Task | None:
     labels = _labels(checkpoint) if KINDS[name].outputs is None else ()
     if name == SPARSE_EMBEDDING:
         return Task(name, splade=Splade(*(checkpoint.pipeline().splade or ())))
+    task = Task(name, labels, form=checkpoint.head_form)
     if name != TEXT_CLASSIFICATION:
-        return Task(name, labels)
-    return Task(name, labels, _activation(checkpoint, len(labels)), _zero_shot(labels, settings))
+        return task
+    return dataclasses.replace(
+        task,
+        activation=_activation(checkpoint, len(labels)),
+        zero_shot=_zero_shot(labels, settings),
+    )
 
 
 def _unwanted(name: str, settings: Settings) -> str:

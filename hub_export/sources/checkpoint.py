@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from encoders import Adapters, Form
 from hub_export.sources.modules import Pipeline
 
 
@@ -30,6 +31,9 @@ class Checkpoint:
         pipeline: reads what stands around the encoder when it makes vectors of texts.
         unused: tensors that the source has beside these -> the reason to pass over them.
         notes: what a user of the exports should know about the source.
+        adapters: those that its encoder has in its blocks; their tensors are among the others.
+        head_form: the form of its head, where that isn't its family's.
+        head_problem: why the head that it has is not supported; empty where it is.
     """
 
     name: str
@@ -46,3 +50,6 @@ class Checkpoint:
     pipeline: Callable[[], Pipeline] = Pipeline
     unused: Mapping[str, str] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    adapters: Adapters | None = None
+    head_form: Form | None = None
+    head_problem: str = ""

@@ -2,12 +2,13 @@
 
 | What `--model` names | What tells it | Who reads it |
 |---|---|---|
-| a PEFT adapter | `adapter_config.json` | `peft_adapter`, over the model that it adapts |
+| an adapter of AdapterHub | `adapter_config.json` with `model_type` | `adapters/adapterhub` |
+| a PEFT adapter | `adapter_config.json` | `adapters/peft`, over the model that it adapts |
 | a Keras preset | `config.json` with `class_name` | `keras_preset` |
 | a checkpoint of TensorFlow 1 | `bert_config.json` or `albert_config.json` | `tf_checkpoint` |
 | a checkpoint in Hugging Face layout | anything else | `huggingface` |
 
-All may lie in a folder, the first two and the last also in a repository of the Hugging Face hub;
+All may lie in a folder, the first three and the last also in a repository of the Hugging Face hub;
 `kaggle://` and the names of keras-hub's own presets are downloaded by keras-hub.
 """
 
@@ -18,14 +19,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hub_export.errors import ExportError, SourceError
-from hub_export.sources import huggingface, peft_adapter
+from hub_export.sources import huggingface
+from hub_export.sources.adapters import adapterhub, peft
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.keras import preset as keras_preset
 from hub_export.sources.tensorflow1 import checkpoint as tf_checkpoint
 
 EXPECTED = (
     "expected one with config.json, weights, tokenizer (Hugging Face layout, or a Keras preset); "
-    "bert_config.json, bert_model.ckpt.*, vocab.txt (TensorFlow 1); or adapter_config.json (PEFT)"
+    "bert_config.json, bert_model.ckpt.*, vocab.txt (TensorFlow 1); or adapter_config.json (PEFT, "
+    "AdapterHub)"
 )
 
 _SHOWN = 40
@@ -78,12 +81,11 @@ def _read(
         raise SourceError("no model is given: expected a folder or a model id")
     folder, name, revision = _find(model, weights)
     _refuse_odd_files(folder)
-    if (folder / peft_adapter.CONFIG).exists():
+    if adapterhub.recognises(folder) or (folder / peft.CONFIG).exists():
         return _adapted(folder, name, revision, base_model, weights, above)
     if base_model is not None:
         raise ExportError(
-            f"base_model is for adapters, and {folder} has no {peft_adapter.CONFIG}; leave "
-            "base_model out"
+            f"base_model is for adapters, and {folder} has no {peft.CONFIG}; leave base_model out"
         )
     return _whole(folder, name, revision, weights)
 
@@ -144,7 +146,8 @@ def _adapted(
         raise ExportError(
             f"weights=none makes no use of the adapter {folder}; name its base model as the model"
         )
-    adapter = peft_adapter.Adapter.read(folder)
+    kind = adapterhub.Adapter if adapterhub.recognises(folder) else peft.Adapter
+    adapter = kind.read(folder)
     if not (base_model or adapter.base_model):
         raise SourceError(f"{adapter.file}: names no base model; say which with --base_model")
     named, here = base_model or _named(adapter), folder.resolve()
@@ -167,7 +170,7 @@ def _adapted(
     return adapter.merged(base, name, revision)
 
 
-def _named(adapter: peft_adapter.Adapter) -> str:
+def _named(adapter: adapterhub.Adapter | peft.Adapter) -> str:
     """The base model that an adapter names, at the revision that it names."""
     name, revision = adapter.base_model, adapter.base_revision
     if not revision or "@" in name or name.startswith("kaggle://") or _is_folder(Path(name)):

@@ -23,9 +23,10 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 WEIGHTS_BIN = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 # What a repository of the hub may hold in place of such a checkpoint (see `sources`) comes along.
 TEXTS = [CONFIG, *tokenizer_files.ALL, *sentence_transformers.TEXTS]
-TEXTS += ["adapter_config.json", "model.weights.json", "assets/tokenizer/*"]
+TEXTS += ["adapter_config.json", "head_config.json", "model.weights.json", "assets/tokenizer/*"]
 TEXTS += ["task.json", "preprocessor.json"]
-DOWNLOADED = ["model*.safetensors", WEIGHTS[1], "adapter_model.safetensors", "model*.weights.h5"]
+DOWNLOADED = ["model*.safetensors", WEIGHTS[1], "adapter*.safetensors", "model*.weights.h5"]
+DOWNLOADED_BIN = ["pytorch_model*.bin", WEIGHTS_BIN[1], "pytorch_adapter.bin"]
 
 
 def download(name: str, revision: str | None, weights: bool = True) -> Path:
@@ -45,7 +46,7 @@ def download(name: str, revision: str | None, weights: bool = True) -> Path:
         get = functools.partial(huggingface_hub.snapshot_download, name, revision=revision)
         folder = Path(get(allow_patterns=[*TEXTS, *(DOWNLOADED if weights else ())]))
         if weights and not any(each for pattern in DOWNLOADED for each in folder.glob(pattern)):
-            folder = Path(get(allow_patterns=[*TEXTS, "pytorch_model*.bin", WEIGHTS_BIN[1]]))
+            folder = Path(get(allow_patterns=[*TEXTS, *DOWNLOADED_BIN]))
         if modules := module_files(folder):
             get(allow_patterns=modules, revision=folder.name)  # of the same commit
         return folder

@@ -1,7 +1,6 @@
 """The source model in torch, to compare an export's numbers with."""
 
 import importlib.util
-import re
 import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -132,18 +131,16 @@ class Reference:
         """
         import torch  # noqa: PLC0415
 
+        from hub_export.verify.torch_adapters import modules  # noqa: PLC0415
+
         left = iter(torch.tensor(head_mask)[:, :, None])
 
         def masked(_: Any, inputs: Any) -> Any:
             heads = inputs[0].unflatten(-1, (head_mask.shape[1], -1))
             return ((heads * next(left)).flatten(-2),)
 
-        pattern = re.sub(r"\\{\w+\\}", r"\\d+", re.escape(layer))
-        hooks = [
-            module.register_forward_pre_hook(masked)
-            for name, module in self._model.named_modules()
-            if re.fullmatch(pattern, name)
-        ]
+        found = modules(self._model, layer)
+        hooks = [module.register_forward_pre_hook(masked) for module in found]
         try:
             yield
         finally:
@@ -162,7 +159,14 @@ class TaskReference:
         """
         task, (head, _) = session.task, session.head
         assert task is not None
-        self._model = _loaded(session.checkpoint, head.needs_pooler, *_TASKS[task.name]).eval()
+        checkpoint, pooler = session.checkpoint, head.needs_pooler
+        if task.form is None:
+            self._model = _loaded(checkpoint, pooler, *_TASKS[task.name]).eval()
+        else:
+            from hub_export.verify.torch_adapters import Headed  # noqa: PLC0415
+
+            encoder = _loaded(checkpoint, pooler, *_ENCODERS)
+            self._model = Headed(encoder, task.form, checkpoint, task.name)
         self._types = session.size.types
 
     @property
@@ -317,6 +321,10 @@ def _from_tensors(
             f"{checkpoint.weights_file}: transformers misses {len(missing)} tensors, such as "
             f"{min(missing)}"
         )
+    if checkpoint.adapters is not None:
+        from hub_export.verify.torch_adapters import hook_in  # noqa: PLC0415
+
+        hook_in(model.base_model, checkpoint)
     return model
 
 

@@ -16,7 +16,8 @@ from safetensors.numpy import load_file, save_file
 import encoders
 import hub_export
 from hub_export.errors import ExportError, SourceError
-from hub_export.sources import find, huggingface, peft_adapter
+from hub_export.sources import find, huggingface
+from hub_export.sources.adapters import peft as peft_adapter
 from hub_export.verify import samples
 from tests import checkpoints
 
@@ -258,11 +259,7 @@ Damage = Callable[[Path], object]
 
 
 def options(**changes: Any) -> Damage:
-    def damage(folder: Path) -> None:
-        read = {**json.loads((folder / CONFIG).read_text()), **changes}
-        (folder / CONFIG).write_text(json.dumps(read))
-
-    return damage
+    return checkpoints.changing(CONFIG, **changes)
 
 
 def weights(edit: Callable[[dict[str, np.ndarray]], object]) -> Damage:

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-import encoders
 from encoders import Classification, QuestionAnswering, TaskHead, TokenClassification
 from hub_export.errors import SourceError
 from hub_export.sources import huggingface
+from hub_export.sources.adapters.prefixes import own_prefix, prefix_of, prefixed
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.formats.json_files import read_json, sums
 from hub_export.sources.formats.tensors import LazyTensors, SafetensorsFiles
@@ -34,7 +34,7 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 UNSUPPORTED = ("nomic_bert",)
 _NAMES = {"LORA": "LoRA", "IA3": "IA3"}
 _DEFAULT_ALPHA, _MOST_ALPHA = 8, 1e9
-_ALL = ".*"
+ALL = ".*"
 _PARTS = {"lora_A": "A", "lora_B": "B", "lora_embedding_A": "A", "lora_embedding_B": "B"}
 _MAGNITUDE, _FACTORS = "lora_magnitude_vector", "ia3_l"
 _PART = re.compile(rf"(.*)\.({'|'.join([*_PARTS, _MAGNITUDE, _FACTORS])})(?:\.weight)?")
@@ -71,6 +71,7 @@ class Adapter:
 
     Attributes:
         file: its configuration.
+        weights: its weights.
         base_model: what it was trained on, by its own account; or nothing.
         base_revision: the commit, branch or tag of that; or nothing.
         config: its options.
@@ -79,6 +80,7 @@ class Adapter:
     """
 
     file: Path
+    weights: Path
     base_model: str
     base_revision: str
     config: Mapping[str, Any]
@@ -111,11 +113,7 @@ class Adapter:
         if not weights.exists():
             raise SourceError(f"{weights}: no such file; save the adapter as safetensors")
         base, revision = _names(file, config)
-        return cls(file, base, revision, config, _named(weights), _alphas(file, config))
-
-    @property
-    def _weights(self) -> Path:
-        return self.file.with_name(WEIGHTS)
+        return cls(file, weights, base, revision, config, _named(weights), _alphas(file, config))
 
     def merged(self, base: Checkpoint, name: str, revision: str) -> Checkpoint:
         """The base model with the adapter in it.
@@ -134,17 +132,19 @@ class Adapter:
                 "into its base model with peft, and export that"
             )
         folder = self.file.parent
-        own, kind = sums([self.file, self._weights]), _NAMES[self.config.get("peft_type", "LORA")]
+        own, kind = sums([self.file, self.weights]), _NAMES[self.config.get("peft_type", "LORA")]
         head = self._head(base)
-        heads = () if head else sorted(self._heads(_prefix(base)))
+        heads = () if head else sorted(self._heads(prefix_of(base)))
         merged = dataclasses.replace(
             base,
             name=name,
             revision=revision,
             folder=None,
             config=base.config if head is None else self._config(base, head),
-            weights_file=self._weights,
+            weights_file=self.weights,
             tensors=functools.partial(self._merge, base, head is not None),
+            head_form=base.head_form if head is None else None,
+            head_problem=base.head_problem if head is None else "",
             files={**{f"base model: {file}": each for file, each in base.files.items()}, **own},
             unused={**base.unused, **dict.fromkeys(heads, "belongs to a task head")},
             notes=(
@@ -181,16 +181,12 @@ class Adapter:
         return config
 
     def _merge(self, base: Checkpoint, with_head: bool) -> LazyTensors:
-        tensors, prefix = base.tensors(), _prefix(base)
+        tensors, prefix = base.tensors(), prefix_of(base)
         heads = self._heads(prefix)
-        if with_head and not any(name.startswith(prefix) for name in tensors):
-            # What belongs to the encoder is told by its prefix, where there is a head.
-            tensors = LazyTensors(
-                {f"{prefix}{n}": functools.partial(tensors.__getitem__, n) for n in tensors}
-            )
+        tensors = prefixed(tensors, prefix) if with_head else tensors
         # The base model and the adapter may have been saved as a task model or not, each by itself.
         names = {_modern(name).removeprefix(prefix): name for name in tensors}
-        before = prefix if any(name.startswith(prefix) for name in tensors) else ""
+        before = own_prefix(tensors, prefix)
         merged: dict[str, Callable[[], np.ndarray]] = {
             name: functools.partial(tensors.__getitem__, name) for name in tensors
         }
@@ -202,7 +198,7 @@ class Adapter:
                 merged[target] = functools.partial(self.tensors.__getitem__, name)
             elif target not in tensors:
                 raise SourceError(
-                    f"{self._weights}: adapts {module}, which {base.name} does not "
+                    f"{self.weights}: adapts {module}, which {base.name} does not "
                     "have; say the right base model with --base_model"
                 )
             elif part == _FACTORS:
@@ -211,9 +207,9 @@ class Adapter:
                     merged[each] = functools.partial(self._scaled, tensors, each, name)
             elif part == _MAGNITUDE:
                 if f"{module}.lora_A.weight" not in self.tensors:
-                    raise SourceError(f"{self._weights}: has {name}, but no {module}.lora_A.weight")
+                    raise SourceError(f"{self.weights}: has {name}, but no {module}.lora_A.weight")
             elif _other(name) not in self.tensors:
-                raise SourceError(f"{self._weights}: has {name}, but no {_other(name)}")
+                raise SourceError(f"{self.weights}: has {name}, but no {_other(name)}")
             elif part == "A":
                 merged[target] = functools.partial(self._sum, tensors, target, module, name)
         return LazyTensors(merged)
@@ -261,7 +257,7 @@ class Adapter:
     ) -> SourceError:
         """What to raise where tensors do not go together."""
         return SourceError(
-            f"{self._weights}: {names} {list(values.shape)} do not go with {target} "
+            f"{self.weights}: {names} {list(values.shape)} do not go with {target} "
             f"{list(weight.shape)}; say the right base model with --base_model"
         )
 
@@ -294,11 +290,11 @@ def _alphas(file: Path, config: Mapping[str, Any]) -> dict[str, float]:
                 f"{file}: alpha_pattern: {pattern!a:.100} is no regular expression of RE2 (which "
                 "has no look-around and no references back); write out the modules"
             ) from error
-    found = {_ALL: config.get("lora_alpha", _DEFAULT_ALPHA)}
-    found = patterns if _ALL in patterns else {**patterns, **found}
+    found = {ALL: config.get("lora_alpha", _DEFAULT_ALPHA)}
+    found = patterns if ALL in patterns else {**patterns, **found}
     for pattern, alpha in found.items():
         if not isinstance(alpha, int | float) or not abs(alpha) < _MOST_ALPHA:
-            where = "lora_alpha" if pattern == _ALL else f"alpha_pattern: {pattern}"
+            where = "lora_alpha" if pattern == ALL else f"alpha_pattern: {pattern}"
             raise SourceError(f"{file}: {where}: expected a number, found {alpha!r:.100}")
     return {pattern: float(alpha) for pattern, alpha in found.items()}
 
@@ -338,9 +334,3 @@ def _modern(name: str) -> str:
     for old, new in _OLD_NORMS.items():
         name = name.removesuffix(old) + new if name.endswith(old) else name
     return name
-
-
-def _prefix(base: Checkpoint) -> str:
-    """What task models put before the encoder's names."""
-    architecture = encoders.architectures().get(str(base.config.get("model_type")))
-    return architecture.table.prefix if architecture else ""
