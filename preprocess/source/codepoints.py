@@ -94,10 +94,9 @@ def whitespace() -> frozenset[str]:
 def word_characters() -> frozenset[str]:
     """Every character of words to the `tokenizers` library, where it is not Oniguruma that asks."""
     split = pre_tokenizers.Whitespace().pre_tokenize_str
-    beside = (
-        word for block in codepoint_blocks() for word, _ in split(" ".join(f"a{c}" for c in block))
-    )
-    return frozenset(word[1] for word in beside if len(word) == 2)
+    # Characters of words, and others, stand together in what a block is cut into.
+    runs = (run for block in codepoint_blocks() for run, _ in split(block))
+    return frozenset(itertools.chain.from_iterable(x for x in runs if len(split(f"a{x[0]}")) == 1))
 
 
 def compose(first: CodepointMap, second: CodepointMap) -> CodepointMap:

@@ -6,6 +6,7 @@ known by name is refused.
 """
 
 import functools
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -46,13 +47,16 @@ def translate(pattern: str) -> str:
 def matched(pattern: str) -> frozenset[str]:
     r"""The characters that a pattern for one character matches, such as `\\p{L}`."""
     replace = normalizers.Replace(Regex(pattern), "").normalize_str
-    return frozenset(
-        each
-        for block in codepoint_blocks()
-        if replace(block) != block
-        for each in block
-        if not replace(each)
-    )
+    # Of a block, which has each character once, what is matched is what is gone.
+    rests = ((block, replace(block)) for block in codepoint_blocks())
+    gone = ({*block} - {*rest} for block, rest in rests if rest != block)
+    return frozenset(itertools.chain.from_iterable(gone))
+
+
+@functools.cache
+def _class_of(pattern: str) -> str:
+    """The same as an RE2 character class."""
+    return character_class(matched(pattern))
 
 
 def _translated(pattern: str) -> Iterator[str]:
@@ -70,7 +74,7 @@ def _translated(pattern: str) -> Iterator[str]:
         if found["operator"]:
             yield text
         elif found["class"] or found["set"]:
-            yield character_class(matched(text))
+            yield _class_of(text)
         else:
             character = _ESCAPES[text[1]] if found["escape"] else text[-1]
             yield f"\\x{{{ord(character):x}}}"

@@ -1,4 +1,7 @@
-"""What holds for every tokenizer, or every kind of them, seen through its SavedModel."""
+"""What holds for every tokenizer, or every kind of them, seen through its SavedModel.
+
+A few hundred strings of each kind; `tools.token_parity` compares millions.
+"""
 
 import random
 import shutil
@@ -21,12 +24,12 @@ NAMES = ("input_word_ids", "input_mask", "input_type_ids")
 TEXTS = ["a bad cab", "", "über [MASK] straße", "neo! [x] sp  日本", "abcd " * 60, "dad"]
 
 
-def fuzz(case: SavedPreprocessor, count: int = 1500) -> list[str]:
+def fuzz(case: SavedPreprocessor, count: int = 400) -> list[str]:
     special = [token.content for token in case.source.get_added_tokens_decoder().values()]
     return list(samples.fuzz(sorted(case.source.get_vocab()), special, count, seed=99))
 
 
-def marks(count: int = 700) -> list[str]:
+def marks(count: int = 250) -> list[str]:
     """Runs of combining marks, in and out of order, with what may stand between them."""
     draw = random.Random(5)
     pool = [chr(p) for p in (*range(0x300, 0x345), *range(0x8D4, 0x8E2), *range(0xF71, 0xF85))]
@@ -35,7 +38,7 @@ def marks(count: int = 700) -> list[str]:
     return ["".join(draw.choices(pool, k=draw.randint(2, 9))) for _ in range(count)]
 
 
-def reserved(count: int = 700) -> list[str]:
+def reserved(count: int = 250) -> list[str]:
     """Added tokens among the characters that stand for them inside the graph."""
     draw = random.Random(6)
     pool = [
@@ -81,13 +84,13 @@ def test_awkward_strings(tokenizer_case: SavedPreprocessor) -> None:
 
 
 def test_codepoints(tokenizer_case: SavedPreprocessor) -> None:
-    assert_same_tokens(tokenizer_case, list(samples.codepoints())[::50])
+    assert_same_tokens(tokenizer_case, list(samples.codepoints())[::200])
 
 
 def test_invalid_utf8_is_read_as_python_reads_it(tokenizer_case: SavedPreprocessor) -> None:
     draw = random.Random(3)
     whole = "aé日\U0001f600[MASK]".encode()
-    rows = [bytes(draw.choices([*whole, 0xFF, 0xC0, 0xED, 0xA0, 0x80], k=8)) for _ in range(700)]
+    rows = [bytes(draw.choices([*whole, 0xFF, 0xC0, 0xED, 0xA0, 0x80], k=8)) for _ in range(250)]
     read = [row.decode(errors="replace") for row in rows]
     found = tokenizer_case.model.tokenize(tf.constant(rows)).merge_dims(1, -1).to_list()
     expected = tokenizer_case.source.encode_batch(read, add_special_tokens=False)
@@ -98,9 +101,9 @@ def test_invalid_utf8_is_read_as_python_reads_it(tokenizer_case: SavedPreprocess
         assert list(zip(begin, end, strict=True)) == in_bytes(row, encoding), row
 
 
-@pytest.mark.parametrize("room", [0, 1, 4, 13, 30, 125])
+@pytest.mark.parametrize("room", [0, 1, 13, 125])
 def test_packing_equals_the_source(tokenizer_case: SavedPreprocessor, room: int) -> None:
-    texts = [text.replace("\0", "") for text in fuzz(tokenizer_case, 400)]
+    texts = [text.replace("\0", "") for text in fuzz(tokenizer_case, 150)]
     first, second = texts[::2], texts[1::2]
     source = without_clean_up(tokenizer_case.source)
     length = source.num_special_tokens_to_add(is_pair=True) + room
@@ -211,7 +214,7 @@ def test_special_tokens(tokenizer_case: SavedPreprocessor) -> None:
 
 
 def test_detokenize_equals_decode(tokenizer_case: SavedPreprocessor) -> None:
-    model, texts = tokenizer_case.model, fuzz(tokenizer_case, 300)
+    model, texts = tokenizer_case.model, fuzz(tokenizer_case, 100)
     packed = model(tf.constant(texts))["input_word_ids"]
     expected = tokenizer_case.source.decode_batch(packed.numpy().tolist())
     assert [row.decode() for row in model.detokenize(packed).numpy()] == expected
@@ -245,7 +248,7 @@ def test_small_batches(whole_case: SavedPreprocessor, size: int) -> None:
 
 
 def test_neighbours_do_not_matter(tokenizer_case: SavedPreprocessor) -> None:
-    texts = [*samples.AWKWARD, *marks(50), *fuzz(tokenizer_case, 100)]
+    texts = [*samples.AWKWARD, *marks(20), *fuzz(tokenizer_case, 40)]
     together = tokenizer_case.model.tokenize(tf.constant(texts)).to_list()
     alone = [tokenizer_case.model.tokenize(tf.constant([text])).to_list()[0] for text in texts]
     assert together == alone
