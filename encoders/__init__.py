@@ -47,6 +47,7 @@ from encoders.heads.modules import (
     TruncateModule,
     VectorModule,
 )
+from encoders.heads.multiple_choice import MultipleChoice
 from encoders.heads.pooling import MODES, Pooling
 from encoders.heads.question_answering import QuestionAnswering
 from encoders.heads.sparse_embedding import SparseEmbedding
@@ -85,6 +86,7 @@ __all__ = [
     "HeadedEncoder",
     "Inside",
     "LayerNormModule",
+    "MultipleChoice",
     "NormalizeModule",
     "Pooling",
     "QuestionAnswering",

@@ -98,6 +98,16 @@ string [B] each -> dict of the best answers by falling score, [B, top_k] each,
     signatures: all of (`question`, `context`): `serving_default` -> 5 answers; `answer_or_none` ->
         the same with `handle_impossible_answer`; `logits` -> what the call gives
 
+**Multiple choice** `model([text, choices], training=False)`: string [B] and the choices of each,
+string [B, C], or a RaggedTensor [B, (C)] where some have more than others -> dict of
+    `logits`, `probabilities` float32 [B, C] (their softmax), ragged where the choices are;
+    `choice` int64 [B], the best one, counted from 0; `answer` string [B], the text of that. Of no
+    choices, it is -1 and "".
+    attributes: `variables`, `trainable_variables`, `regularization_losses`
+    signatures: `serving_default` (`text` [B], `choices` [B, C]) -> the same. All texts of a request
+        have the same number of choices: so inputs and outputs have a row a text, which REST gives
+        as plain lists, and which a server puts together where it batches
+
 **Fill-mask** `model(sentences, training=False)`: string [B] -> dict of RaggedTensors, for each mask
 token of a text the k = 5 likeliest tokens:
     `token` string [B, (masks), k], `token_id` int32 [B, (masks), k], `score` float32
@@ -128,7 +138,8 @@ POOLED, SEQUENCE, LAYERS, DEFAULT = (
 )
 TEXT, TEXT_PAIR, IDS, ROW_SPLITS = "text", "text_pair", "ids", "row_splits"
 QUESTION, CONTEXT = "question", "context"
-TEXT_INPUTS = (TEXT, TEXT_PAIR, QUESTION, CONTEXT)
+CHOICES, CHOICE = "choices", "choice"
+TEXT_INPUTS = (TEXT, TEXT_PAIR, QUESTION, CONTEXT, CHOICES)
 """Inputs of texts in their order: a SavedModel does not keep that of a signature's inputs."""
 SERVING, SERVING_PAIR, TOKENIZE, PACK = (
     "serving_default",
@@ -164,6 +175,11 @@ def input_specs(types: bool = True) -> dict[str, tf.TensorSpec]:
 def text_spec(name: str) -> tf.TensorSpec:
     """A batch of strings."""
     return tf.TensorSpec([None], tf.string, name)
+
+
+def choices_spec() -> tf.TensorSpec:
+    """The choices of a batch of strings, as many for each."""
+    return tf.TensorSpec([None, None], tf.string, CHOICES)
 
 
 def ragged_spec(ragged_rank: int) -> tf.RaggedTensorSpec:

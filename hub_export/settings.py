@@ -23,14 +23,15 @@ PRODUCTS = (ENCODER, PREPROCESSOR, TEXT_EMBEDDING, TASK_MODEL)
 """What an export may consist of."""
 AUTO, FEATURE_EXTRACTION = "auto", "feature-extraction"
 TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION = "text-classification", "token-classification"
-QUESTION_ANSWERING, FILL_MASK = "question-answering", "fill-mask"
-SPARSE_EMBEDDING = "sparse-embedding"
+QUESTION_ANSWERING, MULTIPLE_CHOICE = "question-answering", "multiple-choice"
+FILL_MASK, SPARSE_EMBEDDING = "fill-mask", "sparse-embedding"
 TASKS = (
     AUTO,
     FEATURE_EXTRACTION,
     TEXT_CLASSIFICATION,
     TOKEN_CLASSIFICATION,
     QUESTION_ANSWERING,
+    MULTIPLE_CHOICE,
     FILL_MASK,
     SPARSE_EMBEDDING,
 )
@@ -102,7 +103,8 @@ class Settings:
     task: str = option(
         "What the checkpoint's head was trained for. text-classification: texts, or pairs of them, "
         "to labels (also re-rankers). token-classification: texts to entities. question-answering: "
-        "questions and contexts to answers. fill-mask: what may stand for a mask token. "
+        "questions and contexts to answers. multiple-choice: texts and their choices to the best "
+        "choice. fill-mask: what may stand for a mask token. "
         "sparse-embedding: weights of words (SPLADE). auto: what its configuration says; "
         "feature-extraction: nothing, its head is left out.",
         AUTO,

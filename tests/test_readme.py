@@ -29,6 +29,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "sst2": "SequenceClassification",
         "ner": "TokenClassification",
         "squad": "QuestionAnswering",
+        "swag": "MultipleChoice",
     }
     for name, task in heads.items():
         headed = folder / name
@@ -43,7 +44,7 @@ def blocks() -> list[str]:
     return [block for block in found if "hub.load" in block]
 
 
-@pytest.mark.parametrize("at", range(7))
+@pytest.mark.parametrize("at", range(8))
 def test_example(exported: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     monkeypatch.chdir(exported)
     names: dict[str, object] = {}
@@ -59,6 +60,9 @@ def test_example(exported: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> No
     elif "flat" in names:
         assert {*names["found"]["label"].values.numpy()} <= {b"LABEL_0", b"LABEL_1"}
         assert {*names["found"]} | {"row_splits"} == {*names["flat"]}
+    elif "choices" in names:
+        assert names["found"]["logits"].row_lengths().numpy().tolist() == [2, 3]
+        assert names["found"]["answer"].shape == (2,)
     elif "answers" in names:
         assert {each.shape for each in names["answers"].values()} == {(1, 3)}
     elif "layer" in names:
@@ -67,8 +71,8 @@ def test_example(exported: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> No
         assert names["outputs"]["pooled_output"].shape == (2, 24)
 
 
-def test_there_are_seven_examples() -> None:
-    assert len(blocks()) == 7
+def test_there_are_eight_examples() -> None:
+    assert len(blocks()) == 8
 
 
 def test_the_tables_are_what_the_command_prints() -> None:

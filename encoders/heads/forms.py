@@ -75,6 +75,10 @@ _DEFAULTS: Mapping[str, Any] = {
     "pooler_hidden_act": "gelu",
     "qa_dropout": 0.1,
     "seq_classif_dropout": 0.2,
+    "summary_activation": "gelu",
+    "summary_last_dropout": 0.1,
+    "summary_type": "first",
+    "summary_use_proj": True,
     "tie_word_embeddings": True,
 }
 

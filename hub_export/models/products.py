@@ -9,6 +9,7 @@ from hub_export.models.task import Task
 from hub_export.models.tasks import (
     classification,
     fill_mask,
+    multiple_choice,
     question_answering,
     sparse_embedding,
     token_classification,
@@ -16,6 +17,7 @@ from hub_export.models.tasks import (
 from hub_export.settings import (
     ENCODER,
     FILL_MASK,
+    MULTIPLE_CHOICE,
     PREPROCESSOR,
     QUESTION_ANSWERING,
     SPARSE_EMBEDDING,
@@ -35,6 +37,7 @@ _TASKS: Mapping[str, Callable[[Session, Task], Product]] = {
     TEXT_CLASSIFICATION: classification.product,
     TOKEN_CLASSIFICATION: token_classification.product,
     QUESTION_ANSWERING: question_answering.product,
+    MULTIPLE_CHOICE: multiple_choice.product,
     FILL_MASK: fill_mask.product,
     SPARSE_EMBEDDING: sparse_embedding.product,
 }

@@ -9,6 +9,7 @@ from encoders import (
     Encoder,
     FillMask,
     Form,
+    MultipleChoice,
     QuestionAnswering,
     SparseEmbedding,
     TaskHead,
@@ -19,6 +20,7 @@ from hub_export.settings import (
     AUTO,
     FEATURE_EXTRACTION,
     FILL_MASK,
+    MULTIPLE_CHOICE,
     NONE,
     QUESTION_ANSWERING,
     SPARSE_EMBEDDING,
@@ -56,6 +58,7 @@ KINDS: Mapping[str, Kind] = {
     TEXT_CLASSIFICATION: Kind(Classification),
     TOKEN_CLASSIFICATION: Kind(TokenClassification),
     QUESTION_ANSWERING: Kind(QuestionAnswering, outputs=2),
+    MULTIPLE_CHOICE: Kind(MultipleChoice, outputs=1),
     FILL_MASK: Kind(FillMask, outputs=0),
     SPARSE_EMBEDDING: Kind(SparseEmbedding, outputs=0),
 }

@@ -62,6 +62,8 @@ _TYPE = re.compile(
     r"(?:\.\w+)?\.(?P<name>\w+)"
 )
 _CLASSIC, _CROSS_ENCODER, _SPARSE = "SentenceTransformer", "CrossEncoder", "SparseEncoder"
+_OF_PAIRS = ("SequenceClassification", "MultipleChoice")
+"""Heads that read two texts in one row."""
 _MASKED, _TRANSFORMER, _SPLADE = "MLMTransformer", "Transformer", "SpladePooling"
 
 
@@ -76,8 +78,9 @@ def read(folder: Path, config: Mapping[str, Any]) -> Pipeline:
         SourceError: a file is damaged, or asks for something that is not supported.
     """
     if not (folder / MODULES).exists():
-        classifier = "ForSequenceClassification" in str(config.get("architectures"))
-        return Pipeline(max_length=_length(folder), pairs=classifier)
+        classes = str(config.get("architectures"))
+        pairs = any(f"For{head}" in classes for head in _OF_PAIRS)
+        return Pipeline(max_length=_length(folder), pairs=pairs)
     splade = _splade(folder)
     pooling, modules = (None, []) if splade else _modules(folder)
     model, transformer = (Options.read(folder / file) for file in (MODEL, TRANSFORMER))

@@ -45,7 +45,8 @@ The input's name says its form (--format does, for the standard input); .gz may 
   else    a text a line; an empty line is one, too
 
 Columns that are called as the inputs of the model (text; text and text_pair) need no flag. A text
-that is not valid UTF-8 is read with U+FFFD in the place of what is not.
+that is not valid UTF-8 is read with U+FFFD in the place of what is not. Choices are a list of
+texts, in .jsonl: {"text": "Ada sat down", "choices": ["to write", "up"]}.
 
 Any number of lines takes the same memory. With --output, the file gets its name when it is
 complete. If the command is stopped before that, even killed, or by a line that it cannot read, run
@@ -176,6 +177,8 @@ def _work(
     with silenced():
         predictor = Predictor(model, signature, settings.fields, settings.batch_size)
     columns = _columns(said, predictor.inputs)
+    places = zip(columns, predictor.inputs, strict=True)
+    lists = [column for column, name in places if name in predictor.lists]
     if clash := sorted({*settings.keep} & {*predictor.keys}):
         raise ExportError(
             f"keep: {', '.join(clash)}: is what an output is called, too; rename the column, or "
@@ -184,7 +187,7 @@ def _work(
     options = [format, signature, columns, predictor.fields, settings.keep]
     return Work(
         model.fingerprint,
-        text_rows.reader(table.values, columns, settings.keep),
+        text_rows.reader(table.values, columns, settings.keep, lists),
         predictor,
         json.dumps(options),
         predictor.window_lines,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from hub_export.contract import LOGITS, PAIR, ROW_SPLITS, SERVING, SERVING_PAIR
+from hub_export.contract import CHOICES, LOGITS, PAIR, ROW_SPLITS, SERVING, SERVING_PAIR
 from hub_export.errors import ExportError, SourceError
 from hub_export.use.answers import FOUND, Answer, answers
 from hub_export.use.text_model import AnyTextModel, Arrays, Shape
@@ -23,6 +23,7 @@ class Predictor:
 
     Attributes:
         inputs: of the signature, in their order.
+        lists: those of them that are lists of texts.
         fields: the outputs.
         window_lines: how many rows it is asked about at once, so that memory stays flat.
     """
@@ -49,6 +50,7 @@ class Predictor:
                 f"fields: expected some of {', '.join(there)}, found {', '.join(unknown)}"
             )
         self.inputs = model.signatures[signature].inputs
+        self.lists = {CHOICES} & {*self.inputs}
         self.fields = (
             tuple(fields) or tuple(name for name in there if name != LOGITS) or tuple(there)
         )

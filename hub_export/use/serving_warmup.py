@@ -15,7 +15,7 @@ from hub_export.contract import IDS, ROW_SPLITS, TYPE_IDS, Tensors
 from hub_export.errors import ExportError, SourceError, TargetError
 
 FILE = Path("assets.extra", "tf_serving_warmup_requests")
-_WORD = "a "
+_WORD, _CHOICES = "a ", 4
 
 
 def write(path: Path, name: str, lengths: Sequence[int]) -> list[str]:
@@ -83,7 +83,7 @@ def _log(
 
 
 def request(specs: Mapping[str, tf.TensorSpec], length: int) -> Tensors:
-    """Inputs of one row for a signature: a text of so many words, or so many ids or vectors.
+    """Inputs of one row for a signature: texts of so many words, or so many ids or vectors.
 
     Raises:
         ExportError: an input is neither.
@@ -92,8 +92,9 @@ def request(specs: Mapping[str, tf.TensorSpec], length: int) -> Tensors:
 
 
 def _input(name: str, spec: tf.TensorSpec, length: int) -> Iterator[tuple[str, tf.Tensor]]:
-    if spec.dtype == tf.string and spec.shape.rank == 1:
-        yield name, tf.constant([(_WORD * length).strip()])
+    if spec.dtype == tf.string and spec.shape.rank in (1, 2):
+        shape = [1, *[_CHOICES] * (spec.shape.rank - 1)]
+        yield name, tf.fill(shape, (_WORD * length).strip())
     elif name == ROW_SPLITS:
         yield name, tf.constant([0, length], spec.dtype)
     elif name == IDS:

@@ -12,10 +12,12 @@ import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_text  # noqa: F401 (its operations)
 
-from hub_export.contract import LABELS, TEXT_INPUTS
+from hub_export.contract import CHOICES, LABELS, TEXT_INPUTS
 from hub_export.errors import ExportError, SourceError
 
 Arrays = dict[str, npt.NDArray[Any]]
+Text = bytes | Sequence[bytes]
+"""A text of a row, or a list of them."""
 Shape = tuple[int | None, ...]
 
 # What tells a model from another: the index has a checksum of every variable.
@@ -30,7 +32,7 @@ class Signature:
     Attributes:
         inputs: their names, in the order of `contract.TEXT_INPUTS`; others behind, by name.
         outputs: name -> static shape, by name.
-        takes_texts: whether every input is a batch of strings, one a row.
+        takes_texts: whether every input is a batch of strings, one a row, or of lists of them.
     """
 
     inputs: tuple[str, ...]
@@ -99,9 +101,9 @@ class TextModel:
         return {name: _signature(function) for name, function in self._functions.items()}
 
     def __call__(
-        self, signature: str, texts: Mapping[str, Sequence[bytes]], batch_size: int
+        self, signature: str, texts: Mapping[str, Sequence[Text]], batch_size: int
     ) -> Iterator[tuple[npt.NDArray[np.intp], Arrays]]:
-        """Answers rows of similar length together.
+        """Answers rows of similar length together, and of lists those that are as long.
 
         Args:
             signature: which one to ask.
@@ -116,12 +118,10 @@ class TextModel:
             ExportError: it has no answer.
         """
         function = self._functions[signature]
-        lengths = np.sum([[len(text) for text in column] for column in texts.values()], axis=0)
-        order = np.argsort(lengths, kind="stable")
-        for begin in range(0, len(order), batch_size):
-            rows = order[begin : begin + batch_size]
+        for rows in _batches([*texts.values()], batch_size):
             batch = {
-                name: tf.constant([column[row] for row in rows]) for name, column in texts.items()
+                name: tf.constant([column[row] for row in rows], tf.string)
+                for name, column in texts.items()
             }
             try:
                 outputs = {name: each.numpy() for name, each in function(**batch).items()}
@@ -150,6 +150,22 @@ def _loaded(folder: Path, fingerprint: str) -> Any:
     return tf.saved_model.load(str(folder))
 
 
+def _batches(columns: Sequence[Sequence[Text]], batch_size: int) -> Iterator[npt.NDArray[np.intp]]:
+    """Which rows are asked together."""
+    sizes = np.array([[_size(text) for text in column] for column in columns])
+    sizes = sizes.reshape([len(columns), -1, 2])
+    counts, lengths = sizes.sum(0).T
+    order = np.lexsort([lengths, counts])
+    begins = np.flatnonzero(np.diff(counts[order])) + 1
+    for same in np.split(order, begins):
+        yield from (same[at : at + batch_size] for at in range(0, len(same), batch_size))
+
+
+def _size(text: Text) -> tuple[int, int]:
+    """How many texts it is, and how many bytes they have."""
+    return (1, len(text)) if isinstance(text, bytes) else (len(text), sum(map(len, text)))
+
+
 def _signature(function: Any) -> Signature:
     # TensorFlow gives both in another order in every process.
     inputs, outputs = function.structured_input_signature[1], function.structured_outputs
@@ -160,6 +176,7 @@ def _signature(function: Any) -> Signature:
         {name: tuple(shape) if shape.rank else () for name, shape in shapes.items()},
         LABELS not in inputs
         and all(
-            each.dtype == tf.string and each.shape.rank in (None, 1) for each in inputs.values()
+            each.dtype == tf.string and each.shape.rank in (None, 2 if name == CHOICES else 1)
+            for name, each in inputs.items()
         ),
     )

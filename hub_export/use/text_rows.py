@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,11 +28,11 @@ class Row:
     """What a line says.
 
     Attributes:
-        texts: one for each input.
+        texts: one for each input, or a list of them where that is what the input takes.
         kept: column -> what is copied to the output.
     """
 
-    texts: tuple[bytes, ...]
+    texts: tuple[bytes | tuple[bytes, ...], ...]
     kept: Values
 
 
@@ -88,7 +88,10 @@ def table(lines: TextLines, format: str, look: bool) -> Table:
 
 
 def reader(
-    values: Callable[[bytes], Values], inputs: Sequence[str], kept: Sequence[str]
+    values: Callable[[bytes], Values],
+    inputs: Sequence[str],
+    kept: Sequence[str],
+    lists: Collection[str] = (),
 ) -> Callable[[bytes], Row]:
     """What makes a row of a line.
 
@@ -96,6 +99,7 @@ def reader(
         values: what a line says.
         inputs: the columns whose texts are asked, in their order.
         kept: those that are copied.
+        lists: those of the inputs that are lists of texts.
 
     Returns:
         A function that raises SourceError where a line lacks one, or a text is none.
@@ -105,7 +109,7 @@ def reader(
         found = values(line)
         if missing := [name for name in dict.fromkeys([*inputs, *kept]) if name not in found]:
             raise SourceError(f"expected {', '.join(missing)}; found {', '.join(found) or 'none'}")
-        texts = tuple(_text(name, found[name]) for name in inputs)
+        texts = tuple((_texts if name in lists else _text)(name, found[name]) for name in inputs)
         return Row(texts, {name: plain(found[name]) for name in kept})
 
     return read
@@ -170,6 +174,13 @@ def _text(name: str, value: Any) -> bytes:
         shown = _shown(json.dumps(value).encode())
         raise SourceError(f"{name}: expected a string, found {shown}")
     return utf8(value)
+
+
+def _texts(name: str, value: Any) -> tuple[bytes, ...]:
+    if not isinstance(value, list):
+        shown = _shown(json.dumps(plain(value)).encode())
+        raise SourceError(f"{name}: expected a list of strings, as .jsonl has them, found {shown}")
+    return tuple(_text(name, each) for each in value)
 
 
 def _shown(line: bytes) -> str:

@@ -13,6 +13,7 @@ from hub_export.models.session import Session
 from hub_export.settings import (
     ENCODER,
     FILL_MASK,
+    MULTIPLE_CHOICE,
     NONE,
     PREPROCESSOR,
     QUESTION_ANSWERING,
@@ -42,6 +43,7 @@ from hub_export.verify.source import Source
 from hub_export.verify.tasks import (
     classification,
     fill_mask,
+    multiple_choice,
     question_answering,
     sparse_embedding,
     token_classification,
@@ -187,6 +189,7 @@ _TASKS: Mapping[str, tuple[str, Any]] = {
     TEXT_CLASSIFICATION: ("logits", classification),
     TOKEN_CLASSIFICATION: ("entities", token_classification),
     QUESTION_ANSWERING: ("answers", question_answering),
+    MULTIPLE_CHOICE: ("choices", multiple_choice),
     FILL_MASK: ("masks", fill_mask),
     SPARSE_EMBEDDING: ("weights of words", sparse_embedding),
 }

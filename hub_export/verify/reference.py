@@ -23,6 +23,7 @@ from hub_export.errors import SourceError
 from hub_export.models.session import Session
 from hub_export.settings import (
     FILL_MASK,
+    MULTIPLE_CHOICE,
     QUESTION_ANSWERING,
     SPARSE_EMBEDDING,
     TEXT_CLASSIFICATION,
@@ -53,6 +54,7 @@ _TASKS: Mapping[str, tuple[str, str]] = {
         "AutoModelForQuestionAnswering",
         "MODEL_FOR_QUESTION_ANSWERING_MAPPING",
     ),
+    MULTIPLE_CHOICE: ("AutoModelForMultipleChoice", "MODEL_FOR_MULTIPLE_CHOICE_MAPPING"),
     FILL_MASK: _MASKED,
     SPARSE_EMBEDDING: _MASKED,
 }

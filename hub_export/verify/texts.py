@@ -40,13 +40,17 @@ def sample_texts(tokenizer: Tokenizer, plan: Plan) -> list[str]:
 
 
 def sample_pairs(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[str, ...]]:
-    """Pairs of the texts that are not much longer than a row.
+    """Pairs of the texts that are not much longer than a row."""
+    return [*itertools.pairwise(short(tokenizer, texts))]
+
+
+def short(tokenizer: Tokenizer, texts: Sequence[str]) -> list[str]:
+    """The texts that are not much longer than a row.
 
     For each two parts of a pair that are cut off, the `tokenizers` library makes a row of its own,
     and rows of these again: gigabytes for long texts and short rows.
     """
-    short = [text for text in texts if len(tokenizer.encode(text).overflowing) <= _PARTS]
-    return [*itertools.pairwise(short)]
+    return [text for text in texts if len(tokenizer.encode(text).overflowing) <= _PARTS]
 
 
 def row(tokenizer: Tokenizer, types: int, text: str, *others: str) -> list[Ids]:

@@ -16,6 +16,7 @@ from encoders import (
     ConfigError,
     FillMask,
     HeadedEncoder,
+    MultipleChoice,
     QuestionAnswering,
     RealTokens,
     TaskHead,
@@ -31,6 +32,7 @@ HEADS: dict[str, tuple[type[TaskHead], tuple[str, ...], int]] = {
     "SequenceClassification": (Classification, ("logits",), 3),
     "TokenClassification": (TokenClassification, ("logits",), 3),
     "QuestionAnswering": (QuestionAnswering, ("start_logits", "end_logits"), 2),
+    "MultipleChoice": (MultipleChoice, ("logits",), 1),
     "MaskedLM": (FillMask, ("logits",), 0),
 }
 """Task -> what computes it, its outputs, and the number of its labels."""
@@ -58,6 +60,12 @@ CASES |= {
     ),
     "deberta as published": ("MaskedLM", "deberta", {"legacy": False}),
     "deberta-v2 as published": ("MaskedLM", "deberta-v2", {"legacy": False}),
+    "modernbert mean of choices": (
+        "MultipleChoice",
+        "modernbert",
+        {"classifier_pooling": "mean", "classifier_bias": True},
+    ),
+    "electra tanh": ("MultipleChoice", "electra", {"summary_activation": "tanh"}),
     "deberta-v2 tanh": ("SequenceClassification", "deberta-v2", {"pooler_hidden_act": "tanh"}),
 }
 
@@ -94,14 +102,17 @@ def test_outputs(case: str, tmp_path: Path) -> None:
     lengths = np.array([12, 1, 7, 3, 12])
     mask = (np.arange(12) < lengths[:, np.newaxis]).astype(np.int32)
     ids[mask == 0] = 1
+    rows = [torch.tensor(each) for each in (ids, mask)]
+    if task == "MultipleChoice":  # [B, choices, S]
+        rows = [each[:, None] for each in rows]
     with torch.inference_mode():
-        found = model(torch.tensor(ids), attention_mask=torch.tensor(mask))
+        found = model(rows[0], attention_mask=rows[1])
     for arrange in ({}, {"arrange": RealTokens}):
         given = headed(tf.constant(ids), tf.constant(mask), **arrange)
         assert {*given} == {*outputs}
         for name in outputs:
             wanted, values = found[name].numpy(), given[name].numpy()
-            if task != "SequenceClassification":  # of padding, nothing is wanted
+            if wanted.ndim > 2 or task == "QuestionAnswering":  # of padding, nothing is wanted
                 wanted, values = wanted[mask == 1], values[mask == 1]
             atol = 1e-5 * np.abs(wanted).max()
             np.testing.assert_allclose(values, wanted, rtol=0, atol=atol)
@@ -146,6 +157,11 @@ def test_what_the_head_does_not_know() -> None:
         Classification({"model_type": "t5"}, 8, 2)
     with pytest.raises(ConfigError, match="classifier_pooling: expected cls or mean, found 'max'"):
         Classification({"model_type": "modernbert", "classifier_pooling": "max"}, 8, 2)
+    with pytest.raises(ConfigError, match="no multiple-choice for model_type deberta; supported"):
+        MultipleChoice({"model_type": "deberta"}, 8, 1)
+    for key, value in (("summary_type", "last"), ("summary_use_proj", False)):
+        with pytest.raises(ConfigError, match=f"{key}: expected .*, found {value!r}"):
+            MultipleChoice({"model_type": "electra", key: value}, 8, 1)
     with pytest.raises(ConfigError, match="no fill-mask for model_type t5"):
         FillMask({"model_type": "t5"}, architectures()["bert"].declare({"model_type": "bert"}))
 

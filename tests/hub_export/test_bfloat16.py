@@ -95,6 +95,7 @@ def test_not_a_number_is_a_failure() -> None:
         ("SequenceClassification", "auto"),
         ("TokenClassification", "auto"),
         ("QuestionAnswering", "auto"),
+        ("MultipleChoice", "auto"),
         ("MaskedLM", "auto"),
         ("MaskedLM", "sparse-embedding"),
     ],

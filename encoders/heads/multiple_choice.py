@@ -1,0 +1,42 @@
+"""Multiple choice (https://arxiv.org/abs/1808.05326): how well a choice goes with a text."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from encoders.core.errors import ConfigError
+from encoders.heads.classification import Classification
+from encoders.heads.forms import Form
+
+_POOLED = Form("classifier", dropouts=("hidden_dropout_prob",))
+_SUMMARY = Form(
+    "classifier",
+    "sequence_summary.summary",
+    "{summary_activation}",
+    dropouts=("summary_last_dropout",),
+)
+_SUMMARIZED = {"summary_type": "first", "summary_use_proj": True}
+"""The only summary of ELECTRA that is supported: it has others, which no checkpoint is known of."""
+
+
+class MultipleChoice(Classification):
+    """Gives `logits`, float32 [B, 1], of a text and one of its choices in a row.
+
+    Of some families it has the form of their classification, with one logit.
+    """
+
+    task = "multiple-choice"
+    ending = "ForMultipleChoice"
+    forms: ClassVar[Mapping[str, Form]] = {
+        **{
+            name: Classification.forms[name]
+            for name in ("albert", "bert", "deberta-v2", "distilbert", "modernbert")
+        },
+        **dict.fromkeys(("camembert", "mpnet", "roberta", "xlm-roberta"), _POOLED),
+        "electra": _SUMMARY,
+    }
+
+    def __init__(self, config: Mapping[str, Any], width: int, outputs: int) -> None:
+        super().__init__(config, width, outputs)
+        for key, value in _SUMMARIZED.items() if self.form is _SUMMARY else ():
+            if self.options[key] != value:
+                raise ConfigError(f"{key}: expected {value!r}, found {self.options[key]!r}")
