@@ -185,8 +185,8 @@ class Settings:
         recorded=False,
     )
     weights: str = option(
-        "pretrained, or none: random weights of the checkpoint's architecture, to train from "
-        "scratch.",
+        "pretrained, or none: random weights of the checkpoint's architecture and of its head, or "
+        "of any head that task names, to train from scratch.",
         "pretrained",
         choices=("pretrained", NONE),
     )

@@ -11,8 +11,7 @@ from encoders.core import bottleneck
 from encoders.core.bottleneck import Adapters
 from encoders.core.config import Config, Dimensions
 from encoders.core.encoder import Encoder
-from encoders.core.errors import ConfigError
-from encoders.core.initial import DEVIATION, initial
+from encoders.core.initial import Normal, deviation_of, initial
 from encoders.core.weights import Filled, Table, Tensors, expand
 
 
@@ -115,9 +114,7 @@ class Architecture:
         Raises:
             ConfigError: an option is unknown or not supported.
         """
-        deviation = config.get("initializer_range", DEVIATION)
-        if not isinstance(deviation, int | float) or not deviation > 0:
-            raise ConfigError(f"initializer_range must be more than 0, not {deviation!r}")
+        normal = Normal(deviation_of(config))
         encoder = self.encoder(self.config.read(config))
         rows = expand(self.table.rows, encoder)
-        return initial(rows, encoder, deviation)
+        return initial(rows, encoder, lambda _: normal)

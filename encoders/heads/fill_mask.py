@@ -1,7 +1,7 @@
 """Masked language modelling (https://arxiv.org/abs/1810.04805): which token a position has."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -182,6 +182,14 @@ class FillMask(TaskHead):
             self.decoder = None
         taken = super().fill(architecture, tensors, dtype)
         return taken | ({decoder} & tensors.keys())
+
+    def initial(
+        self, architecture: "Architecture", config: Mapping[str, Any]
+    ) -> Mapping[str, Callable[[], np.ndarray]]:
+        """As those of any head; a decoder that is the word embedding needs none."""
+        drawn = super().initial(architecture, config)
+        tied = f"{self.form.decoder}.weight" if self.ties else ""
+        return {name: values for name, values in drawn.items() if name != tied}
 
     def join(self, encoder: Encoder) -> None:
         """Takes the encoder's word embedding as its decoder, where it has none by itself."""

@@ -1,14 +1,17 @@
 """The protocol of heads, and an encoder with a head on it."""
 
 import abc
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 
+from encoders.core.config import Dimensions
 from encoders.core.encoder import Encoded, Encoder
 from encoders.core.errors import ConfigError
+from encoders.core.initial import UNCUT, Normal, Normals, deviation_of, initial
 from encoders.core.layout import Layout, Padded
 from encoders.core.rows import Row
 from encoders.core.weights import Stored, Table, Tensors, expand
@@ -122,6 +125,35 @@ class TaskHead(Head):
                 + ", ".join(sorted(cls.forms))
             )
         return cls.forms[model_type]
+
+    def initial(
+        self, architecture: "Architecture", config: Mapping[str, Any]
+    ) -> Mapping[str, Callable[[], np.ndarray]]:
+        """Tensors to train from scratch: name -> draws the values, the same ones at every call.
+
+        Those of a kernel come from the normal distribution that `transformers` draws them from,
+        gammas are one, all else zero.
+
+        Args:
+            architecture: the encoder's.
+            config: the checkpoint's configuration.
+
+        Raises:
+            ConfigError: `initializer_range` is not more than zero.
+        """
+        rows = expand(self.rows(architecture), self)
+        return initial(rows, self, _normals(config, architecture.dimensions(config)))
+
+
+def _normals(config: Mapping[str, Any], size: Dimensions) -> Normals:
+    """What `transformers` draws kernels of heads from; ModernBERT has a way of its own."""
+    deviation = deviation_of(config)
+    if config.get("model_type") != "modernbert":
+        return lambda _: Normal(deviation, UNCUT)
+    cut = config.get("initializer_cutoff_factor") or 3.0
+    inner = Normal(deviation / math.sqrt(2 * size.layers), cut)
+    output = Normal(1 / math.sqrt(size.width), cut)
+    return lambda target: output if target.startswith("output.") else inner
 
 
 class HeadedEncoder(tf.Module):

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from encoders.core.activations import activation
-from encoders.core.initial import DEVIATION, initial
+from encoders.core.initial import initial
 from encoders.core.layers import Dropout, LayerNorm, Linear
 from encoders.core.rows import TRANSPOSE, Row, linear, norm
 from encoders.core.weights import Stored, Table, expand
@@ -64,7 +64,7 @@ class VectorModule(tf.Module):
         Those of a kernel come from a normal distribution, as BERT's code draws them.
         """
         rows = expand(self.table.rows, self)
-        return {name: values() for name, values in initial(rows, self, DEVIATION).items()}
+        return {name: values() for name, values in initial(rows, self).items()}
 
 
 class DenseModule(VectorModule):

@@ -2,11 +2,12 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tokenizers import Tokenizer
 
@@ -18,7 +19,7 @@ from hub_export.errors import SourceError
 from hub_export.models import task
 from hub_export.models.embedding_plan import Plan, plan
 from hub_export.models.task import Task
-from hub_export.settings import FILL_MASK, INSIDE, NONE, PREPROCESSOR, Settings
+from hub_export.settings import FILL_MASK, INSIDE, NONE, PREPROCESSOR, TASK_MODEL, Settings
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.find import explained
 from hub_export.sources.formats.tensors import LazyTensors
@@ -27,6 +28,8 @@ from preprocess import Preprocessor
 
 # What `transformers` calls the tokens of a checkpoint that does not tell.
 _PADDING, _MASK = ("[PAD]", "<pad>"), ("[MASK]", "<mask>")
+
+Draw = Callable[[], np.ndarray]
 
 
 class Session:
@@ -74,7 +77,8 @@ class Session:
             dtype = tf.as_dtype(settings.compute_dtype)
             self.stored = self.architecture.table.stored(self._encoder, dtype)
             if settings.weights == NONE:
-                self.checkpoint = _untrained(checkpoint, self.architecture, self.config)
+                drawn = self.architecture.initial(self.config)
+                self.checkpoint = _untrained(checkpoint, functools.partial(self._drawn, drawn))
 
     @functools.cached_property
     def built(self) -> tuple[Encoder, Filled]:
@@ -122,8 +126,8 @@ class Session:
         found = self.task
         assert found is not None
         dtype = tf.as_dtype(self.settings.compute_dtype)
+        head = self._declared_head(found)
         with naming(self.checkpoint.config_file):
-            head = found.head(self.config, self.architecture.declare(self.config))
             stored = head.stored(self.architecture, dtype)
         try:
             with naming(self.checkpoint.weights_file):
@@ -135,6 +139,19 @@ class Session:
                 "it out, say task=feature-extraction)"
             ) from error
         return head, stored
+
+    def _declared_head(self, found: Task) -> TaskHead:
+        with naming(self.checkpoint.config_file):
+            return found.head(self.config, self.architecture.declare(self.config))
+
+    def _drawn(self, encoder: Mapping[str, Draw]) -> LazyTensors:
+        """Random tensors of the encoder, and of the head where one is exported."""
+        found = self.task
+        if found is None or not (TASK_MODEL in self.settings.parts or self.has_mlm):
+            return LazyTensors(encoder)
+        head = self._declared_head(found).initial(self.architecture, self.config)
+        prefix = self.architecture.table.prefix
+        return LazyTensors({**{f"{prefix}{name}": each for name, each in encoder.items()}, **head})
 
     @functools.cached_property
     def tokenizer(self) -> Tokenizer:
@@ -231,16 +248,13 @@ class Session:
         self._compiled.clear()
 
 
-def _untrained(
-    checkpoint: Checkpoint, architecture: Architecture, config: Mapping[str, Any]
-) -> Checkpoint:
+def _untrained(checkpoint: Checkpoint, tensors: Callable[[], LazyTensors]) -> Checkpoint:
     """The checkpoint with random weights."""
-    readers = architecture.initial(config)
     return dataclasses.replace(
         checkpoint,
         folder=None,
         weights_file=checkpoint.config_file,
-        tensors=lambda: LazyTensors(readers),
+        tensors=tensors,
         unused={},
         notes=(*checkpoint.notes, "The weights are random: to be trained from scratch."),
     )

@@ -154,7 +154,7 @@ def _read(checkpoint: Checkpoint, settings: Settings) -> Task | None:
         raise SourceError(
             f"{checkpoint.head_problem}; to leave the head out, say task={FEATURE_EXTRACTION}"
         )
-    name, reason = _found(checkpoint, [*KINDS] if asked == AUTO else [asked])
+    name, reason = _found(checkpoint, settings)
     unwanted = "" if reason else _unwanted(name, settings)
     if (reason or unwanted) and asked == AUTO:
         return None
@@ -180,18 +180,25 @@ def _read(checkpoint: Checkpoint, settings: Settings) -> Task | None:
 
 def _unwanted(name: str, settings: Settings) -> str:
     """Why a task goes with none of what is asked for; nothing where it does."""
-    if settings.weights == NONE:
-        return "a head of random weights is not supported"
     if name == FILL_MASK and settings.special_tokens_in_text is False:
         return "no text can have a mask with special_tokens_in_text=false"
     return ""
 
 
-def _found(checkpoint: Checkpoint, tasks: Sequence[str]) -> tuple[str, str]:
-    """Which of the tasks a checkpoint has a head for, or why there is none."""
+def _found(checkpoint: Checkpoint, settings: Settings) -> tuple[str, str]:
+    """Which task a checkpoint has a head for, of those that are asked for, or why there is none.
+
+    Of random weights, any head can be made that is asked for by its name.
+    """
+    tasks = [*KINDS] if settings.task == AUTO else [settings.task]
+    any_head = settings.weights == NONE and settings.task != AUTO
     classes = [str(each) for each in checkpoint.config.get("architectures") or ()]
     endings = {name: KINDS[name].head.ending for name in tasks}
-    names = [name for name, end in endings.items() if any(each.endswith(end) for each in classes)]
+    names = [
+        name
+        for name, end in endings.items()
+        if any_head or any(each.endswith(end) for each in classes)
+    ]
     if not names:
         expected = " or ".join(f"...{ending}" for ending in endings.values())
         found = ", ".join(classes) or "nothing"

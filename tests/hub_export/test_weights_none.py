@@ -8,14 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+import torch
+import transformers
 
 import encoders
 import hub_export
 from hub_export.errors import SourceError
 from hub_export.models.session import Session
+from hub_export.models.task import KINDS
 from hub_export.settings import Settings
 from hub_export.sources import find
-from hub_export.verify.reference import Reference
+from hub_export.verify.reference import _TASKS as TASKS
+from hub_export.verify.reference import Reference, TaskReference
 from tests import checkpoints
 
 SIZES = {"vocab_size": 500, "hidden_size": 96, "initializer_range": 0.05}
@@ -116,6 +120,65 @@ def test_every_architecture(model_type: str, tmp_path: Path) -> None:
     found, wanted = encoder(ids, mask, types), source(ids, mask, types)
     for one, other in ((found.sequence, wanted.sequence), (found.pooled, wanted.pooled)):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("model_type", sorted(encoders.architectures()))
+def test_every_head(model_type: str, tmp_path: Path) -> None:
+    """Its values are spread as those of a fresh model of transformers; that takes them, too."""
+    sizes = {"hidden_size": 96, "num_hidden_layers": 1}
+    config = checkpoints.config(model_type, pad_token_id=1, **sizes)
+    config.save_pretrained(tmp_path)
+    checkpoint = find.read(str(tmp_path), weights=False)
+    ids, mask = np.array([[5, 6, 7], [8, 9, 1]], np.int32), np.array([[1, 1, 1], [1, 1, 0]])
+    types = np.zeros_like(ids)
+    tasks = [name for name, kind in KINDS.items() if model_type in kind.head.forms]
+    assert len(tasks) >= 4
+    for name in tasks:
+        session = Session(checkpoint, Settings("x", weights="none", task=name))
+        (head, _), (encoder, _) = session.head, session.built
+        torch.manual_seed(1)
+        fresh = getattr(transformers, TASKS[name][0]).from_config(config).state_dict()
+        tensors = session.checkpoint.tensors()
+        assert session.head_tensors <= {*tensors} & {*fresh}
+        for each in session.head_tensors:
+            assert_spread_alike(tensors[each], fresh[each].numpy(), each)
+        wanted = TaskReference(session)(*expanded(name, ids, mask, types))
+        headed = encoders.HeadedEncoder(encoder, head)(ids, mask, types)
+        for output in {*headed} & {*wanted}:
+            found, right = headed[output].numpy(), wanted[output]
+            real = mask == 1 if found.shape[:2] == mask.shape else slice(None)
+            np.testing.assert_allclose(found[real], right[real], rtol=0, atol=1e-5)
+            assert np.abs(found).max() > 1e-4
+
+
+def expanded(name: str, *rows: np.ndarray) -> list[np.ndarray]:
+    """Rows as transformers takes them: of multiple choice, [B, choices, S]."""
+    return [each[:, np.newaxis] if name == "multiple-choice" else each for each in rows]
+
+
+def assert_spread_alike(found: np.ndarray, fresh: np.ndarray, name: str) -> None:
+    """Both constant and equal, or of one deviation, as far as so few values tell."""
+    assert found.shape == fresh.shape, name
+    if np.ptp(fresh) == 0:
+        np.testing.assert_array_equal(found, fresh, name)
+        return
+    # Four standard errors: of the difference of two deviations, and of a mean.
+    errors = 4 / np.sqrt(found.size)
+    assert abs(found.std() / fresh.std() - 1) < errors, name
+    assert abs(found.mean()) < errors * max(found.std(), fresh.std()), name
+
+
+@pytest.mark.usefixtures("brief")
+def test_a_head_from_end_to_end(configured: Path, tmp_path: Path) -> None:
+    """The configuration is that of an encoder alone: the head is asked for by its name."""
+    checkpoint = find.read(str(configured), weights=False)
+    assert Session(checkpoint, Settings("x", weights="none")).task is None
+    done = export(configured, tmp_path, parts=["task_model"], task="fill-mask")
+    assert "weights of the fill mask" in {check.subject for check in done.report.checks}
+    model = tf.saved_model.load(str(done.paths["fill_mask"]))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(["a [MASK] b"], training=True)["logits"].values[:, 7])
+    assert all(map(np.any, tape.gradient(loss, [*model.trainable_variables][-4:])))
 
 
 def test_a_table_that_is_not_learnt(tmp_path: Path) -> None:
