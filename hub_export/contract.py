@@ -25,9 +25,10 @@ D hidden width, L layers.
 
     by options of the export also outputs `embedding_output` [B, S, D] (what the first block gets)
         and `attentions`, list of L [B, H, S, S] (in ALBERTs whose layers have several blocks, one a
-        block); an optional input of the call, `head_mask` float32 [L, H], a row for each of
-        `attentions`; `embeds(inputs, training=False)`, which takes `inputs_embeds` float32
-        [B, S, E], in the place of the word embedding's vectors, instead of `input_word_ids`.
+        block); `embeds(inputs, training=False)`, which takes `inputs_embeds` float32 [B, S, E], in
+        the place of the word embedding's vectors, instead of `input_word_ids`; an optional input of
+        the call, of `serve`, `serve_training`, `embeds` and `mlm`, `head_mask` float32 [L, H], a
+        row for each of `attentions`.
         Signatures: `encoder_outputs` gives `embedding_output`, too; `attentions` ->
         `attentions_0` ...; `embeds` -> what `serving_default` gives, but as the call computes it
     of a checkpoint with a head for masked tokens also `mlm(inputs, training=False)`, as Model

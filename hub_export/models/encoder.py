@@ -1,6 +1,6 @@
 """The encoder as the root of a SavedModel."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,10 +63,13 @@ class EncoderModel(tf.train.Checkpoint):
         for types in (True, False):
             specs = contract.input_specs(types)
             self._trace_call(self.__call__, specs)
-            self.serve.get_concrete_function(specs)
-            self.serve_training.get_concrete_function(specs)
+            for each in self._variants(specs):
+                self.serve.get_concrete_function(each)
+                self.serve_training.get_concrete_function(each)
         if masked is not None:
-            self.mlm = MaskedLanguageModel(encoder, masked, call)
+            of_types = map(contract.input_specs, (True, False))
+            variants = [each for specs in of_types for each in self._variants(specs)]
+            self.mlm = MaskedLanguageModel(encoder, masked, call, variants)
         if EMBEDS in self._extras:
             self.embeds = tf.function(self._calling(self._of_vectors()), autograph=False)
             for types in (True, False):
@@ -150,15 +153,23 @@ class EncoderModel(tf.train.Checkpoint):
 
         row = [*specs.values()]
         if HEAD_MASK in self._extras and "arrange" not in options:
-            row.append(tf.TensorSpec(self._heads(), tf.float32, HEAD_MASK))
+            row.append(self._head_masks())
         return tf.function(body, autograph=False).get_concrete_function(*row)
 
     def _trace_call(self, function: Any, specs: Specs) -> None:
         """Traces a call in training and not, with and without what is optional."""
-        masks = {HEAD_MASK: tf.TensorSpec(self._heads(), tf.float32, HEAD_MASK)}
-        for more in ({}, *([masks] if HEAD_MASK in self._extras else [])):
+        for each in self._variants(specs):
             for training in (False, True):
-                function.get_concrete_function({**specs, **more}, training=training)
+                function.get_concrete_function(each, training=training)
+
+    def _variants(self, specs: Specs) -> Iterator[Specs]:
+        """Inputs without head masks and, by option, with them."""
+        yield specs
+        if HEAD_MASK in self._extras:
+            yield {**specs, HEAD_MASK: self._head_masks()}
+
+    def _head_masks(self) -> tf.TensorSpec:
+        return tf.TensorSpec(self._heads(), tf.float32, HEAD_MASK)
 
     def _heads(self) -> list[int]:
         """How many attentions there are, and how many heads each has."""

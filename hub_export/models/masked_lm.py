@@ -1,11 +1,10 @@
 """`encoder.mlm`: an encoder with the head for masked tokens on it, as Model Garden's exports."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
 from encoders import Encoder, FillMask, HeadedEncoder
-from hub_export import contract
 from hub_export.contract import MLM_LOGITS, POSITIONS, SEQUENCE, Tensors
 
 
@@ -17,6 +16,7 @@ class MaskedLanguageModel(tf.train.Checkpoint):
         encoder: Encoder,
         head: FillMask,
         encode: Callable[[Tensors, bool], Tensors],
+        variants: Sequence[Mapping[str, tf.TensorSpec]],
     ) -> None:
         """Traces it.
 
@@ -24,6 +24,7 @@ class MaskedLanguageModel(tf.train.Checkpoint):
             encoder: the encoder, for its variables.
             head: the head.
             encode: computes the encoder's outputs of inputs, in training or not.
+            variants: the inputs that it may have.
         """
         headed = HeadedEncoder(encoder, head)
         super().__init__(headed=headed)
@@ -38,7 +39,6 @@ class MaskedLanguageModel(tf.train.Checkpoint):
 
         self.__call__ = tf.function(call, autograph=False)
         positions = {POSITIONS: tf.TensorSpec([None, None], tf.int32, POSITIONS)}
-        for types in (True, False):
+        for specs in variants:
             for training in (False, True):
-                specs = {**contract.input_specs(types), **positions}
-                self.__call__.get_concrete_function(specs, training=training)
+                self.__call__.get_concrete_function({**specs, **positions}, training=training)

@@ -3,14 +3,23 @@
 `transformers` has no head masks any longer: what each head adds is multiplied there.
 """
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from encoders import Architecture
 from hub_export import contract
-from hub_export.contract import ATTENTIONS, EMBEDDED, EMBEDS, HEAD_MASK, SEQUENCE, VECTORS
+from hub_export.contract import (
+    ATTENTIONS,
+    EMBEDDED,
+    EMBEDS,
+    HEAD_MASK,
+    POSITIONS,
+    SEQUENCE,
+    VECTORS,
+)
 from hub_export.terminal import Progress
 from hub_export.verify import outputs, samples
 from hub_export.verify.checks import Check
@@ -51,43 +60,82 @@ def ask(source: Source) -> list[Sample]:
 def compare(
     model: Any, answers: Sequence[Sample], closeness: Closeness, progress: Progress
 ) -> list[Check]:
-    """Compares what a loaded encoder gives and takes by option."""
+    """Compares what a loaded encoder gives and takes by option, by call and by signature."""
     names = answers[0].wanted.keys()
-    roads = [Road(lambda inputs: _asked(model, inputs, names))]
-    if EMBEDDED in names:
-        roads.append(Road(lambda inputs: _served(model, inputs), _real_rows))
+    roads = [
+        Road(lambda inputs: _asked(model, inputs, names)),
+        Road(lambda inputs: _served(model, inputs, names), _real_rows),
+    ]
+    if HEAD_MASK in names:
+        roads += [Road(functools.partial(_masked, each)) for each in _taking_masks(model)]
     worst = outputs.distances(progress.over("verifying options", answers), roads, closeness)
     return [outputs.check(f"numbers, {name}", worst[name], closeness) for name in worst]
 
 
 def _asked(model: Any, inputs: Mapping[str, Any], names: Any) -> Mapping[str, Any]:
     """What the model gives for each name that is wanted."""
-    usual = {name: inputs[name] for name in contract.input_specs()}
-    plain = contract.flat(model(usual))
-    found = {
-        name: _real(each, usual[contract.MASK]) if name.startswith(ATTENTIONS) else each
-        for name, each in plain.items()
-        if name in names
-    }
-    if HEAD_MASK in names:
-        found[HEAD_MASK] = model({**usual, HEAD_MASK: inputs[HEAD_MASK]})[SEQUENCE]
+    usual = _usual(inputs)
+    found = _named(contract.flat(model(usual)), names, usual[contract.MASK])
     if EMBEDS in names:
-        vectors = {VECTORS: inputs[VECTORS], **usual}
-        del vectors[contract.WORD_IDS]
-        found[EMBEDS] = model.embeds(vectors)[SEQUENCE]
+        found[EMBEDS] = model.embeds(_of_vectors(inputs))[SEQUENCE]
     return found
 
 
-def _served(model: Any, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the signature gives."""
-    usual = {name: inputs[name] for name in contract.input_specs()}
-    return {EMBEDDED: model.signatures[contract.LAYERS](**usual)[EMBEDDED]}
+def _served(model: Any, inputs: Mapping[str, Any], names: Any) -> Mapping[str, Any]:
+    """What the signatures give."""
+    usual, signatures, found = _usual(inputs), model.signatures, dict[str, Any]()
+    for name in (contract.LAYERS, ATTENTIONS):
+        if name in signatures:
+            found |= _named(signatures[name](**usual), names, usual[contract.MASK])
+    if EMBEDS in names:
+        found[EMBEDS] = signatures[EMBEDS](**_of_vectors(inputs))[SEQUENCE]
+    return found
+
+
+def _taking_masks(model: Any) -> list[Callable[[Any], Any]]:
+    """What takes head masks."""
+    functions = [model, model.serve]
+    if hasattr(model, "mlm"):
+        functions.append(lambda inputs: model.mlm({**inputs, POSITIONS: _first(inputs)}))
+    return functions
+
+
+def _masked(function: Callable[[Any], Any], inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {HEAD_MASK: function({**_usual(inputs), HEAD_MASK: inputs[HEAD_MASK]})[SEQUENCE]}
+
+
+def _first(inputs: Mapping[str, Any]) -> samples.Ids:
+    """The first position of each row, int32 [B, 1]."""
+    return np.zeros([len(inputs[contract.MASK]), 1], np.int32)
+
+
+def _usual(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs without those of options."""
+    return {name: inputs[name] for name in contract.input_specs()}
+
+
+def _of_vectors(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs of `embeds`."""
+    usual = _usual(inputs)
+    del usual[contract.WORD_IDS]
+    return {VECTORS: inputs[VECTORS], **usual}
+
+
+def _named(found: Mapping[str, Any], names: Any, mask: samples.Ids) -> dict[str, Any]:
+    """Those of the names that are compared; attentions without those of padding."""
+    return {
+        name: _real(each, mask) if name.startswith(ATTENTIONS) else each
+        for name, each in found.items()
+        if name in names
+    }
 
 
 def _real_rows(sample: Sample) -> Mapping[str, Floats]:
-    """What is right there: zeros at padding."""
+    """What is right by signature: zeros at padding, where that computes nothing for it."""
+    if EMBEDDED not in sample.wanted:
+        return sample.wanted
     mask = sample.inputs[contract.MASK][..., np.newaxis]
-    return {EMBEDDED: sample.wanted[EMBEDDED] * (mask != 0)}
+    return {**sample.wanted, EMBEDDED: sample.wanted[EMBEDDED] * (mask != 0)}
 
 
 def _real(weights: Any, mask: samples.Ids) -> Floats:
