@@ -199,8 +199,9 @@ class Settings:
     )
     prompt: str | None = option(
         "Name of the checkpoint's prompt that the text embedding puts before every text, such as "
-        "query. Default: what sentence-transformers would put there unasked, usually nothing; an "
-        "empty name for none. Give the models for queries and for documents different names.",
+        "query; so does a sparse embedding, and a cross-encoder before the first text of a pair. "
+        "Default: what sentence-transformers would put there unasked, usually nothing; an empty "
+        "name for none. Give the models for queries and for documents different names.",
         None,
     )
     dimensions: int | None = option(
@@ -228,11 +229,16 @@ class Settings:
     def check(self) -> None:
         """Raises ExportError for values that lead nowhere."""
         problems = [*broken(self)]
-        of_embedding = {"pooling": (), "prompt": None, "dimensions": None}
+        of_embedding: dict[str, Any] = {"pooling": (), "dimensions": None}
         asked = [key for key, default in of_embedding.items() if getattr(self, key) != default]
         if asked and TEXT_EMBEDDING not in self.parts:
             problems.append(
                 f"{', '.join(asked)}: only for the {TEXT_EMBEDDING}, which is not exported"
+            )
+        if self.prompt is not None and not {TEXT_EMBEDDING, TASK_MODEL} & {*self.parts}:
+            problems.append(
+                f"prompt: only for the {TEXT_EMBEDDING} and the {TASK_MODEL}, none of which is "
+                "exported"
             )
         inner = [key for key in INSIDE if getattr(self, key)]
         if inner and ENCODER not in self.parts:

@@ -253,7 +253,8 @@ def _activation(checkpoint: Checkpoint, labels: int) -> str:
     """That of a cross-encoder, or what the pipeline of `transformers` takes."""
     config, file = checkpoint.config, checkpoint.config_file
     own = config.get("sentence_transformers")
-    named = own.get("activation_fn") if isinstance(own, dict) else None
+    named = checkpoint.pipeline().activation
+    named = named or (own.get("activation_fn") if isinstance(own, dict) else None)
     named = named or config.get("sbert_ce_default_activation_function")
     if named:
         return torch_activation(str(named), file)

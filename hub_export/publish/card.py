@@ -109,6 +109,8 @@ def _notes(name: str, report: Report) -> Iterator[str]:
 
 def _task(notes: Mapping[str, Any]) -> Iterator[str]:
     """What becomes of a text, and the labels."""
+    if notes["prompt"]:
+        yield f"{notes['prompt']!r} is put before a text."
     yield f"A text is cut at {notes['max_length']} tokens, special ones included."
     if "activation" in notes:
         yield f"Probabilities are made of logits by: {notes['activation']}."

@@ -88,6 +88,8 @@ class Pipeline:
         pairs: whether the checkpoint compares two texts in one row (a cross-encoder).
         splade: of a sparse embedding, whether weights are added up, and whether the logarithm is
             taken twice; None of all else.
+        activation: of a cross-encoder, the class of torch that makes scores of its logits, where
+            the checkpoint tells.
     """
 
     pooling: PoolingOptions | None = None
@@ -99,6 +101,7 @@ class Pipeline:
     dimensions: int | None = None
     pairs: bool = False
     splade: tuple[bool, bool] | None = None
+    activation: str | None = None
 
     @property
     def normalizes(self) -> bool:

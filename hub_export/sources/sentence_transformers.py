@@ -8,7 +8,7 @@ followed is refused by name. Nothing is imported from the names in these files.
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hub_export.errors import SourceError
 from hub_export.sources.formats.json_files import is_name, read_any_json, sums
@@ -47,15 +47,30 @@ _ARGUMENTS = [
 ]
 # Options that would change it, with the one value under which they do not.
 _FIXED: Mapping[str, Any] = {
-    "transformer_task": "feature-extraction",
-    "module_output_name": "token_embeddings",
     "processing_kwargs": {},
     "query_length": None,
     "document_length": None,
     "query_expansion": None,
     "tokenizer_name_or_path": None,
 }
-_TEXT_MODALITY = {"method": "forward", "method_output_name": "last_hidden_state"}
+
+
+class Role(NamedTuple):
+    """What the first module is there for.
+
+    Attributes:
+        task: what `transformers` calls it.
+        gives: what the module calls its output.
+        output: what its model calls that.
+    """
+
+    task: str
+    gives: str
+    output: str
+
+
+_EMBEDS = Role("feature-extraction", "token_embeddings", "last_hidden_state")
+_SCORES = Role("sequence-classification", "scores", "logits")
 _TYPE = re.compile(
     r"sentence_transformers\.(?:models|base\.modules|"
     r"(?:sentence_transformer|sparse_encoder)\.(?:modules|models))"
@@ -89,8 +104,9 @@ def read(folder: Path, config: Mapping[str, Any]) -> Pipeline:
         raise SourceError(f"{model.file}: model_type: only {_CLASSIC} is supported, not {kind}")
     length = transformer.positive("max_seq_length") or _length(folder)
     lower_case = transformer.take("do_lower_case", bool, False)
-    if kind == _CLASSIC and not splade:
-        _require_followed(transformer)
+    is_cross = kind == _CROSS_ENCODER
+    if not splade:
+        _require_followed(transformer, _SCORES if is_cross and pooling is None else _EMBEDS)
     return Pipeline(
         pooling=pooling,
         modules=tuple(modules),
@@ -99,8 +115,9 @@ def read(folder: Path, config: Mapping[str, Any]) -> Pipeline:
         prompts=_prompts(model),
         default_prompt=model.take("default_prompt_name", str | None),
         dimensions=model.positive("truncate_dim"),
-        pairs=kind == _CROSS_ENCODER,
+        pairs=is_cross,
         splade=splade,
+        activation=model.take("activation_fn", str | None) if is_cross else None,
     )
 
 
@@ -109,17 +126,19 @@ def file_sums(folder: Path) -> dict[str, str]:
     return sums((folder / file for file in (*TEXTS, *module_files(folder))), folder)
 
 
-def _require_followed(transformer: Options) -> None:
+def _require_followed(transformer: Options, role: Role) -> None:
     """Raises SourceError for an option of the first module that is not followed."""
     transformer.left.pop(_IGNORED, None)
-    for key, value in _FIXED.items():
+    own = {"transformer_task": role.task, "module_output_name": role.gives}
+    for key, value in {**own, **_FIXED}.items():
         transformer.fix(key, value)
     for key in _ARGUMENTS:
         asked = transformer.take(key, dict | None) or {}
         if others := asked.keys() - _HARMLESS:
             raise SourceError(f"{transformer.file}: {key}: {sorted(others)} are not supported")
-    modalities = transformer.take("modality_config", dict, {"text": _TEXT_MODALITY})
-    if modalities.get("text") != _TEXT_MODALITY:
+    text = {"method": "forward", "method_output_name": role.output}
+    modalities = transformer.take("modality_config", dict, {"text": text})
+    if modalities.get("text") != text:
         raise SourceError(f"{transformer.file}: modality_config: {modalities} is not supported")
     transformer.close()
 

@@ -682,6 +682,10 @@ def test_the_index_says_which_shard_has_a_tensor(folder: Path, out: Path) -> Non
             {"parts": ENCODER, "dimensions": 9, "pooling": ("cls",)},
             ["pooling, dimensions: only for the text_embedding"],
         ),
+        (
+            {"parts": ENCODER, "prompt": "x"},
+            ["prompt: only for the text_embedding and the task_mo"],
+        ),
         ({"ignored_options": ("hiden_act",)}, ["config.json has no hiden_act"]),
         ({"weights": "none", "ignored_options": ("x",)}, ["config.json has no x"]),
         ({"version": -1, "verify": "x"}, ["version must be", "verify must be"]),

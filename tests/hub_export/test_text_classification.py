@@ -7,14 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sentence_transformers
 import tensorflow as tf
 import tensorflow_hub as hub
 import tf_keras
+import torch
 import transformers
 from safetensors.numpy import load_file, save_file
 
 import hub_export
 from hub_export import ExportError, SourceError, VerificationError
+from hub_export.models.session import Session
+from hub_export.settings import Settings
+from hub_export.sources import find
 from hub_export.verify import samples
 from tests import checkpoints
 
@@ -199,6 +204,41 @@ def test_a_cross_encoder_has_its_own_activation(tmp_path: Path) -> None:
     done = hub_export.export(folder, tmp_path / "out", parts=("task_model",), verify="none")
     found = tf.saved_model.load(str(done.paths[PART]))(["a b"])
     np.testing.assert_array_equal(found["score"], found["logits"][:, 0])
+
+
+def test_a_cross_encoder_of_sentence_transformers(tmp_path: Path) -> None:
+    """Its modules.json, its prompt before the first text of a pair, and its activation."""
+    base = save(tmp_path / "base", "one label", num_hidden_layers=1)
+    made = sentence_transformers.CrossEncoder(
+        str(base),
+        device="cpu",
+        prompts={"query": "a b: ", "other": "c "},
+        default_prompt_name="query",
+        activation_fn=torch.nn.Tanh(),
+    )
+    folder = tmp_path / "reranker"
+    made.save_pretrained(str(folder))
+    done = hub_export.export(folder, tmp_path / "out", parts=("task_model",), verify="none")
+    assert done.report.notes[PART]["task"]["prompt"] == "a b: "
+    page = (done.paths[PART] / "assets.extra" / "README.md").read_text()
+    assert "'a b: ' is put before a text." in page
+    pairs = [("d e", "f"), ("", "g h"), ("k " * 30, "l m")]
+    text, text_pair = map(tf.constant, zip(*pairs, strict=True))
+    serve = tf.saved_model.load(str(done.paths[PART])).signatures["serving_pair"]
+    found, wanted = serve(text=text, text_pair=text_pair)["score"], made.predict(pairs)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
+    assert np.abs(wanted - made.predict(pairs, prompt="")).max() > 1e-2
+    for name, prompt in (("other", "c "), ("", "")):
+        assert Session(find.read(str(folder)), Settings("x", prompt=name)).plan.prompt == prompt
+    refuse(folder, tmp_path / "no", "has no prompt 'nope'; it has: other, query", prompt="nope")
+    options = json.loads((folder / "sentence_bert_config.json").read_text())
+    for key, value in (
+        ("transformer_task", "text-generation"),
+        ("processing_kwargs", {"text": {"max_length": 9}}),
+    ):
+        text = json.dumps({**options, key: value})
+        (folder / "sentence_bert_config.json").write_text(text)
+        refuse(folder, tmp_path / "no", f"{key}: only .* is supported")
 
 
 NLI = {

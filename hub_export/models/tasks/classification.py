@@ -24,10 +24,13 @@ SOFTMAX = "softmax"
 class ClassificationModel(TaskModel):
     """Wraps preprocessor, encoder and classifier as `hub_export.contract` says."""
 
-    def __init__(self, preprocessor: Preprocessor, headed: HeadedEncoder, task: Task) -> None:
+    def __init__(
+        self, prompt: str, preprocessor: Preprocessor, headed: HeadedEncoder, task: Task
+    ) -> None:
         """Traces them.
 
         Args:
+            prompt: put before every text; of a pair, before the first one.
             preprocessor: its `seq_length` is the longest row; what is longer is cut.
             headed: gets rows as long as the longest one of the batch. Except in training, it
                 computes nothing for padding, and rows of similar length together.
@@ -35,7 +38,7 @@ class ClassificationModel(TaskModel):
         """
         super().__init__(preprocessor, headed)
         self._task = task
-        logits = computing(preprocessor, headed, LOGITS)
+        logits = computing(preprocessor, headed, LOGITS, prompt)
         bodies = {each: traced(functools.partial(logits, each)) for each in (False, True)}
         self._single, self._pair = bodies[False], traced(functools.partial(logits, False), texts=2)
 
@@ -96,7 +99,9 @@ def product(session: Session, task: Task) -> Product:
     Raises:
         SourceError: the head is not supported, or is not in the checkpoint.
     """
-    return task_model.product(session, task, ClassificationModel, _USAGE, _of_rows)
+    prompt = session.plan.prompt
+    build = functools.partial(ClassificationModel, prompt)
+    return task_model.product(session, task, build, _USAGE, _of_rows, prompt)
 
 
 def _of_rows(headed: HeadedEncoder, task: Task) -> OfRows:

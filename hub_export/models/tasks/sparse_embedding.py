@@ -98,5 +98,6 @@ def product(session: Session, task: Task) -> Product:
         SourceError: the head is not supported, or is not in the checkpoint.
     """
     words = task_model.words(session.tokenizer, session.size.vocabulary)
-    build = functools.partial(SparseEmbeddingModel, words, session.plan.prompt)
-    return task_model.product(session, task, build, _USAGE)
+    prompt = session.plan.prompt
+    build = functools.partial(SparseEmbeddingModel, words, prompt)
+    return task_model.product(session, task, build, _USAGE, prompt=prompt)

@@ -32,7 +32,12 @@ Rows = Callable[[HeadedEncoder, Task], OfRows]
 
 
 def product(
-    session: Session, task: Task, build: Build, usage: str, of_rows: Rows | None = None
+    session: Session,
+    task: Task,
+    build: Build,
+    usage: str,
+    of_rows: Rows | None = None,
+    prompt: str = "",
 ) -> Product:
     """The model of a session's task.
 
@@ -44,6 +49,7 @@ def product(
         usage: what goes in and comes out, for a reader of its card.
         of_rows: what the encoder with its head computes of rows of tokens, for copies; nothing
             where there are none of the task.
+        prompt: what it puts before a text.
 
     Raises:
         SourceError: the head is not supported, or is not in the checkpoint.
@@ -55,12 +61,13 @@ def product(
         preprocessor, _ = rows_of_texts(session)
         return build(preprocessor, _headed(session, task), task)
 
+    notes = {**task.words(), "prompt": prompt, "max_length": session.plan.max_length}
     return Product(
         name,
         f"{session.settings.name}_{name}",
         usage,
         built,
-        lambda: {contract.TASK: {**task.words(), "max_length": session.plan.max_length}},
+        lambda: {contract.TASK: notes},
         None if of_rows is None else lambda: of_rows(_headed(session, task), task),
     )
 

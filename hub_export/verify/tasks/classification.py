@@ -79,8 +79,8 @@ def ask(source: Source, progress: Progress) -> list[Answers]:
         texts = sample_texts(tokenizer, plan)
         for asked in ([(text,) for text in texts], sample_pairs(tokenizer, texts)):
             logits = [
-                model(*row(tokenizer, session.size.types, *each))[LOGITS][0]
-                for each in progress.over("asking torch for logits", asked)
+                model(*row(tokenizer, session.size.types, plan.prompt + text, *pair))[LOGITS][0]
+                for text, *pair in progress.over("asking torch for logits", asked)
             ]
             answers.append(Answers(task, asked, np.stack(logits)))
     return answers
