@@ -139,7 +139,8 @@ class TaskHead(Head):
             config: the checkpoint's configuration.
 
         Raises:
-            ConfigError: `initializer_range` is not more than zero.
+            ConfigError: `initializer_range` is not more than zero, or ModernBERT's
+                `initializer_cutoff_factor` less than one.
         """
         rows = expand(self.rows(architecture), self)
         return initial(rows, self, _normals(config, architecture.dimensions(config)))
@@ -151,6 +152,8 @@ def _normals(config: Mapping[str, Any], size: Dimensions) -> Normals:
     if config.get("model_type") != "modernbert":
         return lambda _: Normal(deviation, UNCUT)
     cut = config.get("initializer_cutoff_factor") or 3.0
+    if not isinstance(cut, int | float) or not cut >= 1:
+        raise ConfigError(f"initializer_cutoff_factor must be 1 or more, not {cut!r}")
     inner = Normal(deviation / math.sqrt(2 * size.layers), cut)
     output = Normal(1 / math.sqrt(size.width), cut)
     return lambda target: output if target.startswith("output.") else inner

@@ -169,6 +169,7 @@ class EncoderModel(tf.train.Checkpoint):
             yield {**specs, HEAD_MASK: self._head_masks()}
 
     def _head_masks(self) -> tf.TensorSpec:
+        """A row for each attention."""
         return tf.TensorSpec(self._heads(), tf.float32, HEAD_MASK)
 
     def _heads(self) -> list[int]:

@@ -141,6 +141,7 @@ class Session:
         return head, stored
 
     def _declared_head(self, found: Task) -> TaskHead:
+        """The head of a task, its variables declared."""
         with naming(self.checkpoint.config_file):
             return found.head(self.config, self.architecture.declare(self.config))
 
@@ -149,7 +150,8 @@ class Session:
         found = self.task
         if found is None or not (TASK_MODEL in self.settings.parts or self.has_mlm):
             return LazyTensors(encoder)
-        head = self._declared_head(found).initial(self.architecture, self.config)
+        with naming(self.checkpoint.config_file):
+            head = self._declared_head(found).initial(self.architecture, self.config)
         prefix = self.architecture.table.prefix
         return LazyTensors({**{f"{prefix}{name}": each for name, each in encoder.items()}, **head})
 

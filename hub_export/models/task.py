@@ -186,19 +186,13 @@ def _unwanted(name: str, settings: Settings) -> str:
 
 
 def _found(checkpoint: Checkpoint, settings: Settings) -> tuple[str, str]:
-    """Which task a checkpoint has a head for, of those that are asked for, or why there is none.
-
-    Of random weights, any head can be made that is asked for by its name.
-    """
+    """Which task a checkpoint has a head for, of those that are asked for, or why there is none."""
+    if settings.weights == NONE and settings.task != AUTO:  # any head can be made
+        return settings.task, ""
     tasks = [*KINDS] if settings.task == AUTO else [settings.task]
-    any_head = settings.weights == NONE and settings.task != AUTO
     classes = [str(each) for each in checkpoint.config.get("architectures") or ()]
     endings = {name: KINDS[name].head.ending for name in tasks}
-    names = [
-        name
-        for name, end in endings.items()
-        if any_head or any(each.endswith(end) for each in classes)
-    ]
+    names = [name for name, end in endings.items() if any(each.endswith(end) for each in classes)]
     if not names:
         expected = " or ".join(f"...{ending}" for ending in endings.values())
         found = ", ".join(classes) or "nothing"

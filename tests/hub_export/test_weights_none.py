@@ -187,6 +187,15 @@ def test_a_table_that_is_not_learnt(tmp_path: Path) -> None:
         export(tmp_path / "source", tmp_path / "out")
 
 
+def test_values_that_are_never_drawn(tmp_path: Path) -> None:
+    config = checkpoints.config("modernbert", pad_token_id=1, initializer_cutoff_factor=0.001)
+    config.save_pretrained(tmp_path)
+    checkpoint = find.read(str(tmp_path), weights=False)
+    session = Session(checkpoint, Settings("x", weights="none", task="question-answering"))
+    with pytest.raises(SourceError, match=r"config\.json: initializer_cutoff_factor must be 1 or"):
+        _ = session.head
+
+
 def test_an_unknown_option(configured: Path, tmp_path: Path) -> None:
     source = Path(shutil.copytree(configured, tmp_path / "source"))
     config = {**json.loads((source / "config.json").read_text()), "novelty": 1}
