@@ -7,7 +7,7 @@ from encoders.core.errors import ConfigError
 from encoders.heads.classification import Classification
 from encoders.heads.forms import Form
 
-_POOLED = Form("classifier", dropouts=("hidden_dropout_prob",))
+_POOLED = Form("classifier", dropouts=("hidden_dropout_prob",), is_pooled=True)
 _SUMMARY = Form(
     "classifier",
     "sequence_summary.summary",
@@ -35,8 +35,10 @@ class MultipleChoice(Classification):
         "electra": _SUMMARY,
     }
 
-    def __init__(self, config: Mapping[str, Any], width: int, outputs: int) -> None:
-        super().__init__(config, width, outputs)
+    def __init__(
+        self, config: Mapping[str, Any], width: int, outputs: int, form: Form | None = None
+    ) -> None:
+        super().__init__(config, width, outputs, form)
         for key, value in _SUMMARIZED.items() if self.form is _SUMMARY else ():
             if self.options[key] != value:
                 raise ConfigError(f"{key}: expected {value!r}, found {self.options[key]!r}")

@@ -155,16 +155,18 @@ def _read(checkpoint: Checkpoint, settings: Settings) -> Task | None:
             f"{checkpoint.head_problem}; to leave the head out, say task={FEATURE_EXTRACTION}"
         )
     name, reason = _found(checkpoint, settings)
-    unwanted = "" if reason else _unwanted(name, settings)
-    if (reason or unwanted) and asked == AUTO:
+    maskless = name == FILL_MASK and settings.special_tokens_in_text is False
+    if (reason or maskless) and asked == AUTO:
         return None
     if reason:
         raise SourceError(
             f"{checkpoint.config_file}: task {asked}: {reason}; say task=auto for what the "
             "checkpoint has"
         )
-    if unwanted:
-        raise ExportError(f"task {asked}: {unwanted}")
+    if maskless:
+        raise ExportError(
+            f"task {asked}: no text can have a mask with special_tokens_in_text=false"
+        )
     labels = _labels(checkpoint) if KINDS[name].outputs is None else ()
     if name == SPARSE_EMBEDDING:
         return Task(name, splade=Splade(*(checkpoint.pipeline().splade or ())))
@@ -176,13 +178,6 @@ def _read(checkpoint: Checkpoint, settings: Settings) -> Task | None:
         activation=_activation(checkpoint, len(labels)),
         zero_shot=_zero_shot(labels, settings),
     )
-
-
-def _unwanted(name: str, settings: Settings) -> str:
-    """Why a task goes with none of what is asked for; nothing where it does."""
-    if name == FILL_MASK and settings.special_tokens_in_text is False:
-        return "no text can have a mask with special_tokens_in_text=false"
-    return ""
 
 
 def _found(checkpoint: Checkpoint, settings: Settings) -> tuple[str, str]:
