@@ -4,15 +4,16 @@
 
 For each version, makes an environment with its tensorflow_text in --environments (kept: the next
 run takes seconds), loads every SavedModel there, and runs every signature on random ids, awkward
-and random texts. Prints a line for each version and model: whole numbers and strings are equal, or
-how many are not; of floats, the largest difference. Exits with 1 if something failed or differs.
+and random texts, and on lines of each corpus in --assets. Prints a line for each version and model:
+whole numbers and strings are equal, or how many are not; of floats, the largest difference. Exits
+with 1 if something failed or differs.
 """
 
 import argparse
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,22 +23,25 @@ import tensorflow_text  # noqa: F401 (the preprocessor's operations)
 from hub_export import contract
 from hub_export.verify import samples
 from tools import answers
+from tools.texts import corpora
 
 # TensorFlow -> its tensorflow_text.
 VERSIONS = {"2.12.1": "2.12.1", "2.15.1": "2.15.0", "2.18.1": "2.18.1"}
 TOLERANCE = 1e-5
 """Of floats, as in the comparison with the source: of the largest value, at least of one."""
-_ROWS, _LENGTH, _IDS, _FUZZ = 8, 24, 30, 2000
+_ROWS, _LENGTH, _IDS, _FUZZ, _LINES = 8, 24, 30, 2000, 50
 _LETTERS = ["a", "ing", " ", "Ab", "é", "한", "日本", "\x00", "½", "'s", "12", "[SEP]", "\u0301"]
+_LETTERS += ["[MASK]", "<mask>", "👩‍👩‍👧", "\ufffe", "\uffff"]
 
 
 def main() -> int:
     """Builds, runs, compares; returns the exit code."""
     args = arguments()
+    lines = [line for each in corpora(args.assets).values() for line in each[: 7 * _LINES : 7]]
     with tempfile.TemporaryDirectory() as scratch:
         environments = args.environments or Path(scratch, "environments")
         found = [
-            compare(model, version, environments, args.python, Path(scratch))
+            compare(model, version, environments, args.python, Path(scratch), lines)
             for version in args.versions
             for model in args.models
         ]
@@ -52,14 +56,22 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("models", nargs="+", type=Path, help="folders of SavedModels")
     parser.add_argument("--versions", nargs="+", choices=VERSIONS, default=list(VERSIONS))
     parser.add_argument("--environments", type=Path, help="folder for them (a temporary one)")
+    parser.add_argument("--assets", type=Path, help="folder of corpora (none: no real texts)")
     parser.add_argument("--python", default="python3.11", help="that makes them (%(default)s)")
     return parser.parse_args()
 
 
-def compare(model: Path, version: str, environments: Path, python: str, scratch: Path) -> bool:
+def compare(
+    model: Path,
+    version: str,
+    environments: Path,
+    python: str,
+    scratch: Path,
+    lines: Sequence[str] = (),
+) -> bool:
     """Prints how a model does in a version; returns whether it agrees."""
     folder = Path(tempfile.mkdtemp(dir=scratch))
-    write_requests(model, folder / "requests")
+    write_requests(model, folder / "requests", lines)
     answers.main(str(model), str(folder / "requests"), str(folder / "here"))
     command = [str(interpreter(environments / version, version, python)), answers.__file__]
     done = subprocess.run(
@@ -87,10 +99,11 @@ def interpreter(folder: Path, version: str, python: str) -> Path:
     return folder / "bin" / "python"
 
 
-def write_requests(model: Path, folder: Path) -> None:
-    """Writes one request for each signature of a model."""
+def write_requests(model: Path, folder: Path, lines: Sequence[str]) -> None:
+    """Writes one request for each signature of a model; lines are texts to ask about, too."""
     draw = np.random.default_rng(samples.SEED)
-    texts = [*samples.AWKWARD, *("".join(draw.choice(_LETTERS, 9)) for _ in range(_FUZZ))]
+    random = ["".join(draw.choice(_LETTERS, 9)) for _ in range(_FUZZ)]
+    texts = [*samples.AWKWARD, *lines, *random]
     ids = draw.integers(0, _IDS, (_ROWS, _LENGTH), np.int32)
     mask = (np.arange(_LENGTH) < draw.integers(1, _LENGTH, (_ROWS, 1))).astype(np.int32)
     known = {

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from preprocess.graph.rows import owners
+from preprocess.graph.utf8 import encode
 from preprocess.text.steps import Aligned, lookup, spread
 
 
@@ -24,7 +25,7 @@ class Characters(NamedTuple):
 
     def text(self) -> tf.Tensor:
         """The texts, string [n]."""
-        return tf.strings.unicode_encode(self.points, "UTF-8")
+        return encode(self.points)
 
     def placed(self) -> Aligned:
         """The texts, aligned with what they came from.

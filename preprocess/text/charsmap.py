@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from preprocess.graph.neighbours import from_left, from_right
 from preprocess.graph.rows import only, owners
-from preprocess.graph.utf8 import byte_lengths
+from preprocess.graph.utf8 import byte_lengths, encode
 from preprocess.source.codepoints import CodepointMap, codepoint_blocks
 from preprocess.source.errors import UnsupportedTokenizerError
 from preprocess.text.character_pairs import CharacterPairs
@@ -68,7 +68,7 @@ class Graphemes(Rare):
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         points, kept = self.change(tf.strings.unicode_decode(x, "UTF-8"))
-        return tf.strings.unicode_encode(only(points, kept.values), "UTF-8")
+        return encode(only(points, kept.values))
 
     def change(self, points: tf.RaggedTensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
         """Replaces clusters.

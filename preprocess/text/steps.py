@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from preprocess.graph.lanes import repeat_index
 from preprocess.graph.rows import on_rows, owners
-from preprocess.graph.utf8 import byte_lengths
+from preprocess.graph.utf8 import byte_lengths, encode
 from preprocess.source.codepoints import character_class
 
 
@@ -153,7 +153,7 @@ def spread(points: tf.RaggedTensor, first: tf.Tensor, last: tf.Tensor) -> Aligne
         first: int64 [m], the first byte of the source of each of the m codepoints.
         last: int64 [m], its last byte.
     """
-    text = tf.strings.unicode_encode(points, "UTF-8")
+    text = encode(points)
     of_byte = repeat_index(byte_lengths(points.values))
     places = unmoved(text).first
     return Aligned(text, *(places.with_values(tf.gather(each, of_byte)) for each in (first, last)))

@@ -1,8 +1,10 @@
 import random
 
+import pytest
 import tensorflow as tf
 from tokenizers import normalizers, pre_tokenizers
 
+from preprocess.graph.utf8 import encode
 from preprocess.source import codepoints
 from preprocess.text.codepoint_step import CodepointStep
 from preprocess.text.marks import combining_classes
@@ -43,3 +45,22 @@ def test_combining_classes_are_ordered() -> None:
     assert classes["\u0327"] < classes["\u0316"] < classes["\u0301"] < classes["\u0345"]
     assert classes["\u0301"] == classes["\u0300"]
     assert "a" not in classes
+
+
+def test_noncharacters_are_encoded_in_older_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose own operation does as this one: U+FFFD stands for each of the 66."""
+    theirs = tf.strings.unicode_encode
+    noncharacters = [chr(at) for at in range(0x110000) if at & 0xFFFE == 0xFFFE]
+    noncharacters += map(chr, range(0xFDD0, 0xFDF0))
+
+    def older(points: tf.Tensor, encoding: str) -> tf.Tensor:
+        return tf.strings.regex_replace(
+            theirs(points, encoding), f"[{''.join(noncharacters)}]", "\ufffd"
+        )
+
+    monkeypatch.setattr(tf.strings, "unicode_encode", older)
+    texts = ["".join(noncharacters), "", "a\0\ufffd好", "\ufdcf\ufdd0b\ufdf0\U0010fffd\U0010ffff"]
+    for chosen in (texts, texts[1:3]):
+        points = tf.strings.unicode_decode(tf.constant(chosen), "UTF-8")
+        assert [each.decode() for each in encode(points).numpy()] == chosen
+    assert older([[0xFFFE]], "UTF-8").numpy() == [b"\xef\xbf\xbd"]
