@@ -1,6 +1,7 @@
 """How fast texts, and pairs of a query and a passage, get their labels: an export and other ways.
 
     python -m benchmarks.classification [--rounds 7] [--batch 32] [--ways ours onnxruntime]
+    python -m benchmarks.classification --of pairs    # re-ranking
 
 The model is the encoder of all-MiniLM-L6-v2 with a classifier of random weights. All ways start
 from strings, and end with probabilities in numpy; each has a process of its own and is asked in
@@ -71,6 +72,21 @@ def pipeline(paths: Paths) -> Classify:
     return classify
 
 
+def cross_encoder(paths: Paths) -> Classify:
+    """The CrossEncoder of sentence-transformers, which takes pairs alone."""
+    import sentence_transformers  # noqa: PLC0415
+
+    model = sentence_transformers.CrossEncoder(
+        str(paths.checkpoint), device="cpu", max_length=_LONGEST, local_files_only=True
+    )
+
+    def classify(rows: Rows) -> Vectors:
+        how = {"batch_size": len(rows), "apply_softmax": True, "show_progress_bar": False}
+        return np.asarray(model.predict([*rows], **how))
+
+    return classify
+
+
 def onnxruntime(paths: Paths) -> Classify:
     """ONNX Runtime, float32, padded to the longest of the batch, behind `tokenizers`."""
     return _behind_tokenizers(paths, embedders.run_onnxruntime(paths.onnx))
@@ -101,9 +117,12 @@ _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 WAYS: tuple[Callable[[Paths], Classify], ...] = (
     ours,
     pipeline,
+    cross_encoder,
     onnxruntime,
     openvino,
 )
+_OF_PAIRS = (cross_encoder.__name__,)
+TEXTS, PAIRS = "texts", "pairs"
 
 
 def main() -> None:
@@ -114,7 +133,9 @@ def main() -> None:
         workers = embedders.workers(WAYS, options.ways, paths)
         with measure.Others() as others:
             for kind, rows in _rows(options.batch).items():
-                _compare(kind, rows, workers, options)
+                if kind in options.of:
+                    can = {n: w for n, w in workers.items() if kind == PAIRS or n not in _OF_PAIRS}
+                    _compare(kind, rows, can, options)
             for worker in workers.values():
                 worker.stop()  # what they worked is known once they have ended
     print(f"other processes kept {others.cores:.1f} of {CORES} cores busy")
@@ -162,8 +183,8 @@ def _rows(size: int) -> dict[str, Rows]:
     passages = [" ".join(each[:_PASSAGE_WORDS]) for each in words]
     queries = [" ".join(each[:_QUERY_WORDS]) for each in words[1:] + words[:1]]
     return {
-        "texts": [(each,) for each in passages],
-        "pairs": [*zip(queries, passages, strict=True)],
+        TEXTS: [(each,) for each in passages],
+        PAIRS: [*zip(queries, passages, strict=True)],
     }
 
 
@@ -220,6 +241,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7, help="how often each is asked")
     parser.add_argument("--batch", type=int, default=32, help="rows a batch")
+    kinds = [TEXTS, PAIRS]
+    parser.add_argument("--of", nargs="+", choices=kinds, default=kinds, help="by default both")
     ways = [way.__name__ for way in WAYS]
     parser.add_argument("--ways", nargs="*", choices=ways, default=[], help="by default all")
     return parser.parse_args()
