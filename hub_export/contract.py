@@ -93,8 +93,9 @@ string [B] each -> dict of the best answers by falling score, [B, top_k] each,
     `handle_impossible_answer` an empty answer at 0, 0 is one of them, and its score how probable it
     is that there is none.
     `model([question, context], training=False)`: what is trained, of a row of the question and as
-        much of the context as fits: `start_logits`, `end_logits` [B, S] float32, and `start`,
-        `limit` [B, S] int64, the bytes of the context at each place (zeros where it is none)
+        much of the context as fits: `start_logits`, `end_logits` [B, S] float32, -10000 where a row
+        is padding, and `start`, `limit` [B, S] int64, the bytes of the context at each place (zeros
+        where it is none)
     attributes: `variables`, `trainable_variables`, `regularization_losses`
     signatures: all of (`question`, `context`): `serving_default` -> 5 answers; `answer_or_none` ->
         the same with `handle_impossible_answer`; `logits` -> what the call gives

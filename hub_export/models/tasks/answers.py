@@ -14,7 +14,8 @@ from hub_export.models.texts import cut
 
 LONGEST = 15
 """Tokens of an answer."""
-_MASKED = -10000.0
+MASKED = -10000.0
+"""The logit where no answer may begin or end."""
 
 
 class Spans(NamedTuple):
@@ -100,7 +101,7 @@ def _spans(
     kept = inside
     if special is not None:
         kept |= tf.equal(passages.rows.word_ids, special) & tf.equal(passages.rows.mask, 1)
-    masked = (tf.where(kept, each, _MASKED) for each in (start_logits, end_logits))
+    masked = (tf.where(kept, each, MASKED) for each in (start_logits, end_logits))
     start, end = map(tf.nn.softmax, masked)
     none = start[:, 0] * end[:, 0]
     start, end = (tf.where(inside, each, 0.0) for each in (start, end))

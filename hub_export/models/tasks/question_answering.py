@@ -44,7 +44,8 @@ class QuestionAnsweringModel(TaskModel):
 
         def rows(training: bool, question: tf.Tensor, context: tf.Tensor) -> Tensors:
             read = reader(question, context, whole=False)
-            start, end = compute[training](*read.rows)
+            real, logits = tf.equal(read.rows.mask, 1), compute[training](*read.rows)
+            start, end = (tf.where(real, each, answers.MASKED) for each in logits)
             return {START_LOGITS: start, END_LOGITS: end, **_extents(read)}
 
         def answer(
