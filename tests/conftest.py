@@ -17,7 +17,7 @@ import hub_export
 from hub_export import contract
 from hub_export.verify import samples
 from tests import checkpoints
-from tests.conformance import cases
+from tests.conformance import cases, task_cases
 
 tf.random.set_seed(0)
 
@@ -85,7 +85,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(samples.AMOUNTS, verify, samples.AMOUNTS["quick"])
 
 
-CASES = ("encoder_case", "tokenizer_case")
+CASES = ("encoder_case", "tokenizer_case", "task_case")
 WHOLE = {"whole_encoder_case": cases.WHOLE_ENCODERS, "whole_case": cases.WHOLE}
 
 
@@ -140,3 +140,11 @@ def tokenizer_case(
 def whole_case(tokenizer_case: cases.SavedPreprocessor) -> cases.SavedPreprocessor:
     """A tokenizer of each kind, exported with all that packing takes."""
     return tokenizer_case
+
+
+@pytest.fixture(scope="session", params=task_cases.TASKS, ids=lambda case: case.name)
+def task_case(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[task_cases.SavedTask]:
+    """The model of each task."""
+    yield from saved(task_cases.save_task, request.param, tmp_path_factory)

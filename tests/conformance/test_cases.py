@@ -2,8 +2,9 @@
 
 import encoders
 import preprocess
+from hub_export.models import task
 from preprocess.source.components import serialised
-from tests.conformance import cases
+from tests.conformance import cases, task_cases
 
 
 def test_every_architecture_has_a_case() -> None:
@@ -13,3 +14,7 @@ def test_every_architecture_has_a_case() -> None:
 def test_every_tokenizer_kind_has_a_case() -> None:
     models = {serialised(case.make())["model"]["type"] for case in cases.WHOLE}
     assert models == set(preprocess.kinds())
+
+
+def test_every_task_has_a_case() -> None:
+    assert [case.name for case in task_cases.TASKS] == [*task.KINDS]

@@ -10,7 +10,7 @@ import tensorflow as tf
 import encoders
 import hub_export
 from hub_export.verify.closeness import CLOSENESS, apart
-from tests import checkpoints
+from tests.conformance.task_cases import TASKS, TaskCase
 
 PARTS = ["encoder", "text_embedding"]
 TEXTS = ["A man is playing a guitar.", "", "Shares fell 3% on Monday, " * 20]
@@ -89,26 +89,14 @@ def test_not_a_number_is_a_failure() -> None:
 
 
 @pytest.mark.usefixtures("brief")
-@pytest.mark.parametrize(
-    ("kind", "task"),
-    [
-        ("SequenceClassification", "auto"),
-        ("TokenClassification", "auto"),
-        ("QuestionAnswering", "auto"),
-        ("MultipleChoice", "auto"),
-        ("MaskedLM", "auto"),
-        ("MaskedLM", "sparse-embedding"),
-    ],
-)
-def test_tasks(kind: str, task: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", TASKS, ids=lambda case: case.name)
+def test_tasks(case: TaskCase, tmp_path: Path) -> None:
     """Labels, tokens and answers are those of the logits, however coarse these are."""
-    checkpoints.save_model(tmp_path / "source", "bert", f"BertFor{kind}")
-    checkpoints.save_tokenizer(tmp_path / "source", checkpoints.wordpiece(checkpoints.PIECES))
     done = hub_export.export(
-        tmp_path / "source",
+        case.save_checkpoint(tmp_path / "source"),
         tmp_path / "out",
         parts=("task_model",),
-        task=task,
+        task=case.name,
         verify="full",
         compute_dtype="bfloat16",
         tolerance=2e-2,  # the weights are random, and 24 numbers wide

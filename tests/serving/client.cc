@@ -53,7 +53,7 @@ void Run(const tensorflow::SavedModelBundle& bundle, const fs::path& request,
   fs::create_directories(response);
   for (size_t at = 0; at < keys.size(); ++at) {
     TensorProto proto;
-    outputs[at].AsProtoTensorContent(&proto);
+    outputs[at].AsProtoField(&proto);  // Python reads no strings of a tensor's content
     Check(WriteBinaryProto(Env::Default(), response / keys[at], proto), keys[at]);
   }
 }

@@ -2,7 +2,9 @@
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +12,13 @@ import tensorflow as tf
 import tensorflow_text
 
 import hub_export
+from tests.conformance.task_cases import SavedTask
 
 TEXTS = ["a bad cab", "", "Éa \x00 ½", "[SEP] d", "x" * 300]
 Tensors = dict[str, tf.Tensor]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The client, compiled against what TensorFlow's wheel has."""
     compiler = shutil.which("g++")
@@ -41,7 +44,7 @@ def known(tiny_export: hub_export.Export) -> Tensors:
 
 
 def run(
-    client: Path, model: Path, requests: dict[str, Tensors], folder: Path
+    client: Path, model: Path, requests: Mapping[str, Tensors], folder: Path
 ) -> dict[str, Tensors]:
     """What the client answers, signature -> output -> value."""
     for name, inputs in requests.items():
@@ -65,6 +68,22 @@ def read(file: Path) -> np.ndarray:
     return tf.make_ndarray(proto)
 
 
+def assert_same(
+    client: Path, model: Path, signatures: Any, requests: Mapping[str, Tensors], folder: Path
+) -> None:
+    """The client answers every request as Python does."""
+    found = run(client, model, requests, folder)
+    assert found.keys() == signatures.keys()
+    for name, inputs in requests.items():
+        wanted = signatures[name](**inputs)
+        assert found[name].keys() == wanted.keys()
+        for key, value in wanted.items():
+            if value.dtype == tf.string:
+                np.testing.assert_array_equal(found[name][key], value, err_msg=key)
+            else:
+                np.testing.assert_allclose(found[name][key], value, rtol=0, atol=1e-5, err_msg=key)
+
+
 @pytest.mark.parametrize("part", ["encoder", "preprocessor", "text_embedding"])
 def test_every_signature_answers_as_in_python(
     client: Path, tiny_export: hub_export.Export, known: Tensors, tmp_path: Path, part: str
@@ -74,9 +93,9 @@ def test_every_signature_answers_as_in_python(
         name: {key: known[key] for key in signature.structured_input_signature[1]}
         for name, signature in signatures.items()
     }
-    found = run(client, tiny_export.paths[part], requests, tmp_path)
-    for name, inputs in requests.items():
-        wanted = signatures[name](**inputs)
-        assert found[name].keys() == wanted.keys()
-        for key, value in wanted.items():
-            np.testing.assert_allclose(found[name][key], value, rtol=0, atol=1e-5, err_msg=key)
+    assert_same(client, tiny_export.paths[part], signatures, requests, tmp_path)
+
+
+def test_every_signature_of_a_task(client: Path, task_case: SavedTask, tmp_path: Path) -> None:
+    signatures, requests = task_case.model.signatures, task_case.requests()
+    assert_same(client, task_case.path, signatures, requests, tmp_path)

@@ -18,10 +18,11 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 import hub_export
-from hub_export import ExportError, SourceError, parts
+from hub_export import ExportError, SourceError, contract, parts
 from hub_export.models.product import Product
 from hub_export.publish import manifest, text_ops
 from hub_export.use import serving, serving_cli, serving_warmup
+from tests.conformance.task_cases import SavedTask
 
 LENGTHS = (5, 9)
 WARM = {"encoder": {"serving_default", "encoder_outputs"}}
@@ -55,20 +56,37 @@ def requests(model: Path) -> list[prediction_log_pb2.PredictLog]:
     return [log.predict_log.request for log in logs]
 
 
+def assert_warm(model: Path, name: str, warm: set[str]) -> None:
+    """There is a request for each of the signatures and lengths, and each is answered."""
+    signatures = tf.saved_model.load(str(model)).signatures
+    found = requests(model)
+    names = [each.model_spec.signature_name for each in found]
+    assert sorted(names) == sorted([*warm] * len(LENGTHS))
+    for each in found:
+        assert each.model_spec.name == name
+        inputs = {key: tf.constant(tf.make_ndarray(each.inputs[key])) for key in each.inputs}
+        outputs = signatures[each.model_spec.signature_name](**inputs)
+        assert {len(value) for value in outputs.values()} == {1}
+        assert len({tokens(value) for value in each.inputs.values()} & {*LENGTHS}) == 1
+
+
 @pytest.mark.parametrize("part", WARM)
 def test_a_warm_up_request_for_each_signature_and_length(
     models: dict[str, Path], config: Path, part: str
 ) -> None:
-    signatures = tf.saved_model.load(str(models[part] / "2")).signatures
-    found = requests(models[part] / "2")
-    names = [each.model_spec.signature_name for each in found]
-    assert sorted(names) == sorted([*WARM[part]] * len(LENGTHS))
-    for each in found:
-        assert each.model_spec.name == models[part].name
-        inputs = {key: tf.constant(tf.make_ndarray(each.inputs[key])) for key in each.inputs}
-        outputs = signatures[each.model_spec.signature_name](**inputs)
-        assert {len(value) for value in outputs.values()} == {1}
-    assert {tokens(value) for each in found for value in each.inputs.values()} == set(LENGTHS)
+    assert_warm(models[part] / "2", models[part].name, WARM[part])
+
+
+def test_warm_up_requests_of_tasks(task_case: SavedTask, tmp_path: Path) -> None:
+    """Signatures with lists of any length for a text get none: a server could batch none."""
+    model = shutil.copytree(task_case.path, tmp_path / "task" / "1")
+    warm = {
+        name
+        for name, signature in task_case.model.signatures.items()
+        if contract.ROW_SPLITS not in signature.structured_outputs
+    }
+    assert {*serving_warmup.write(model, "task", LENGTHS)} == warm
+    assert_warm(model, "task", warm)
 
 
 def tokens(tensor: Any) -> int:
