@@ -39,6 +39,7 @@ from encoders.heads.embedding import TextEmbedding
 from encoders.heads.fill_mask import FillMask
 from encoders.heads.forms import Form
 from encoders.heads.head import Head, HeadedEncoder, TaskHead
+from encoders.heads.late_interaction import LateInteraction
 from encoders.heads.modules import (
     DenseModule,
     DropoutModule,
@@ -85,6 +86,7 @@ __all__ = [
     "Head",
     "HeadedEncoder",
     "Inside",
+    "LateInteraction",
     "LayerNormModule",
     "MultipleChoice",
     "NormalizeModule",

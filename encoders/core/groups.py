@@ -24,6 +24,7 @@ def by_length(
     mask: tf.Tensor,
     type_ids: tf.Tensor,
     tokens: int = TOKENS,
+    border: int = 0,
 ) -> list[tf.Tensor]:
     """Computes, group by group, what does not depend on a row's neighbours.
 
@@ -34,13 +35,14 @@ def by_length(
         mask: int32 [B, S], 0 where a position is padding.
         type_ids: int32 [B, S].
         tokens: when a group is complete.
+        border: rows up to this length are in no group with longer ones.
 
     Returns:
         The results, [B, ...], in the order of the inputs.
     """
     lengths = _ends(mask)
     order = tf.argsort(lengths, stable=True)
-    splits = _splits(tf.gather(lengths, order), tokens)
+    splits = _splits(tf.gather(lengths, order), tokens, border)
     inputs = [tf.gather(each, order) for each in (word_ids, mask, type_ids)]
     count = tf.size(splits) - 1
     specs = [tf.TensorSpec([None, *each.shape[1:]], each.dtype) for each in inputs]
@@ -74,14 +76,16 @@ def _ends(mask: tf.Tensor) -> tf.Tensor:
     return tf.maximum(tf.reduce_max(tf.where(tf.equal(mask, 0), 0, places), axis=1), 1)
 
 
-def _splits(lengths: tf.Tensor, tokens: int) -> tf.Tensor:
+def _splits(lengths: tf.Tensor, tokens: int, border: int = 0) -> tf.Tensor:
     """Rising int32 [B] -> int32 [G + 1], where groups begin and end; at least one group.
 
     >>> _splits(tf.constant([1, 2, 2, 3, 31, 33, 64, 65]), 64).numpy()
     array([0, 6, 7, 8], dtype=int32)
+    >>> _splits(tf.constant([1, 2, 2, 3]), 64, border=2).numpy()
+    array([0, 3, 4], dtype=int32)
     """
     complete = tf.cumsum(lengths, exclusive=True) // tokens
-    wider = tf.raw_ops.Bucketize(input=lengths, boundaries=_ENDS)
+    wider = tf.raw_ops.Bucketize(input=lengths, boundaries=sorted({*_ENDS, border + 1}))
     ends = (complete[1:] != complete[:-1]) | (wider[1:] != wider[:-1])
     starts = tf.cast(tf.where(ends)[:, 0], tf.int32) + 1
     return tf.concat([[0], starts, [tf.size(lengths)]], axis=0)

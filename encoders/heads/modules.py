@@ -1,7 +1,7 @@
 """What may follow the pooling of a text embedding: modules that make one vector of another.
 
 The modules are those of sentence-transformers (https://sbert.net): a class holds its options, its
-rows and its call. Each is a function of (x, training), float32 [B, in] -> float32 [B, out].
+rows and its call. Each is a function of (x, training), float32 [..., in] -> float32 [..., out].
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from encoders.core.weights import Stored, Table, expand
 
 
 class VectorModule(tf.Module):
-    """A module behind the pooling.
+    """A module that makes one vector of another.
 
     Attributes:
         kind: the name of its class in sentence-transformers.
@@ -31,7 +31,7 @@ class VectorModule(tf.Module):
     table: ClassVar[Table] = Table((), prefix="", buffers={})
 
     def __call__(self, x: tf.Tensor, training: bool) -> tf.Tensor:
-        """float32 [B, in] -> float32 [B, out]."""
+        """float32 [..., in] -> float32 [..., out]."""
         raise NotImplementedError
 
     def gives(self, width: int) -> int:
@@ -132,7 +132,7 @@ class NormalizeModule(VectorModule):
     kind = "Normalize"
 
     def __call__(self, x: tf.Tensor, training: bool) -> tf.Tensor:
-        return tf.nn.l2_normalize(x, axis=1, epsilon=1e-24)  # of the squares: torch's 1e-12
+        return tf.nn.l2_normalize(x, axis=-1, epsilon=1e-24)  # of the squares: torch's 1e-12
 
 
 class DropoutModule(VectorModule):
@@ -161,7 +161,7 @@ class TruncateModule(VectorModule):
         self.width = width
 
     def __call__(self, x: tf.Tensor, training: bool) -> tf.Tensor:
-        return x[:, : self.width]
+        return x[..., : self.width]
 
     def gives(self, width: int) -> int:
         return min(width, self.width)

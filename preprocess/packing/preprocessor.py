@@ -43,3 +43,7 @@ class Preprocessor(tf.Module):
         """The same, but for which segment of a row is shortened; see the packer's."""
         packer = self.packer.shortening(only)
         return Preprocessor(self.tokenizer, packer, self.special, self.seq_length)
+
+    def of_length(self, seq_length: int) -> "Preprocessor":
+        """The same, but for the default length of its rows."""
+        return Preprocessor(self.tokenizer, self.packer, self.special, seq_length)
