@@ -124,6 +124,16 @@ of all words of the vocabulary, most of them zero
     signatures: `serving_default` (`text`) -> `weights` [B, V]; `terms` (`text`) -> `token` string,
         `token_id` int32, `weight` float32 [n], of each text those of a weight, the largest first,
         at most 256; `row_splits` int64 [B + 1]
+
+**Late interaction** `model.query(sentences, training=False)`, `model.document(...)`: string [B] ->
+float32 RaggedTensor [B, (tokens), D], a vector of each token that counts, special ones included;
+`model(sentences, training=False)` is that of documents
+    attributes: `variables`, `trainable_variables`, `regularization_losses`
+    signatures: `query`, `document` (`text`) -> `vectors` float32 [n, D], `token` string,
+        `token_id` int32 [n], `row_splits` int64 [B + 1]; `serving_default` -> that of documents;
+        `serving_pair` (`text`, a query, `text_pair`, a document) -> `score` float32 [B], the sum of
+        the largest products of each of the query's vectors with any of the document's (MaxSim),
+        or their mean where the checkpoint says so; -1e9 where the document has none
 """
 
 from collections.abc import Sequence
@@ -157,6 +167,7 @@ LABELS, SCORES = "labels", "scores"
 LOGITS, PROBABILITIES, LABEL, SCORE = "logits", "probabilities", "label", "score"
 TOKEN, TOKEN_ID = "token", "token_id"
 WEIGHTS, TERMS, WEIGHT = "weights", "terms", "weight"
+QUERY, DOCUMENT, VECTORS = "query", "document", "vectors"
 POSITIONS, MLM_LOGITS = "masked_lm_positions", "mlm_logits"
 ANSWER, START, LIMIT = "answer", "start", "limit"
 AGGREGATIONS = NONE, SIMPLE, FIRST, AVERAGE, MAX = "none", "simple", "first", "average", "max"

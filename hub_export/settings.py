@@ -25,6 +25,7 @@ AUTO, FEATURE_EXTRACTION = "auto", "feature-extraction"
 TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION = "text-classification", "token-classification"
 QUESTION_ANSWERING, MULTIPLE_CHOICE = "question-answering", "multiple-choice"
 FILL_MASK, SPARSE_EMBEDDING = "fill-mask", "sparse-embedding"
+LATE_INTERACTION = "late-interaction"
 TASKS = (
     AUTO,
     FEATURE_EXTRACTION,
@@ -34,6 +35,7 @@ TASKS = (
     MULTIPLE_CHOICE,
     FILL_MASK,
     SPARSE_EMBEDDING,
+    LATE_INTERACTION,
 )
 
 INSIDE = ("embedding_output", "attentions", "embeds", "head_mask")
@@ -104,8 +106,9 @@ class Settings:
         "What the checkpoint's head was trained for. text-classification: texts, or pairs of them, "
         "to labels (also re-rankers). token-classification: texts to entities. question-answering: "
         "questions and contexts to answers. multiple-choice: texts and their choices to the best "
-        "choice. fill-mask: what may stand for a mask token. "
-        "sparse-embedding: weights of words (SPLADE). auto: what its configuration says; "
+        "choice. fill-mask: what may stand for a mask token. sparse-embedding: weights of words "
+        "(SPLADE). late-interaction: vectors of the tokens of queries and documents (ColBERT). "
+        "auto: what its configuration says; "
         "feature-extraction: nothing, its head is left out.",
         AUTO,
         choices=TASKS,
@@ -229,9 +232,7 @@ class Settings:
     def check(self) -> None:
         """Raises ExportError for values that lead nowhere."""
         problems = [*broken(self)]
-        of_embedding: dict[str, Any] = {"pooling": (), "dimensions": None}
-        asked = [key for key, default in of_embedding.items() if getattr(self, key) != default]
-        if asked and TEXT_EMBEDDING not in self.parts:
+        if (asked := self.of_embedding) and TEXT_EMBEDDING not in self.parts:
             problems.append(
                 f"{', '.join(asked)}: only for the {TEXT_EMBEDDING}, which is not exported"
             )
@@ -247,6 +248,12 @@ class Settings:
             problems.append(f"litert: of float32 exports, not of {self.compute_dtype}")
         if problems:
             raise ExportError("; ".join(problems))
+
+    @property
+    def of_embedding(self) -> list[str]:
+        """The options that are asked for and that only a text embedding has."""
+        defaults: dict[str, Any] = {"pooling": (), "dimensions": None}
+        return [key for key, default in defaults.items() if getattr(self, key) != default]
 
     @property
     def compares_numbers(self) -> bool:

@@ -59,7 +59,7 @@ def tokenizers() -> Rows:
 def tasks() -> Rows:
     """A row a task, under a header."""
     rows = (
-        (name, f"...{kind.head.ending}", _listed(sorted(kind.head.forms)))
+        (name, f"...{kind.head.ending}", ", ".join(sorted(kind.head.forms)) or "any")
         for name, kind in KINDS.items()
     )
     return [("task", "head in transformers", "model_type"), *rows]

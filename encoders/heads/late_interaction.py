@@ -28,9 +28,11 @@ class LateInteraction(TaskHead):
         self.modules: list[VectorModule] = []
 
     @classmethod
-    def of(cls, config: Mapping[str, Any], encoder: Encoder, outputs: int) -> "LateInteraction":
+    def of(
+        cls, config: Mapping[str, Any], encoder: Encoder, outputs: int, form: Any = None
+    ) -> "LateInteraction":
         """The head of a checkpoint of any architecture."""
-        del config, encoder, outputs
+        del config, encoder, outputs, form
         return cls()
 
     def __call__(self, encoded: Encoded, mask: tf.Tensor, training: bool) -> Outputs:

@@ -13,8 +13,8 @@ from encoders import MODES, Dimensions, NormalizeModule, TruncateModule
 from hub_export.errors import ExportError, SourceError
 from hub_export.settings import NONE, Settings
 from hub_export.sources.checkpoint import Checkpoint
+from hub_export.sources.module_list import MODULES
 from hub_export.sources.modules import Pipeline, Placed, PoolingOptions, read_weights
-from hub_export.sources.sentence_transformers import MODULES
 from hub_export.sources.tokenizer.files import restored
 
 
@@ -77,7 +77,7 @@ class Plan:
         """
         if self.weights == NONE:
             return placed.module.drawn()
-        return read_weights(placed.folder) if placed.folder else {}
+        return read_weights(placed.folder, placed.only) if placed.folder else {}
 
     @contextmanager
     def applied(self, tokenizer: Tokenizer) -> Iterator[bool]:
@@ -178,7 +178,7 @@ def _width(
     """The width of the vectors, if every module fits the one before it."""
     file = checkpoint.config_file.with_name(MODULES)
     width *= 1 if pooling is None else len(pooling.modes)
-    for module, _ in modules:
+    for module, *_ in modules:
         if module.takes not in (None, width):
             raise SourceError(
                 f"{file}: the module {module.describe()} takes vectors of {module.takes}, but gets "

@@ -9,6 +9,7 @@ from hub_export.models.task import Task
 from hub_export.models.tasks import (
     classification,
     fill_mask,
+    late_interaction,
     multiple_choice,
     question_answering,
     sparse_embedding,
@@ -17,6 +18,7 @@ from hub_export.models.tasks import (
 from hub_export.settings import (
     ENCODER,
     FILL_MASK,
+    LATE_INTERACTION,
     MULTIPLE_CHOICE,
     PREPROCESSOR,
     QUESTION_ANSWERING,
@@ -40,6 +42,7 @@ _TASKS: Mapping[str, Callable[[Session, Task], Product]] = {
     MULTIPLE_CHOICE: multiple_choice.product,
     FILL_MASK: fill_mask.product,
     SPARSE_EMBEDDING: sparse_embedding.product,
+    LATE_INTERACTION: late_interaction.product,
 }
 PRODUCTS: Mapping[str, Callable[[Session], Product | None]] = {
     ENCODER: encoder.product,

@@ -13,7 +13,16 @@ from tokenizers import Tokenizer
 
 import encoders
 import preprocess
-from encoders import Architecture, Dimensions, Encoder, Filled, Stored, TaskHead
+from encoders import (
+    Architecture,
+    Dimensions,
+    Encoder,
+    Filled,
+    LateInteraction,
+    Stored,
+    TaskHead,
+    VectorModule,
+)
 from hub_export import contract
 from hub_export.errors import SourceError
 from hub_export.models import task
@@ -23,7 +32,9 @@ from hub_export.settings import FILL_MASK, INSIDE, NONE, PREPROCESSOR, TASK_MODE
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.find import explained
 from hub_export.sources.formats.tensors import LazyTensors
+from hub_export.sources.modules import Placed
 from hub_export.sources.tokenizer import files as tokenizer_files
+from hub_export.sources.tokenizer.markers import mark
 from preprocess import Preprocessor
 
 # What `transformers` calls the tokens of a checkpoint that does not tell.
@@ -128,6 +139,8 @@ class Session:
         dtype = tf.as_dtype(self.settings.compute_dtype)
         head = self._declared_head(found)
         with naming(self.checkpoint.config_file):
+            if isinstance(head, LateInteraction):
+                head.modules = self.modules
             stored = head.stored(self.architecture, dtype)
         try:
             with naming(self.checkpoint.weights_file):
@@ -156,6 +169,15 @@ class Session:
         return LazyTensors({**{f"{prefix}{name}": each for name, each in encoder.items()}, **head})
 
     @functools.cached_property
+    def modules(self) -> list[VectorModule]:
+        """The modules of the plan, filled.
+
+        Raises:
+            SourceError: their tensors cannot be read, or do not fill them exactly.
+        """
+        return [_filled(self.plan, each) for each in self.plan.modules]
+
+    @functools.cached_property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer; its truncation and padding are those of the checkpoint.
 
@@ -166,6 +188,7 @@ class Session:
             tokenizer = self.checkpoint.tokenizer()
         if self.settings.special_tokens_in_text is not None:
             tokenizer.encode_special_tokens = not self.settings.special_tokens_in_text
+        self.mark(tokenizer)
         found, rows = max(tokenizer.get_vocab().values()) + 1, self.size.vocabulary
         file = self.checkpoint.tokenizer_file
         if not rows:  # nothing is known of the encoder
@@ -182,6 +205,15 @@ class Session:
                 "purpose, say padded_embedding"
             )
         return tokenizer
+
+    def mark(self, tokenizer: Tokenizer) -> None:
+        """Makes a tokenizer read the markers of queries and documents, where there are any.
+
+        Raises:
+            SourceError: its vocabulary lacks one.
+        """
+        if self.checkpoint.is_late() and self.task is not None and self.task.late is not None:
+            mark(tokenizer, self.task.late.markers, self.checkpoint.tokenizer_file)
 
     @property
     def mask(self) -> str | None:
@@ -248,6 +280,14 @@ class Session:
         for name in ("_encoder", "built", "head"):
             self.__dict__.pop(name, None)
         self._compiled.clear()
+
+
+def _filled(plan: Plan, placed: Placed) -> VectorModule:
+    """A module with its weights."""
+    if placed.module.table.rows:
+        with naming(placed.folder or Path(placed.module.kind)):
+            placed.module.fill(plan.weights_of(placed))
+    return placed.module
 
 
 def _untrained(checkpoint: Checkpoint, tensors: Callable[[], LazyTensors]) -> Checkpoint:

@@ -9,6 +9,7 @@ from encoders import (
     Encoder,
     FillMask,
     Form,
+    LateInteraction,
     MultipleChoice,
     QuestionAnswering,
     SparseEmbedding,
@@ -16,10 +17,12 @@ from encoders import (
     TokenClassification,
 )
 from hub_export.errors import ExportError, SourceError
+from hub_export.models.labels import activation_of, labels_of
 from hub_export.settings import (
     AUTO,
     FEATURE_EXTRACTION,
     FILL_MASK,
+    LATE_INTERACTION,
     MULTIPLE_CHOICE,
     NONE,
     QUESTION_ANSWERING,
@@ -28,17 +31,13 @@ from hub_export.settings import (
     TOKEN_CLASSIFICATION,
     Settings,
 )
+from hub_export.sources import late_interaction
 from hub_export.sources.checkpoint import Checkpoint
-from hub_export.sources.modules import torch_activation
+from hub_export.sources.late_interaction import OWN, PYLATE
+from hub_export.sources.sentence_transformers import MODEL
 
 TEMPLATE = "This example is {}."
 """The pipeline's own."""
-_SOFTMAX, _SIGMOID, _LINEAR = "softmax", "sigmoid", "linear"
-_PROBLEMS = {
-    "regression": _LINEAR,
-    "multi_label_classification": _SIGMOID,
-    "single_label_classification": _SOFTMAX,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +60,7 @@ KINDS: Mapping[str, Kind] = {
     MULTIPLE_CHOICE: Kind(MultipleChoice, outputs=1),
     FILL_MASK: Kind(FillMask, outputs=0),
     SPARSE_EMBEDDING: Kind(SparseEmbedding, outputs=0),
+    LATE_INTERACTION: Kind(LateInteraction, outputs=0),
 }
 """By the name of the task."""
 
@@ -99,6 +99,7 @@ class Task:
         zero_shot: of a classifier of NLI.
         splade: of a sparse embedding.
         form: of a head that isn't its family's.
+        late: of late interaction.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Task:
     zero_shot: ZeroShot | None = None
     splade: Splade | None = None
     form: Form | None = None
+    late: late_interaction.LateInteraction | None = None
 
     def head(self, config: Mapping[str, Any], encoder: Encoder) -> TaskHead:
         """The head for it, its variables declared.
@@ -155,51 +157,73 @@ def _read(checkpoint: Checkpoint, settings: Settings) -> Task | None:
             f"{checkpoint.head_problem}; to leave the head out, say task={FEATURE_EXTRACTION}"
         )
     name, reason = _found(checkpoint, settings)
-    maskless = name == FILL_MASK and settings.special_tokens_in_text is False
-    if (reason or maskless) and asked == AUTO:
+    unwanted = "" if reason else _unwanted(name, settings)
+    if (reason or unwanted) and asked == AUTO:
         return None
     if reason:
         raise SourceError(
             f"{checkpoint.config_file}: task {asked}: {reason}; say task=auto for what the "
             "checkpoint has"
         )
-    if maskless:
-        raise ExportError(
-            f"task {asked}: no text can have a mask with special_tokens_in_text=false"
-        )
-    labels = _labels(checkpoint) if KINDS[name].outputs is None else ()
+    if unwanted:
+        raise ExportError(f"task {asked}: {unwanted} with special_tokens_in_text=false")
+    labels = labels_of(checkpoint) if KINDS[name].outputs is None else ()
     if name == SPARSE_EMBEDDING:
         return Task(name, splade=Splade(*(checkpoint.pipeline().splade or ())))
+    if name == LATE_INTERACTION:
+        return Task(name, late=_late(checkpoint))
     task = Task(name, labels, form=checkpoint.head_form)
     if name != TEXT_CLASSIFICATION:
         return task
     return dataclasses.replace(
         task,
-        activation=_activation(checkpoint, len(labels)),
+        activation=activation_of(checkpoint, len(labels)),
         zero_shot=_zero_shot(labels, settings),
     )
 
 
+def _unwanted(name: str, settings: Settings) -> str:
+    """What a task cannot do where special tokens in a text are text; nothing where they are not."""
+    if settings.special_tokens_in_text is not False:
+        return ""
+    return {
+        FILL_MASK: "no text can have a mask",
+        LATE_INTERACTION: "special tokens tell queries from documents, which they cannot",
+    }.get(name, "")
+
+
 def _found(checkpoint: Checkpoint, settings: Settings) -> tuple[str, str]:
     """Which task a checkpoint has a head for, of those that are asked for, or why there is none."""
-    if settings.weights == NONE and settings.task != AUTO:  # any head can be made
-        return settings.task, ""
+    if settings.weights == NONE and settings.task not in (AUTO, LATE_INTERACTION):
+        return settings.task, ""  # any head can be made
     tasks = [*KINDS] if settings.task == AUTO else [settings.task]
+    if LATE_INTERACTION in tasks and checkpoint.is_late():
+        return LATE_INTERACTION, ""
     classes = [str(each) for each in checkpoint.config.get("architectures") or ()]
     endings = {name: KINDS[name].head.ending for name in tasks}
     names = [name for name, end in endings.items() if any(each.endswith(end) for each in classes)]
     if not names:
         expected = " or ".join(f"...{ending}" for ending in endings.values())
         found = ", ".join(classes) or "nothing"
-        return "", f"expected {expected} under architectures, found {found}"
+        also = f", or {OWN} or {PYLATE} as model_type in {MODEL}" * (LATE_INTERACTION in tasks)
+        return "", f"expected {expected} under architectures{also}, found {found}"
     if "belongs to a task head" in checkpoint.unused.values():
         return "", "the head of an adapter is not supported"
     pipeline = checkpoint.pipeline()
     if pipeline.splade is not None and SPARSE_EMBEDDING in tasks:
         return SPARSE_EMBEDDING, ""
-    if pipeline.pooling is not None or pipeline.splade is not None:
-        return "", "its modules.json makes vectors of texts"
-    return names[0], ""
+    of_vectors = (pipeline.pooling, pipeline.splade, pipeline.late)
+    makes_vectors = any(each is not None for each in of_vectors)
+    return ("", "its modules.json makes vectors of texts") if makes_vectors else (names[0], "")
+
+
+def _late(checkpoint: Checkpoint) -> late_interaction.LateInteraction | None:
+    try:
+        return checkpoint.pipeline().late
+    except SourceError as error:
+        raise SourceError(
+            f"{error}; to leave late interaction out, say task={FEATURE_EXTRACTION}"
+        ) from error
 
 
 def _zero_shot(labels: Sequence[str], settings: Settings) -> ZeroShot | None:
@@ -212,44 +236,3 @@ def _zero_shot(labels: Sequence[str], settings: Settings) -> ZeroShot | None:
     if template.count("{}") != 1 or {*template.replace("{}", "")} & {*"{}"}:
         raise ExportError(f"hypothesis_template: expected a text with one {{}}, found {template!r}")
     return ZeroShot(template, found[0], len(labels) - 1 if found[0] == 0 else 0)
-
-
-def _labels(checkpoint: Checkpoint) -> tuple[str, ...]:
-    config, file = checkpoint.config, checkpoint.config_file
-    named, count = config.get("id2label"), config.get("num_labels")
-    if named is None:
-        count = 2 if count is None else count
-        if not isinstance(count, int) or not 0 < count < 1 << 24:
-            raise SourceError(f"{file}: num_labels: expected a positive integer, found {count!r}")
-        return tuple(f"LABEL_{at}" for at in range(count))
-    try:
-        labels = {int(id): label for id, label in named.items()}
-    except (AttributeError, ValueError) as error:
-        raise SourceError(
-            f"{file}: id2label: expected id -> label, found {named!r:.200}"
-        ) from error
-    texts = all(isinstance(label, str) for label in labels.values())
-    if sorted(labels) != [*range(len(labels))] or not labels or not texts:
-        raise SourceError(
-            f"{file}: id2label: expected a text for each id from 0 on, found {named!r:.200}"
-        )
-    if count not in (None, len(labels)):
-        raise SourceError(f"{file}: num_labels is {count}, but id2label has {len(labels)}")
-    return tuple(labels[id] for id in range(len(labels)))
-
-
-def _activation(checkpoint: Checkpoint, labels: int) -> str:
-    """That of a cross-encoder, or what the pipeline of `transformers` takes."""
-    config, file = checkpoint.config, checkpoint.config_file
-    own = config.get("sentence_transformers")
-    named = checkpoint.pipeline().activation
-    named = named or (own.get("activation_fn") if isinstance(own, dict) else None)
-    named = named or config.get("sbert_ce_default_activation_function")
-    if named:
-        return torch_activation(str(named), file)
-    problem = config.get("problem_type")
-    if problem is not None and problem not in _PROBLEMS:
-        raise SourceError(
-            f"{file}: problem_type: expected one of {', '.join(_PROBLEMS)}, found {problem!r}"
-        )
-    return _PROBLEMS.get(str(problem), _SIGMOID) if labels == 1 or problem else _SOFTMAX

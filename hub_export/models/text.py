@@ -2,22 +2,19 @@
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from encoders import HeadedEncoder, Pooling, RealTokens, TextEmbedding, VectorModule, by_length
+from encoders import HeadedEncoder, Pooling, RealTokens, TextEmbedding, by_length
 from hub_export import contract
 from hub_export.contract import Tensors
 from hub_export.errors import SourceError
 from hub_export.models import signatures
-from hub_export.models.embedding_plan import Plan
 from hub_export.models.product import OfRows, Product
-from hub_export.models.session import Session, naming
+from hub_export.models.session import Session
 from hub_export.models.texts import called, computing, pack, rows_of_texts, traced
 from hub_export.settings import TEXT_EMBEDDING
-from hub_export.sources.modules import Placed
 from preprocess import Preprocessor
 
 
@@ -98,13 +95,13 @@ _USAGE = (
 
 
 def product(session: Session) -> Product | None:
-    """The text embedding of a session; nothing where the checkpoint's is a sparse one.
+    """The text embedding of a session; nothing where the checkpoint's has more than one vector.
 
     Raises:
         SourceError: something is not supported, or the vocabulary does not fit the encoder.
         ExportError: the user asks for something that the checkpoint does not have.
     """
-    if session.checkpoint.pipeline().splade is not None:
+    if session.checkpoint.is_late() or session.checkpoint.pipeline().splade is not None:
         return None
     _ = session.tokenizer
     try:
@@ -139,16 +136,7 @@ def _embedder(session: Session, skipped: int) -> HeadedEncoder:
     """The encoder with pooling and modules on it, without so many tokens at the beginning."""
     plan = session.plan
     encoder, _ = session.built
-    modules = [_filled(plan, each) for each in plan.modules]
     if plan.pooling is None:
-        return HeadedEncoder(encoder, TextEmbedding(modules=modules))
-    head = TextEmbedding(Pooling(plan.pooling.modes, skipped), modules)
+        return HeadedEncoder(encoder, TextEmbedding(modules=session.modules))
+    head = TextEmbedding(Pooling(plan.pooling.modes, skipped), session.modules)
     return HeadedEncoder(encoder.without_pooler(), head)
-
-
-def _filled(plan: Plan, placed: Placed) -> VectorModule:
-    """A module with its weights."""
-    if placed.module.table.rows:
-        with naming(placed.folder or Path(placed.module.kind)):
-            placed.module.fill(plan.weights_of(placed))
-    return placed.module

@@ -30,16 +30,17 @@ def called(call: Callable[..., Any]) -> tf.types.experimental.PolymorphicFunctio
 def pack(preprocessor: Preprocessor, prompt: str, text: tf.Tensor, *others: tf.Tensor) -> Packed:
     """Texts, string [B] each, in rows as long as the longest needs, up to the preprocessor's."""
     whole = (tf.strings.join([prompt, text]), *others)
-    return _packed(
+    return packed(
         preprocessor, [flat_segment(preprocessor.tokenizer.tokenize(each)) for each in whole]
     )
 
 
-def _packed(preprocessor: Preprocessor, segments: Sequence[Segment]) -> Packed:
+def packed(preprocessor: Preprocessor, segments: Sequence[Segment], least: int = 1) -> Packed:
+    """The same of tokens, in rows that are at least of a length."""
     lengths = sum(each.row_splits[1:] - each.row_splits[:-1] for each in segments)
     longest = tf.reduce_max(tf.concat([[0], tf.cast(lengths, tf.int32)], axis=0))
     needed = longest + preprocessor.packer.special_tokens(len(segments))
-    return preprocessor.packer(segments, tf.clip_by_value(needed, 1, preprocessor.seq_length))
+    return preprocessor.packer(segments, tf.clip_by_value(needed, least, preprocessor.seq_length))
 
 
 class Located(NamedTuple):
@@ -63,16 +64,17 @@ def locate(preprocessor: Preprocessor, text: tf.Tensor) -> Located:
     ids, *places = preprocessor.tokenizer.tokenize_with_offsets(text)
     values, splits = flat_segment(ids)
     # What is packed are the numbers of the tokens, below zero, where no id is.
-    packed = _packed(preprocessor, [Segment(-1 - tf.range(tf.size(values)), splits)])
-    is_text = packed.word_ids < 0
-    numbers = tf.where(is_text, -1 - packed.word_ids, tf.size(values))
+    rows = packed(preprocessor, [Segment(-1 - tf.range(tf.size(values)), splits)])
+    is_text = rows.word_ids < 0
+    numbers = tf.where(is_text, -1 - rows.word_ids, tf.size(values))
 
     def placed(x: tf.Tensor) -> tf.Tensor:
         return tf.gather(tf.concat([x, tf.zeros([1], x.dtype)], axis=0), numbers)
 
-    word_ids = tf.where(is_text, placed(values), packed.word_ids)
-    rows = packed._replace(word_ids=word_ids)
-    return Located(rows, is_text, *(placed(each.flat_values) for each in places))
+    word_ids = tf.where(is_text, placed(values), rows.word_ids)
+    return Located(
+        rows._replace(word_ids=word_ids), is_text, *(placed(each.flat_values) for each in places)
+    )
 
 
 def computing(

@@ -14,6 +14,7 @@ from hub_export.publish.report import Report
 from hub_export.settings import ENCODER, PREPROCESSOR
 
 ASSETS, FILE = "assets.extra", "README.md"
+_SHOWN = 40  # tokens
 
 
 def describe(product: Product, path: Path, report: Report) -> None:
@@ -111,7 +112,10 @@ def _task(notes: Mapping[str, Any]) -> Iterator[str]:
     """What becomes of a text, and the labels."""
     if notes["prompt"]:
         yield f"{notes['prompt']!r} is put before a text."
-    yield f"A text is cut at {notes['max_length']} tokens, special ones included."
+    if "late" in notes:
+        yield from (_side(name, side) for name, side in notes["late"].items())
+    else:
+        yield f"A text is cut at {notes['max_length']} tokens, special ones included."
     if "activation" in notes:
         yield f"Probabilities are made of logits by: {notes['activation']}."
     if "zero_shot" in notes:
@@ -120,6 +124,18 @@ def _task(notes: Mapping[str, Any]) -> Iterator[str]:
         yield from ("", "Labels, in the order of the columns:", "")
         yield from (f"- {label}" for label in notes["labels"])
     yield ""
+
+
+def _side(name: str, notes: Mapping[str, Any]) -> str:
+    """What becomes of a query or a document."""
+    cut = f"it is cut at {notes['max_length']} tokens, special ones included"
+    steps = [f"{notes['prompt']!r} is put before it"] * bool(notes["prompt"]) + [cut]
+    if notes["filled_to"]:
+        steps.append(f"filled up to {notes['filled_to']} with `{notes['filled_with']}`")
+    if left_out := notes["left_out"]:
+        shown = " ".join(left_out[:_SHOWN]) + " ..." * (len(left_out) > _SHOWN)
+        steps.append(f"{len(left_out)} tokens get no vector: `{shown}`")
+    return f"Of a {name}: {', '.join(steps)}."
 
 
 def _embedding(notes: Mapping[str, Any]) -> Iterator[str]:

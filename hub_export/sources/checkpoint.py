@@ -29,6 +29,7 @@ class Checkpoint:
         special_tokens: role (`pad_token`, `mask_token`) -> token, where the checkpoint tells.
         files: every file that was read -> its sha256.
         pipeline: reads what stands around the encoder when it makes vectors of texts.
+        is_late: tells whether its files say that it is for late interaction.
         unused: tensors that the source has beside these -> the reason to pass over them.
         notes: what a user of the exports should know about the source.
         adapters: those that its encoder has in its blocks; their tensors are among the others.
@@ -48,6 +49,7 @@ class Checkpoint:
     special_tokens: Mapping[str, str]
     files: Mapping[str, str]
     pipeline: Callable[[], Pipeline] = Pipeline
+    is_late: Callable[[], bool] = lambda: False
     unused: Mapping[str, str] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     adapters: Adapters | None = None

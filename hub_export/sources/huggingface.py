@@ -15,7 +15,7 @@ from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.formats import torch_files
 from hub_export.sources.formats.json_files import has_mark, is_name, read_json, sums
 from hub_export.sources.formats.tensors import SafetensorsFiles
-from hub_export.sources.sentence_transformers import MODULES, module_files
+from hub_export.sources.module_list import MODULES, module_files
 from hub_export.sources.tokenizer import files as tokenizer_files
 
 CONFIG = "config.json"
@@ -92,6 +92,7 @@ def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> C
         special_tokens=tokenizer_files.special_tokens(folder),
         files={**sums(read), **sentence_transformers.file_sums(folder)},
         pipeline=functools.partial(sentence_transformers.read, folder, config),
+        is_late=functools.partial(sentence_transformers.is_late, folder, config),
         notes=tokenizer_files.notes(folder),
     )
 
@@ -114,6 +115,7 @@ def with_own_files(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
         checkpoint = dataclasses.replace(
             checkpoint,
             pipeline=functools.partial(sentence_transformers.read, folder, checkpoint.config),
+            is_late=functools.partial(sentence_transformers.is_late, folder, checkpoint.config),
             files={**checkpoint.files, **sentence_transformers.file_sums(folder)},
         )
     return checkpoint

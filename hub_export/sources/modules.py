@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from encoders import (
-    MODES,
     DenseModule,
     DropoutModule,
     LayerNormModule,
@@ -23,19 +22,11 @@ from hub_export.sources.formats import torch_files
 from hub_export.sources.formats.json_files import read_json
 from hub_export.sources.formats.options import Options
 from hub_export.sources.formats.tensors import SafetensorsFiles
+from hub_export.sources.late_interaction import LateInteraction
 
 CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
-# Booleans of older files, in the order of the vectors.
-_LEGACY = {
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_max_tokens": "max",
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
-    "pooling_mode_weightedmean_tokens": "weightedmean",
-    "pooling_mode_lasttoken": "lasttoken",
-}
 # Where torch has its activations, and their classes -> names of activations.
 _SCOPES = ("torch.nn", "torch.nn.modules.activation", "torch.nn.modules.linear")
 ACTIVATIONS = {
@@ -50,7 +41,8 @@ ACTIVATIONS = {
     "Sigmoid": "sigmoid",
     "Tanh": "tanh",
 }
-_SENTENCE = "sentence_embedding"
+SENTENCES, TOKENS = "sentence_embedding", "token_embeddings"
+"""What a module makes vectors of."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,10 +59,17 @@ class PoolingOptions:
 
 
 class Placed(NamedTuple):
-    """A module behind the pooling, and the folder of its weights, if it has any."""
+    """A module that makes one vector of another, and where its weights are.
+
+    Attributes:
+        module: the module.
+        folder: that of its weights, if it has any.
+        only: what the names of its tensors begin with, where others lie beside them.
+    """
 
     module: VectorModule
     folder: Path | None = None
+    only: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +89,7 @@ class Pipeline:
             taken twice; None of all else.
         activation: of a cross-encoder, the class of torch that makes scores of its logits, where
             the checkpoint tells.
+        late: of late interaction, whose modules make a vector of each token's; None of all else.
     """
 
     pooling: PoolingOptions | None = None
@@ -102,6 +102,7 @@ class Pipeline:
     pairs: bool = False
     splade: tuple[bool, bool] | None = None
     activation: str | None = None
+    late: LateInteraction | None = None
 
     @property
     def normalizes(self) -> bool:
@@ -109,83 +110,43 @@ class Pipeline:
         return bool(self.modules) and isinstance(self.modules[-1].module, NormalizeModule)
 
 
-def read_pooling(folder: Path) -> PoolingOptions:
-    """Reads the pooling.
-
-    Raises:
-        SourceError: it is not supported, or its file is missing or damaged.
-    """
-    options = Options(folder / CONFIG, read_json(folder / CONFIG))
-    legacy = {key: options.take(key, bool, False) for key in _LEGACY}
-    default = [mode for key, mode in _LEGACY.items() if legacy[key]] or ["mean"]
-    modes = options.take("pooling_mode", str | list, default)
-    modes = [modes] if isinstance(modes, str) else modes
-    unknown = [mode for mode in modes if not (isinstance(mode, str) and mode in MODES)]
-    if unknown or not modes:
-        raise SourceError(
-            f"{options.file}: the pooling {unknown} is not supported; supported: {', '.join(MODES)}"
-        )
-    for key in ("word_embedding_dimension", "embedding_dimension"):
-        options.take(key, int, 0)
-    pooling = PoolingOptions(tuple(modes), options.take("include_prompt", bool, True))
-    options.close()
-    return pooling
-
-
-def read_splade(folder: Path) -> tuple[bool, bool]:
-    """Reads the pooling of a sparse embedding.
-
-    Raises:
-        SourceError: it is not supported, or its file is missing or damaged.
-    """
-    options = Options(folder / CONFIG, read_json(folder / CONFIG))
-    found = []
-    for key, known in (
-        ("pooling_strategy", ("max", "sum")),
-        ("activation_function", ("relu", "log1p_relu")),
-    ):
-        value = options.take(key, str, known[0])
-        if value not in known:
-            raise SourceError(
-                f"{options.file}: {key}: expected {' or '.join(known)}, found {value!r}"
-            )
-        found.append(value == known[1])
-    for key in ("word_embedding_dimension", "embedding_dimension", "chunk_size"):
-        options.take(key, int | None)
-    options.close()
-    is_sum, is_doubled = found
-    return is_sum, is_doubled
-
-
-def read_module(name: str, folder: Path) -> Placed:
-    """Reads a module behind the pooling.
+def read_module(name: str, folder: Path, of: str = SENTENCES) -> Placed:
+    """Reads a module that makes one vector of another.
 
     Args:
         name: its class in sentence-transformers.
         folder: where its files are.
+        of: SENTENCES, or TOKENS: what it must make vectors of.
 
     Raises:
         SourceError: it is not supported, or a file is missing or damaged.
     """
-    if name not in _READERS:
-        known = ", ".join(["Pooling", *_READERS])
+    readers = _READERS if of == SENTENCES else _OF_TOKENS
+    if name not in readers:
+        known = ", ".join(["Pooling" if of == SENTENCES else "MultiVectorMask", *readers])
         raise SourceError(f"{folder}: the module {name} is not supported; supported: {known}")
     if name == NormalizeModule.kind:  # it has no options, and often no file
-        return Placed(_normalize(Options.read(folder / CONFIG)))
-    made = _READERS[name](Options(folder / CONFIG, read_json(folder / CONFIG)))
+        return Placed(_normalize(Options.read(folder / CONFIG), of))
+    made = readers[name](Options(folder / CONFIG, read_json(folder / CONFIG)), of)
     return Placed(made, folder if made.table.rows else None)
 
 
-def read_weights(folder: Path) -> Mapping[str, np.ndarray]:
+def read_weights(folder: Path, only: str = "") -> Mapping[str, np.ndarray]:
     """The tensors of a module by name.
+
+    Args:
+        folder: where they are.
+        only: what their names begin with.
 
     Raises:
         SourceError: they cannot be read.
     """
     weights, pickled = (folder / name for name in WEIGHTS)
     if not weights.exists() and pickled.exists():
-        return torch_files.load_bin(pickled)
-    return SafetensorsFiles({"": weights})
+        found = torch_files.load_bin(pickled)
+    else:
+        found = SafetensorsFiles({"": weights})
+    return {name: found[name] for name in found if name.startswith(only)} if only else found
 
 
 def torch_activation(path: str, file: Path) -> str:
@@ -203,11 +164,11 @@ def torch_activation(path: str, file: Path) -> str:
     return ACTIVATIONS[name]
 
 
-def _dense(options: Options) -> DenseModule:
+def _dense(options: Options, of: str) -> DenseModule:
     path = options.take("activation_function", str, "torch.nn.modules.activation.Tanh")
     activation = torch_activation(path, options.file)
     for key in ("module_input_name", "module_output_name"):
-        options.fix(key, _SENTENCE, None)
+        options.fix(key, of, None)
     dense = DenseModule(
         inputs=options.take("in_features", int),
         outputs=options.take("out_features", int),
@@ -219,27 +180,31 @@ def _dense(options: Options) -> DenseModule:
     return dense
 
 
-def _layer_norm(options: Options) -> LayerNormModule:
+def _layer_norm(options: Options, of: str) -> LayerNormModule:
+    del of
     norm = LayerNormModule(options.take("dimension", int))
     options.close()
     return norm
 
 
-def _normalize(options: Options) -> NormalizeModule:
-    for key in ("module_input_name", "module_output_name"):
-        options.fix(key, _SENTENCE, None)
+def _normalize(options: Options, of: str) -> NormalizeModule:
+    if (named := options.take("module_input_name", str | None) or SENTENCES) != of:
+        raise SourceError(f"{options.file}: module_input_name: expected {of}, found {named}")
+    options.fix("module_output_name", of, None)
     return NormalizeModule()  # sentence-transformers passes over any other option
 
 
-def _dropout(options: Options) -> DropoutModule:
+def _dropout(options: Options, of: str) -> DropoutModule:
+    del of
     dropout = DropoutModule(float(options.take("dropout", float | int, 0.2)))
     options.close()
     return dropout
 
 
-_READERS: Mapping[str, Callable[[Options], VectorModule]] = {
-    "Dense": _dense,
+_Reader = Callable[[Options, str], VectorModule]
+_OF_TOKENS: Mapping[str, _Reader] = {"Dense": _dense, "Normalize": _normalize}
+_READERS: Mapping[str, _Reader] = {
+    **_OF_TOKENS,
     "LayerNorm": _layer_norm,
-    "Normalize": _normalize,
     "Dropout": _dropout,
 }

@@ -5,30 +5,32 @@ It is told by `modules.json` and the files that it names, `sentence_bert_config.
 followed is refused by name. Nothing is imported from the names in these files.
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from encoders import DenseModule, NormalizeModule
 from hub_export.errors import SourceError
-from hub_export.sources.formats.json_files import is_name, read_any_json, sums
+from hub_export.sources import late_interaction, module_list
+from hub_export.sources.formats.json_files import sums
 from hub_export.sources.formats.options import Options
+from hub_export.sources.late_interaction import PYLATE, STANFORD
+from hub_export.sources.module_list import MODULES, module_files
 from hub_export.sources.modules import (
     CONFIG,
-    WEIGHTS,
+    TOKENS,
     Pipeline,
     Placed,
     PoolingOptions,
     read_module,
-    read_pooling,
-    read_splade,
+    read_weights,
 )
+from hub_export.sources.poolings import read_pooling, read_splade
 from hub_export.sources.tokenizer import files as tokenizer_files
 
-MODULES = "modules.json"
 TRANSFORMER = "sentence_bert_config.json"
 MODEL = "config_sentence_transformers.json"
-TEXTS = (MODULES, TRANSFORMER, MODEL)
+TEXTS = (MODULES, TRANSFORMER, MODEL, late_interaction.METADATA)
 
 # Options that never change a vector: one of the first module, and some of the objects in it.
 _IGNORED = "unpad_inputs"
@@ -71,15 +73,13 @@ class Role(NamedTuple):
 
 _EMBEDS = Role("feature-extraction", "token_embeddings", "last_hidden_state")
 _SCORES = Role("sequence-classification", "scores", "logits")
-_TYPE = re.compile(
-    r"sentence_transformers\.(?:models|base\.modules|"
-    r"(?:sentence_transformer|sparse_encoder)\.(?:modules|models))"
-    r"(?:\.\w+)?\.(?P<name>\w+)"
-)
 _CLASSIC, _CROSS_ENCODER, _SPARSE = "SentenceTransformer", "CrossEncoder", "SparseEncoder"
 _OF_PAIRS = ("SequenceClassification", "MultipleChoice")
 """Heads that read two texts in one row."""
 _MASKED, _TRANSFORMER, _SPLADE = "MLMTransformer", "Transformer", "SpladePooling"
+_POOLING, _TOKEN_MASK = "Pooling", "MultiVectorMask"
+_LINEAR = "linear."
+"""What the names of the tensors of Stanford's dense layer begin with."""
 
 
 def read(folder: Path, config: Mapping[str, Any]) -> Pipeline:
@@ -92,6 +92,11 @@ def read(folder: Path, config: Mapping[str, Any]) -> Pipeline:
     Raises:
         SourceError: a file is damaged, or asks for something that is not supported.
     """
+    layout = _late_layout(folder, config)
+    if layout == STANFORD:
+        return _stanford(folder)
+    if layout:
+        return _late(folder, layout)
     if not (folder / MODULES).exists():
         classes = str(config.get("architectures"))
         pairs = any(f"For{head}" in classes for head in _OF_PAIRS)
@@ -119,6 +124,19 @@ def read(folder: Path, config: Mapping[str, Any]) -> Pipeline:
         splade=splade,
         activation=model.take("activation_fn", str | None) if is_cross else None,
     )
+
+
+def is_late(folder: Path, config: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint is for late interaction; one whose files are damaged is not.
+
+    Args:
+        folder: where its files are.
+        config: the encoder's own configuration.
+    """
+    try:
+        return bool(_late_layout(folder, config))
+    except SourceError:
+        return False
 
 
 def file_sums(folder: Path) -> dict[str, str]:
@@ -163,23 +181,16 @@ def _modules(folder: Path) -> tuple[PoolingOptions | None, list[Placed]]:
     Raises:
         SourceError: the file is damaged, or a module is not supported.
     """
-    file = folder / MODULES
-    entries = _listed(file, read_any_json(file))
-    names = [_name(file, entry) for entry in entries]
-    behind = names[1:]
-    if names[:1] != ["Transformer"] or entries[0]["path"] != "":
+    listed = module_list.behind_transformer(folder)
+    names = [each.name for each in listed]
+    if _POOLING in names[1:] or names[:1] not in ([], [_POOLING]):
         raise SourceError(
-            f"{file}: expected a Transformer in the folder itself as the first module, found "
-            f"{entries[:1]}"
+            f"{folder / MODULES}: expected the modules Transformer, Pooling and, where wanted, "
+            "Dense, LayerNorm, Normalize, Dropout behind them; found "
+            f"{', '.join([_TRANSFORMER, *names])}"
         )
-    if "Pooling" in behind[1:] or (behind and behind[0] != "Pooling"):
-        raise SourceError(
-            f"{file}: expected the modules Transformer, Pooling and, where wanted, Dense, "
-            f"LayerNorm, Normalize, Dropout behind them; found {', '.join(names)}"
-        )
-    places = [folder / entry["path"] for entry in entries[1:]]
-    pooling = read_pooling(places[0]) if places else None
-    return pooling, [*map(read_module, behind[1:], places[1:])]
+    pooling = read_pooling(listed[0].folder) if listed else None
+    return pooling, [read_module(*each) for each in listed[1:]]
 
 
 def _splade(folder: Path) -> tuple[bool, bool] | None:
@@ -188,49 +199,59 @@ def _splade(folder: Path) -> tuple[bool, bool] | None:
     Raises:
         SourceError: a file is damaged, or an option is not supported.
     """
-    file = folder / MODULES
-    entries = _listed(file, read_any_json(file))
-    kinds = [str(each.get("type")).rpartition(".")[2] for each in entries]
-    if kinds not in ([_MASKED, _SPLADE], [_TRANSFORMER, _SPLADE]):
+    if module_list.classes(folder) not in ([_MASKED, _SPLADE], [_TRANSFORMER, _SPLADE]):
         return None
-    for each in entries:
-        _name(file, each)
-    return read_splade(folder / entries[1]["path"])
+    _, pooling = module_list.modules(folder)
+    return read_splade(pooling.folder)
 
 
-def module_files(folder: Path) -> list[str]:
-    """The files that `modules.json` leads to, relative to the folder, whether they exist or not.
+def _late_layout(folder: Path, config: Mapping[str, Any]) -> str:
+    """The layout of a checkpoint for late interaction; nothing for one of another kind."""
+    has_modules = (folder / MODULES).exists()
+    model = Options.read(folder / MODEL).left if has_modules else None
+    return late_interaction.layout(model, config)
 
-    Empty where there is no such file, or no sense in it; none of them is outside of the folder.
+
+def _late(folder: Path, layout: str) -> Pipeline:
+    """What stands around the encoder of a late interaction.
+
+    PyLate's checkpoints list the dense layers alone: that vectors are normalised in the end, and
+    some tokens get none, is in its code.
+
+    Raises:
+        SourceError: a file is damaged, or an option is not supported.
     """
-    try:
-        entries: Any = read_any_json(folder / MODULES)
-        paths = [entry["path"] for entry in entries]
-    except (SourceError, TypeError, KeyError):
-        return []
-    named = [path for path in paths if is_name(path) and re.fullmatch(r"[\w.-]+", path)]
-    return [f"{path}/{file}" for path in named for file in (CONFIG, *WEIGHTS)]
-
-
-def _listed(file: Path, entries: object) -> Sequence[Mapping[str, Any]]:
-    """The entries, each with a type and with a path within the folder."""
-    if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
-        raise SourceError(f"{file}: expected a list of modules, each an object")
-    for entry in entries:
-        if not (entry.get("path") == "" or is_name(entry.get("path"))):
-            raise SourceError(
-                f"{file}: expected the name of a subfolder as path, found {entry.get('path')!r}"
-            )
-        if entry.get("kwargs"):
-            raise SourceError(f"{file}: kwargs of a module are not supported: {entry['kwargs']}")
-    return entries
-
-
-def _name(file: Path, entry: Mapping[str, Any]) -> str:
-    found = _TYPE.fullmatch(str(entry.get("type")))
-    if found is None:
+    is_pylate = layout == PYLATE
+    model, transformer = (Options.read(folder / file) for file in (MODEL, TRANSFORMER))
+    listed = module_list.behind_transformer(folder)
+    masks = [each for each in listed if each.name == _TOKEN_MASK]
+    if len(masks) != (not is_pylate):
         raise SourceError(
-            f"{file}: the module {entry.get('type')} is not supported: its code is not "
-            "sentence-transformers'"
+            f"{folder / MODULES}: expected {'no' if is_pylate else 'one'} {_TOKEN_MASK} in a "
+            f"{layout}, found {len(masks)}"
         )
-    return found["name"]
+    modules = [read_module(*each, of=TOKENS) for each in listed if each.name != _TOKEN_MASK]
+    if is_pylate:
+        modules.append(Placed(NormalizeModule()))
+    mask = next((Options.read(each.folder / CONFIG) for each in masks), None)
+    late = late_interaction.read(model, transformer, mask, _prompts(model))
+    length = transformer.positive("max_seq_length") or _length(folder)
+    lower_case = transformer.take("do_lower_case", bool, False)
+    _require_followed(transformer, _EMBEDS)
+    return Pipeline(modules=tuple(modules), max_length=length, lower_case=lower_case, late=late)
+
+
+def _stanford(folder: Path) -> Pipeline:
+    """The same of a checkpoint of Stanford's, whose dense layer lies beside the encoder.
+
+    Raises:
+        SourceError: a file is damaged, or an option is not supported.
+    """
+    late = late_interaction.read_stanford(folder)
+    kernel = read_weights(folder, _LINEAR).get(f"{_LINEAR}weight")
+    if kernel is None or kernel.ndim != 2:
+        raise SourceError(f"{folder}: expected a tensor {_LINEAR}weight of two axes, found none")
+    outputs, inputs = kernel.shape
+    dense = Placed(DenseModule(inputs, outputs, "linear", False, False), folder, _LINEAR)
+    modules = (dense, Placed(NormalizeModule()))
+    return Pipeline(modules=modules, max_length=_length(folder), late=late)

@@ -13,6 +13,7 @@ from hub_export.models.session import Session
 from hub_export.settings import (
     ENCODER,
     FILL_MASK,
+    LATE_INTERACTION,
     MULTIPLE_CHOICE,
     NONE,
     PREPROCESSOR,
@@ -43,6 +44,7 @@ from hub_export.verify.source import Source
 from hub_export.verify.tasks import (
     classification,
     fill_mask,
+    late_interaction,
     multiple_choice,
     question_answering,
     sparse_embedding,
@@ -192,6 +194,7 @@ _TASKS: Mapping[str, tuple[str, Any]] = {
     MULTIPLE_CHOICE: ("choices", multiple_choice),
     FILL_MASK: ("masks", fill_mask),
     SPARSE_EMBEDDING: ("weights of words", sparse_embedding),
+    LATE_INTERACTION: ("vectors of tokens", late_interaction),
 }
 """What the answers of a task are called, and who asks for them and compares them."""
 _NUMERIC: Mapping[str, tuple[str, Any]] = {

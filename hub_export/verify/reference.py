@@ -391,6 +391,36 @@ def _as_torch(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return {name: torch.tensor(np.asarray(tensors[name], np.float32)) for name in tensors}
 
 
+def _in_sentence_transformers(kind: str, session: Session) -> Any:
+    """The checkpoint as a class of sentence-transformers loads it.
+
+    Raises:
+        SourceError: sentence-transformers refuses it.
+    """
+    import sentence_transformers  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+
+    _quieten()
+    folder = session.checkpoint.folder
+    try:
+        model = getattr(sentence_transformers, kind)(
+            str(folder),
+            device="cpu",
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"dtype": torch.float32, "attn_implementation": "eager"},
+            config_kwargs=dict(_CONFIG),
+        )
+    except Exception as error:  # of any kind: the library has no base class of its own
+        raise SourceError(
+            f"{folder}: sentence-transformers cannot load the model to compare with: {error}"
+        ) from error
+    # Rows beyond the encoder's positions would end in an error there.
+    theirs = model.max_seq_length or session.size.positions
+    model.max_seq_length = min(theirs, session.size.positions)
+    return model
+
+
 class SentenceReference:
     """The checkpoint in sentence-transformers, float32."""
 
@@ -400,29 +430,10 @@ class SentenceReference:
         Raises:
             SourceError: sentence-transformers refuses the checkpoint.
         """
-        import sentence_transformers  # noqa: PLC0415
-        import torch  # noqa: PLC0415
-
-        _quieten()
-        folder, plan = session.checkpoint.folder, session.plan
-        try:
-            self._model = sentence_transformers.SentenceTransformer(
-                str(folder),
-                device="cpu",
-                local_files_only=True,
-                trust_remote_code=False,
-                model_kwargs={"dtype": torch.float32, "attn_implementation": "eager"},
-                config_kwargs=dict(_CONFIG),
-            )
-        except Exception as error:  # of any kind: the library has no base class of its own
-            raise SourceError(
-                f"{folder}: sentence-transformers cannot load the model to compare with: {error}"
-            ) from error
+        plan = session.plan
+        self._model = _in_sentence_transformers("SentenceTransformer", session)
         if (asked := session.settings.special_tokens_in_text) is not None:
             self._model.tokenizer.split_special_tokens = not asked
-        # Rows beyond the encoder's positions would end in an error there.
-        theirs = self._model.max_seq_length or session.size.positions
-        self._model.max_seq_length = min(theirs, session.size.positions)
         self._model[1].pooling_mode = plan.pooling.modes if plan.pooling else ()
         self._options = {
             "prompt": plan.prompt,
@@ -441,3 +452,35 @@ class SentenceReference:
             [text], show_progress_bar=False, convert_to_numpy=True, **self._options
         )
         return vectors[0]
+
+
+class LateReference:
+    """A late interaction in sentence-transformers, float32."""
+
+    def __init__(self, session: Session) -> None:
+        """Loads it.
+
+        Raises:
+            SourceError: sentence-transformers refuses the checkpoint.
+        """
+        self._model = _in_sentence_transformers("MultiVectorEncoder", session)
+        transformer, positions = self._model[0], session.size.positions
+        for name in ("query_length", "document_length"):
+            setattr(transformer, name, min(getattr(transformer, name) or positions, positions))
+
+    @property
+    def encoder(self) -> Any:
+        """The model of `transformers` in it."""
+        return self._model[0].auto_model
+
+    def __call__(self, side: str, text: str) -> tuple[Ids, Floats]:
+        """The ids of the n tokens of a query or a document that count, and their vectors [n, D]."""
+        encode = getattr(self._model, f"encode_{side}")
+        found = encode(text, output_value=None, show_progress_bar=False)
+        counts = found["attention_mask"].bool()
+        ids, vectors = (found[name][counts].numpy() for name in ("input_ids", "token_embeddings"))
+        return ids, vectors
+
+    def score(self, query: Floats, document: Floats) -> float:
+        """Of the vectors of a query and a document."""
+        return float(self._model.similarity_pairwise([query], [document]))

@@ -3,12 +3,15 @@
 import functools
 from collections.abc import Callable
 
+from tokenizers import Tokenizer
+
 from hub_export.models.session import Session
 from hub_export.settings import TASK_MODEL, TEXT_EMBEDDING
 from hub_export.verify import transformers_tokens
 from hub_export.verify.closeness import Floats
 from hub_export.verify.composed import Composed
 from hub_export.verify.reference import (
+    LateReference,
     Reference,
     SentenceReference,
     TaskReference,
@@ -42,13 +45,14 @@ class Source:
         return Reference.load(session.checkpoint, session.size, session.has_pooler)
 
     @property
-    def _whole(self) -> SentenceReference | TaskReference | None:
+    def _whole(self) -> SentenceReference | TaskReference | LateReference | None:
         """What is loaded anyway, and has the encoder in it."""
         if self.sentences is not None:
             return self.sentences
         session = self.session
-        asked = TASK_MODEL in session.settings.parts and session.task is not None
-        return self.task_model if asked else None
+        if TASK_MODEL not in session.settings.parts or session.task is None:
+            return None
+        return self.task_model if session.task.late is None else self.late
 
     @functools.cached_property
     def sentences(self) -> SentenceReference | None:
@@ -77,14 +81,28 @@ class Source:
         return TaskReference(self.session)
 
     @functools.cached_property
+    def late(self) -> LateReference | None:
+        """The late interaction in sentence-transformers, where that is possible.
+
+        Raises:
+            SourceError: sentence-transformers refuses the checkpoint.
+        """
+        possible = self.session.checkpoint.folder is not None and has_sentence_transformers()
+        return LateReference(self.session) if possible else None
+
+    @functools.cached_property
     def tokenizer(self) -> transformers_tokens.Reading:
         """The tokenizer as `transformers` reads it."""
         session = self.session
-        return transformers_tokens.read(session.checkpoint, session.settings.special_tokens_in_text)
+        asked = session.settings.special_tokens_in_text
+        found = transformers_tokens.read(session.checkpoint, asked)
+        if isinstance(found, Tokenizer):
+            session.mark(found)
+        return found
 
     def release(self) -> None:
         """Lets go of the models: never is one in memory beside an export."""
-        for name in ("model", "sentences", "task_model"):
+        for name in ("model", "sentences", "task_model", "late"):
             self.__dict__.pop(name, None)
 
     @property

@@ -74,9 +74,7 @@ def _text_embedding(session: Session) -> Iterator[tuple[str, np.ndarray]]:
     plan = session.plan
     absent = {*session.absent, *(() if plan.pooling is None else ("pooler",))}
     yield from _paths(session, "embedder.encoder", absent)
-    for at, placed in enumerate(plan.modules):
-        for path, values in placed.module.expected(plan.weights_of(placed)):
-            yield f"embedder.head.modules.{at}.{path}", values
+    yield from _modules(session, "embedder.head")
 
 
 def _task_model(session: Session) -> Iterator[tuple[str, np.ndarray]]:
@@ -84,6 +82,15 @@ def _task_model(session: Session) -> Iterator[tuple[str, np.ndarray]]:
     absent = {*session.absent, *(() if needs_pooler else ("pooler",))}
     yield from _paths(session, "headed.encoder", absent)
     yield from _head(session, "headed.head")
+    yield from _modules(session, "headed.head")
+
+
+def _modules(session: Session, root: str) -> Iterator[tuple[str, np.ndarray]]:
+    """Those of the plan; heads for other tasks have none."""
+    plan = session.plan
+    for at, placed in enumerate(plan.modules):
+        for path, values in placed.module.expected(plan.weights_of(placed)):
+            yield f"{root}.modules.{at}.{path}", values
 
 
 def _head(session: Session, root: str) -> Iterator[tuple[str, np.ndarray]]:

@@ -2,11 +2,15 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import sentence_transformers
 import tensorflow as tf
+import torch
+from sentence_transformers.base.modules import Dense, Normalize, Transformer
+from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 
 import hub_export
 from hub_export import contract, settings
@@ -22,7 +26,15 @@ TEXTS = [
     "[MASK]" + " a b c" * 30,
 ]
 """From nothing to more than a row holds; some have masks, for the task that is about these."""
-_LABELS = {contract.LABELS: ["a", "b c"]}
+_INPUTS = (*contract.TEXT_INPUTS, contract.LABELS)
+
+
+def _input(name: str, texts: Sequence[str | bytes]) -> tf.Tensor:
+    """An input of a signature, of these texts; each has itself and another as its choices."""
+    if name == contract.LABELS:
+        return tf.constant(["a", "b c"])
+    batch = tf.constant(texts, tf.string)
+    return tf.stack([batch, batch[::-1]], axis=1) if name == contract.CHOICES else batch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +44,7 @@ class TaskCase:
     name: str
     architecture: str
     labels: Sequence[str] = ()
+    arrange: Callable[[Path], Path] = lambda folder: folder
 
     def save_checkpoint(self, folder: Path) -> Path:
         """Writes it; returns its folder."""
@@ -40,7 +53,25 @@ class TaskCase:
         options: dict[str, Any] = {"id2label": named, "label2id": ids} if named else {}
         checkpoints.save_model(folder, "bert", self.architecture, num_hidden_layers=1, **options)
         checkpoints.save_tokenizer(folder, checkpoints.wordpiece(checkpoints.PIECES))
-        return folder
+        return self.arrange(folder)
+
+
+def _late(folder: Path) -> Path:
+    """A MultiVectorEncoder around the encoder of a folder; its queries are filled up with masks."""
+    names = {"module_input_name": "token_embeddings"}
+    expansion = {"strategy": "fixed", "attend": False, "length": 12}
+    torch.manual_seed(1)
+    modules = [
+        Transformer(str(folder), document_length=30, query_expansion=expansion),
+        MultiVectorMask(skiplist_words=["b"]),
+        Dense(24, 8, bias=False, activation_function=torch.nn.Identity(), **names),
+        Normalize(**names),
+    ]
+    whole = folder.parent / "late"
+    prompts = {"query": "a ", "document": "b "}
+    made = sentence_transformers.MultiVectorEncoder(modules=modules, prompts=prompts, device="cpu")
+    made.save(str(whole), create_model_card=False)
+    return whole
 
 
 TASKS = [
@@ -51,8 +82,10 @@ TASKS = [
     ),
     TaskCase(settings.TOKEN_CLASSIFICATION, "BertForTokenClassification", ["O", "B-x", "I-x", "y"]),
     TaskCase(settings.QUESTION_ANSWERING, "BertForQuestionAnswering"),
+    TaskCase(settings.MULTIPLE_CHOICE, "BertForMultipleChoice"),
     TaskCase(settings.FILL_MASK, "BertForMaskedLM"),
     TaskCase(settings.SPARSE_EMBEDDING, "BertForMaskedLM"),
+    TaskCase(settings.LATE_INTERACTION, "AutoModel", arrange=_late),
 ]
 
 
@@ -67,23 +100,18 @@ class SavedTask:
     def model(self) -> Any:
         return tf.saved_model.load(str(self.path))
 
-    @property
-    def texts(self) -> int:
-        """How many batches of texts the call takes: one by itself, or a list of two."""
-        names = self.model.signatures[contract.SERVING].structured_input_signature[1]
-        return len(names)
-
     def given(self, texts: Sequence[str | bytes]) -> Any:
         """What the call takes, where all batches of texts are these."""
-        batch = tf.constant(texts, tf.string)
-        return batch if self.texts == 1 else [batch] * self.texts
+        batches = [*self.requests(texts)[contract.SERVING].values()]
+        return batches if batches[1:] else batches[0]
 
     def requests(self, texts: Sequence[str | bytes] = TEXTS) -> Mapping[str, dict[str, tf.Tensor]]:
         """The inputs of every signature, of these texts."""
         return {
             name: {
-                key: tf.constant(_LABELS.get(key, texts), tf.string)
-                for key in signature.structured_input_signature[1]
+                key: _input(key, texts)
+                for key in _INPUTS
+                if key in signature.structured_input_signature[1]
             }
             for name, signature in self.model.signatures.items()
         }

@@ -151,13 +151,13 @@ def test_saved_again_after_the_first_copy_is_gone(task_case: SavedTask, tmp_path
 
 def test_keras_layer_trains(task_case: SavedTask, tmp_path: Path) -> None:
     layer = hub.KerasLayer(str(task_case.path), trainable=True)
-    inputs = [tf_keras.Input([], dtype=tf.string) for _ in range(task_case.texts)]
+    batch = [*task_case.requests()[contract.SERVING].values()]
+    inputs = [tf_keras.Input(each.shape[1:], dtype=tf.string) for each in batch]
     summed = [tf.reduce_sum(tf.sin(x)) for x in numbers(layer(inputs if inputs[1:] else inputs[0]))]
     model = tf_keras.Model(inputs, tf.stack(summed))
     assert len(layer.trainable_weights) == len(task_case.model.trainable_variables)
     before = [weight.numpy() for weight in layer.trainable_weights]
     model.compile(tf_keras.optimizers.Adam(1e-2), lambda _, found: tf.reduce_sum(found))
-    batch = [tf.constant(TEXTS)] * task_case.texts
     model.fit(batch, tf.zeros([len(TEXTS)]), batch_size=len(TEXTS), epochs=2, verbose=0)
     still = [
         weight.name

@@ -99,6 +99,6 @@ def test_tasks(case: TaskCase, tmp_path: Path) -> None:
         task=case.name,
         verify="full",
         compute_dtype="bfloat16",
-        tolerance=2e-2,  # the weights are random, and 24 numbers wide
+        tolerance=2e-2,
     )
     assert {check.outcome.value for check in done.report.checks} == {"passed"}

@@ -1,6 +1,8 @@
 """What the models of all tasks have in common: how each is made of a session."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import tensorflow as tf
 from tokenizers import Tokenizer
@@ -38,6 +40,7 @@ def product(
     usage: str,
     of_rows: Rows | None = None,
     prompt: str = "",
+    notes: Mapping[str, Any] = MappingProxyType({}),
 ) -> Product:
     """The model of a session's task.
 
@@ -50,6 +53,7 @@ def product(
         of_rows: what the encoder with its head computes of rows of tokens, for copies; nothing
             where there are none of the task.
         prompt: what it puts before a text.
+        notes: what a reader of the report should know of the task besides.
 
     Raises:
         SourceError: the head is not supported, or is not in the checkpoint.
@@ -61,13 +65,13 @@ def product(
         preprocessor, _ = rows_of_texts(session)
         return build(preprocessor, _headed(session, task), task)
 
-    notes = {**task.words(), "prompt": prompt, "max_length": session.plan.max_length}
+    described = {**task.words(), "prompt": prompt, "max_length": session.plan.max_length}
     return Product(
         name,
         f"{session.settings.name}_{name}",
         usage,
         built,
-        lambda: {contract.TASK: notes},
+        lambda: {contract.TASK: {**described, **notes}},
         None if of_rows is None else lambda: of_rows(_headed(session, task), task),
     )
 

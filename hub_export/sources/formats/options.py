@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Any
+from typing import Any, get_args
 
 from hub_export.errors import SourceError
 from hub_export.sources.formats.json_files import read_json
@@ -37,7 +37,9 @@ class Options:
             SourceError: it is of another kind.
         """
         value = self.left.pop(key, default)
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        if not isinstance(value, kind) or (
+            isinstance(value, bool) and bool not in (get_args(kind) or (kind,))
+        ):
             name = kind.__name__ if isinstance(kind, type) else str(kind)
             raise SourceError(f"{self.file}: {key}: expected {name}, found {value!r}")
         return value
