@@ -34,7 +34,9 @@ def _input(name: str, texts: Sequence[str | bytes]) -> tf.Tensor:
     if name == contract.LABELS:
         return tf.constant(["a", "b c"])
     batch = tf.constant(texts, tf.string)
-    return tf.stack([batch, batch[::-1]], axis=1) if name == contract.CHOICES else batch
+    if name != contract.CHOICES:
+        return batch
+    return tf.stack([batch, tf.strings.join(["d ", batch[::-1]])], axis=1)
 
 
 @dataclasses.dataclass(frozen=True)
