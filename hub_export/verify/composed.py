@@ -9,7 +9,8 @@ from hub_export.models.embedding_plan import Plan
 from hub_export.models.session import Session
 from hub_export.sources.modules import Placed
 from hub_export.verify.closeness import Floats
-from hub_export.verify.reference import Reference, torch_module
+from hub_export.verify.references.encoder import Reference
+from hub_export.verify.references.modules import torch_module
 from hub_export.verify.texts import row
 
 

@@ -10,13 +10,13 @@ from hub_export.settings import TASK_MODEL, TEXT_EMBEDDING
 from hub_export.verify import transformers_tokens
 from hub_export.verify.closeness import Floats
 from hub_export.verify.composed import Composed
-from hub_export.verify.reference import (
+from hub_export.verify.references.encoder import Reference
+from hub_export.verify.references.sentences import (
     LateReference,
-    Reference,
     SentenceReference,
-    TaskReference,
     has_sentence_transformers,
 )
+from hub_export.verify.references.task import TaskReference
 
 
 class Source:

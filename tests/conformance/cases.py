@@ -29,7 +29,7 @@ import hub_export
 from hub_export import contract
 from hub_export.sources import find
 from hub_export.sources.checkpoint import Checkpoint
-from hub_export.verify.reference import Reference
+from hub_export.verify.references.encoder import Reference
 from tests import checkpoints
 
 

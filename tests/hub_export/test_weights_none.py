@@ -18,8 +18,8 @@ from hub_export.models.session import Session
 from hub_export.models.task import KINDS
 from hub_export.settings import Settings
 from hub_export.sources import find
-from hub_export.verify.reference import _TASKS as TASKS
-from hub_export.verify.reference import Reference, TaskReference
+from hub_export.verify.references.encoder import Reference
+from hub_export.verify.references.task import TASKS, TaskReference
 from tests import checkpoints
 
 SIZES = {"vocab_size": 500, "hidden_size": 96, "initializer_range": 0.05}

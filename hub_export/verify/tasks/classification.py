@@ -22,7 +22,7 @@ from hub_export.verify import outputs
 from hub_export.verify.checks import Check
 from hub_export.verify.closeness import Closeness, Floats
 from hub_export.verify.outputs import Named, Road, Sample
-from hub_export.verify.reference import torch_function
+from hub_export.verify.references.modules import torch_function
 from hub_export.verify.source import Source
 from hub_export.verify.texts import (
     Columns,

@@ -21,7 +21,7 @@ from hub_export.verify import outputs
 from hub_export.verify.checks import Check, Outcome
 from hub_export.verify.closeness import Closeness, Floats
 from hub_export.verify.outputs import Distance, Road, Sample
-from hub_export.verify.reference import EntityReference
+from hub_export.verify.references.entities import EntityReference
 from hub_export.verify.source import Source
 from hub_export.verify.texts import Columns, batches, by_signature, row, sample_texts
 

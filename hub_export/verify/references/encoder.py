@@ -1,0 +1,112 @@
+"""The source's encoder in torch, to compare an export's numbers with."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders import Dimensions, Encoded, Inside
+from hub_export.sources.checkpoint import Checkpoint
+from hub_export.verify.closeness import Floats
+from hub_export.verify.references.loading import loaded
+
+Ids = npt.NDArray[np.int32]
+
+# What loads a folder, and what loads tensors.
+ENCODERS = ("AutoModel", "MODEL_MAPPING")
+
+
+class Reference:
+    """The checkpoint's encoder in torch, float32, inference mode."""
+
+    def __init__(self, model: Any, size: Dimensions, pooler: bool) -> None:
+        """Takes it.
+
+        Args:
+            model: that of `transformers`.
+            size: the encoder's sizes.
+            pooler: whether the checkpoint has one; torch makes one up where it has not.
+        """
+        self._model, self._size, self._pooler = model.eval(), size, pooler
+
+    @classmethod
+    def load(cls, checkpoint: Checkpoint, size: Dimensions, pooler: bool) -> "Reference":
+        """Loads the model of a checkpoint.
+
+        Raises:
+            SourceError: `transformers` refuses the checkpoint.
+        """
+        return cls(loaded(checkpoint, pooler, *ENCODERS), size, pooler)
+
+    def __call__(self, word_ids: Ids, mask: Ids, type_ids: Ids) -> Encoded:
+        """int32 [B, S] each -> the encoder's outputs, as numpy arrays."""
+        return self.inside(word_ids, mask, type_ids).encoded
+
+    def vectors(self, word_ids: Ids) -> Floats:
+        """Those of the word embedding: int32 [B, S] -> float32 [B, S, E]."""
+        import torch  # noqa: PLC0415
+
+        with torch.inference_mode():
+            found: Floats = self._model.get_input_embeddings()(torch.tensor(word_ids)).numpy()
+        return found
+
+    def inside(
+        self, words: Ids | Floats, mask: Ids, type_ids: Ids, attentions: bool = False
+    ) -> Inside:
+        """The same with what is computed on the way, as numpy arrays.
+
+        Args:
+            words: ids, int32 [B, S], or vectors in their place, float32 [B, S, E].
+            mask: int32 [B, S].
+            type_ids: int32 [B, S].
+            attentions: whether the weights of attention are wanted.
+        """
+        import torch  # noqa: PLC0415
+
+        rows = rows_of(words, mask, type_ids if self._size.types else None)
+        with torch.inference_mode():
+            result = self._model(**rows, output_hidden_states=True, output_attentions=attentions)
+        # The first is the embeddings' output; of a layer that repeats blocks, each is there.
+        embedded, *states = result.hidden_states
+        repeats = len(states) // self._size.layers
+        layers = [state.numpy() for state in states[repeats - 1 :: repeats]]
+        pooled = result.pooler_output.numpy() if self._pooler else layers[-1][:, 0]
+        weights = [each.numpy() for each in result.attentions or ()]
+        return Inside(Encoded(pooled, layers[-1], layers), embedded.numpy(), weights)
+
+    @contextmanager
+    def heads_masked(self, layer: str, head_mask: Floats) -> Iterator[None]:
+        """Multiplies what each head adds to the output of its attention.
+
+        Args:
+            layer: the name of the attention's output layer, with `{layer}` for its number.
+            head_mask: float32 [A, H]; of A attentions, in the order in which they are computed.
+        """
+        import torch  # noqa: PLC0415
+
+        from hub_export.verify.references.adapters import modules  # noqa: PLC0415
+
+        left = iter(torch.tensor(head_mask)[:, :, None])
+
+        def masked(_: Any, inputs: Any) -> Any:
+            heads = inputs[0].unflatten(-1, (head_mask.shape[1], -1))
+            return ((heads * next(left)).flatten(-2),)
+
+        found = modules(self._model, layer)
+        hooks = [module.register_forward_pre_hook(masked) for module in found]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+def rows_of(words: Ids | Floats, mask: Ids, type_ids: Ids | None) -> dict[str, Any]:
+    """The inputs of a model of `transformers`."""
+    import torch  # noqa: PLC0415
+
+    name = "input_ids" if words.ndim == mask.ndim else "inputs_embeds"
+    named = {name: words, "attention_mask": mask, "token_type_ids": type_ids}
+    return {name: torch.tensor(each) for name, each in named.items() if each is not None}

@@ -1,0 +1,112 @@
+"""The source in sentence-transformers."""
+
+import importlib.util
+from typing import Any
+
+import numpy as np
+
+from hub_export.errors import SourceError
+from hub_export.models.session import Session
+from hub_export.verify.closeness import Floats
+from hub_export.verify.references.encoder import Ids
+from hub_export.verify.references.loading import CONFIG, quieten
+
+
+def has_sentence_transformers() -> bool:
+    """Whether sentence-transformers is installed."""
+    return importlib.util.find_spec("sentence_transformers") is not None
+
+
+def _in_sentence_transformers(kind: str, session: Session) -> Any:
+    """The checkpoint as a class of sentence-transformers loads it.
+
+    Raises:
+        SourceError: sentence-transformers refuses it.
+    """
+    import sentence_transformers  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+
+    quieten()
+    folder = session.checkpoint.folder
+    try:
+        model = getattr(sentence_transformers, kind)(
+            str(folder),
+            device="cpu",
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"dtype": torch.float32, "attn_implementation": "eager"},
+            config_kwargs=dict(CONFIG),
+        )
+    except Exception as error:  # of any kind: the library has no base class of its own
+        raise SourceError(
+            f"{folder}: sentence-transformers cannot load the model to compare with: {error}"
+        ) from error
+    # Rows beyond the encoder's positions would end in an error there.
+    theirs = model.max_seq_length or session.size.positions
+    model.max_seq_length = min(theirs, session.size.positions)
+    return model
+
+
+class SentenceReference:
+    """The checkpoint in sentence-transformers, float32."""
+
+    def __init__(self, session: Session) -> None:
+        """Loads it.
+
+        Raises:
+            SourceError: sentence-transformers refuses the checkpoint.
+        """
+        plan = session.plan
+        self._model = _in_sentence_transformers("SentenceTransformer", session)
+        if (asked := session.settings.special_tokens_in_text) is not None:
+            self._model.tokenizer.split_special_tokens = not asked
+        self._model[1].pooling_mode = plan.pooling.modes if plan.pooling else ()
+        self._options = {
+            "prompt": plan.prompt,
+            "truncate_dim": plan.cut,
+            "normalize_embeddings": plan.cut is not None and plan.normalizes,
+        }
+
+    @property
+    def encoder(self) -> Any:
+        """The model of `transformers` in it."""
+        return self._model[0].auto_model
+
+    def __call__(self, text: str) -> np.ndarray:
+        """The vector of one text, float32 [D]."""
+        vectors: np.ndarray = self._model.encode(
+            [text], show_progress_bar=False, convert_to_numpy=True, **self._options
+        )
+        return vectors[0]
+
+
+class LateReference:
+    """A late interaction in sentence-transformers, float32."""
+
+    def __init__(self, session: Session) -> None:
+        """Loads it.
+
+        Raises:
+            SourceError: sentence-transformers refuses the checkpoint.
+        """
+        self._model = _in_sentence_transformers("MultiVectorEncoder", session)
+        transformer, positions = self._model[0], session.size.positions
+        for name in ("query_length", "document_length"):
+            setattr(transformer, name, min(getattr(transformer, name) or positions, positions))
+
+    @property
+    def encoder(self) -> Any:
+        """The model of `transformers` in it."""
+        return self._model[0].auto_model
+
+    def __call__(self, side: str, text: str) -> tuple[Ids, Floats]:
+        """The ids of the n tokens of a query or a document that count, and their vectors [n, D]."""
+        encode = getattr(self._model, f"encode_{side}")
+        found = encode(text, output_value=None, show_progress_bar=False)
+        counts = found["attention_mask"].bool()
+        ids, vectors = (found[name][counts].numpy() for name in ("input_ids", "token_embeddings"))
+        return ids, vectors
+
+    def score(self, query: Floats, document: Floats) -> float:
+        """Of the vectors of a query and a document."""
+        return float(self._model.similarity_pairwise([query], [document]))
