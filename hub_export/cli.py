@@ -13,9 +13,11 @@ USAGE = """Exports a text encoder as TF Hub SavedModels, verified against its so
   hub_export --model=distil_bert_base_en_uncased
 
 writes <output_dir>/<name>_L-<layers>_H-<width>_A-<heads>/<version>/ (the encoder),
-<output_dir>/<name>_preprocess/<version>/ (strings to encoder inputs) and
-<output_dir>/<name>_text_embedding/<version>/ (strings to vectors). Exit code 0 means that all of
-it was written and agrees with the checkpoint; otherwise nothing is left under these names.
+<output_dir>/<name>_preprocess/<version>/ (strings to encoder inputs),
+<output_dir>/<name>_text_embedding/<version>/ (strings to vectors) and, of a checkpoint with the
+head of a task, <output_dir>/<name>_<task>/<version>/ (strings to answers). With --litert, copies
+for LiteRT stand beside them, as <name>_..._litert. Exit code 0 means that all of it was written and
+agrees with the checkpoint; otherwise nothing is left under these names.
 """
 
 
