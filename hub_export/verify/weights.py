@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from encoders import LateInteraction
 from hub_export.models.session import Session
 from hub_export.settings import ENCODER, TEXT_EMBEDDING
 from hub_export.terminal import Progress
@@ -78,15 +79,16 @@ def _text_embedding(session: Session) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _task_model(session: Session) -> Iterator[tuple[str, np.ndarray]]:
-    needs_pooler = session.head[0].needs_pooler
-    absent = {*session.absent, *(() if needs_pooler else ("pooler",))}
+    head, _ = session.head
+    absent = {*session.absent, *(() if head.needs_pooler else ("pooler",))}
     yield from _paths(session, "headed.encoder", absent)
     yield from _head(session, "headed.head")
-    yield from _modules(session, "headed.head")
+    if isinstance(head, LateInteraction):
+        yield from _modules(session, "headed.head")
 
 
 def _modules(session: Session, root: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Those of the plan; heads for other tasks have none."""
+    """Those of the plan."""
     plan = session.plan
     for at, placed in enumerate(plan.modules):
         for path, values in placed.module.expected(plan.weights_of(placed)):

@@ -181,6 +181,26 @@ def test_a_head_from_end_to_end(configured: Path, tmp_path: Path) -> None:
     assert all(map(np.any, tape.gradient(loss, [*model.trainable_variables][-4:])))
 
 
+@pytest.mark.usefixtures("brief")
+def test_a_head_where_modules_stand_behind_the_pooling(configured: Path, tmp_path: Path) -> None:
+    """They belong to the text embedding; the model of the task has none of them."""
+    source = Path(shutil.copytree(configured, tmp_path / "source"))
+    dense = {"in_features": 96, "out_features": 8}
+    options: list[dict[str, Any]] = [{}, {"pooling_mode_mean_tokens": True}, dense]
+    modules = []
+    for at, (kind, config) in enumerate(
+        zip(("Transformer", "Pooling", "Dense"), options, strict=True)
+    ):
+        path = f"{at}_{kind}" if at else ""
+        modules.append({"path": path, "type": f"sentence_transformers.models.{kind}"})
+        if path:
+            (source / path).mkdir()
+            (source / path / "config.json").write_text(json.dumps(config))
+    (source / "modules.json").write_text(json.dumps(modules))
+    parts = ["text_embedding", "task_model"]
+    export(source, tmp_path / "out", parts=parts, task="text-classification")
+
+
 def test_a_table_that_is_not_learnt(tmp_path: Path) -> None:
     checkpoints.save_model(tmp_path / "source", "distilbert", sinusoidal_pos_embds=True)
     with pytest.raises(SourceError, match=r"config.json: embeddings.position.table is not train"):
