@@ -10,13 +10,14 @@ served (assets.extra/tf_serving_warmup_requests), and
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from google.protobuf import text_format
 
 from hub_export import parts
 from hub_export.errors import ExportError, SourceError, TargetError
+from hub_export.litert import description
 from hub_export.settings import broken, option, taking
 from hub_export.terminal import Progress
 
@@ -72,7 +73,7 @@ def run(settings: ServingSettings) -> Path:
 
     Raises:
         SourceError: a folder has no versions, or none with a label; two models are not of one
-            export, though both are parts of one by their names.
+            export, though both are parts of one by their names; all folders are LiteRT copies.
         ExportError: a model cannot answer a warm-up request; tensorflow-serving-api is missing.
         TargetError: a file cannot be written.
     """
@@ -85,9 +86,10 @@ def run(settings: ServingSettings) -> Path:
     except ImportError as error:
         raise ExportError(f"{error}; {INSTALL}") from error
     progress, config = Progress(settings.quiet), model_server_config_pb2.ModelServerConfig()
-    served_versions = {
-        folder: _served(folder, settings.labels) for folder in _folders(settings.models)
-    }
+    folders = [*_without_copies(_folders(settings.models), progress)]
+    if not folders:
+        raise SourceError("expected folders of SavedModels, found those of LiteRT copies alone")
+    served_versions = {folder: _served(folder, settings.labels) for folder in folders}
     _refuse_strangers(served_versions)
     for folder, served in served_versions.items():
         entry = config.model_config_list.config.add(name=folder.name, model_platform="tensorflow")
@@ -115,6 +117,15 @@ def _folders(models: Sequence[str | Path]) -> list[Path]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise SourceError(f"{', '.join(twice)}: several models have this name; rename a folder")
     return folders
+
+
+def _without_copies(folders: Sequence[Path], progress: Progress) -> Iterator[Path]:
+    """Those of SavedModels: a pattern such as `exported/bert_*` names the LiteRT copies, too."""
+    for folder in folders:
+        if any(folder.glob(f"*/{description.FILE}")):
+            progress.say(f"{folder}: left out, a LiteRT copy, which the server does not load")
+        else:
+            yield folder
 
 
 def _served(folder: Path, labels: Mapping[str, int] | None) -> dict[str, int]:

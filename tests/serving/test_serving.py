@@ -125,6 +125,14 @@ def test_the_command(
     (tmp_path / "1.old" / "saved_model.pb").touch()
     assert serving_cli.main([str(tmp_path)]) == 1
     assert "expected folders of versions" in capsys.readouterr().err
+    copy = tmp_path / "bert_encoder_litert"
+    (copy / "1").mkdir(parents=True)
+    (copy / "1" / "model.json").write_text("{}")
+    assert serving_cli.main([*flags, str(copy)]) == 0
+    assert "litert" not in (tmp_path / serving.MODELS).read_text()
+    capsys.readouterr()
+    assert serving_cli.main([str(copy), f"--output_dir={tmp_path}"]) == 1
+    assert "found those of LiteRT copies alone" in capsys.readouterr().err
 
 
 def test_a_length_that_the_model_has_no_positions_for(
