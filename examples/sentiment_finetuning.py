@@ -169,6 +169,8 @@ def main(arguments: Sequence[str] | None = None) -> float:
     args = PARSER.parse_args(arguments)
     if not args.classifier and not (args.encoder and args.preprocessor):
         PARSER.error("a --classifier is needed, or --encoder and --preprocessor")
+    if args.framework == "keras3" and not args.output.endswith(".keras"):
+        PARSER.error(f"--output: Keras 3 saves as NAME.keras, not as {args.output}")
     learn, held = (read(path, args.text, args.label) for path in (args.train, args.eval))
     majority = np.bincount(held[1]).max() / len(held[1])
     print(f"{len(learn[0])} texts to learn from, {len(held[0])} to evaluate on")

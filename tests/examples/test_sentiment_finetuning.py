@@ -70,3 +70,6 @@ def test_what_is_missing(files: dict[str, Path], capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit):
         sentiment_finetuning.main([*flags, "--classifier=x", "--text=review"])
     assert "not ['review']" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        sentiment_finetuning.main([*flags, "--classifier=x", "--framework=keras3"])
+    assert "Keras 3 saves as NAME.keras, not as finetuned" in capsys.readouterr().err
