@@ -225,7 +225,7 @@ class Settings:
         "Longest row of tokens of LiteRT copies. Default: 512, or what the model takes if that is "
         "less.",
         None,
-        least=1,
+        least=16,
     )
     quiet: bool = option("Show nothing but errors.", True, recorded=False)
 
@@ -246,6 +246,8 @@ class Settings:
             problems.append(f"{', '.join(inner)}: only for the {ENCODER}, which is not exported")
         if self.litert and self.compute_dtype != "float32":
             problems.append(f"litert: of float32 exports, not of {self.compute_dtype}")
+        if self.litert_length is not None and not self.litert:
+            problems.append("litert_length: only for LiteRT copies; say litert, too")
         if problems:
             raise ExportError("; ".join(problems))
 

@@ -3,7 +3,7 @@
 model.json            what the copy is: a `Description`
 model_float32.tflite  the model, a file for each precision that was asked for
 tokenizer.json        the source's tokenizer; not in the copy of an encoder
-labels.txt            a label a line, of a classification
+labels.txt            a label a line, of a classification; a space for a line break in one
 """
 
 import dataclasses
@@ -73,7 +73,7 @@ class Description:
         text = json.dumps({"format": FORMAT, **dataclasses.asdict(self)}, ensure_ascii=False)
         (folder / FILE).write_text(text + "\n", encoding="utf-8")
         if self.labels:
-            lines = (f"{label}\n" for label in self.labels)
+            lines = (" ".join(label.splitlines()) + "\n" for label in self.labels)
             (folder / LABELS).write_text("".join(lines), encoding="utf-8")
 
 

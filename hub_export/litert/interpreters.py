@@ -35,7 +35,7 @@ class Interpreters:
 
     @contextmanager
     def lent(self) -> Iterator[Run]:
-        """A function that runs a signature by its name.
+        """A function that runs a signature by its name; ExportError where that fails.
 
         Raises:
             SourceError: the file is damaged.
@@ -59,7 +59,14 @@ class Interpreters:
         runner = functools.cache(made.get_signature_runner)
 
         def run(signature: str, inputs: Arrays) -> Arrays:
-            return {name: np.asarray(each) for name, each in runner(signature)(**inputs).items()}
+            try:
+                outputs = runner(signature)(**inputs)
+            except RuntimeError as error:
+                raise ExportError(
+                    f"{self._file}: cannot be computed ({error}); are all ids, and type ids, among "
+                    "those that the model has?"
+                ) from error
+            return {name: np.asarray(each) for name, each in outputs.items()}
 
         return run
 

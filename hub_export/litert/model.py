@@ -72,7 +72,7 @@ class Model:
                 "export it with --litert=" + (precision or "float32")
             )
         self.precision = precision or there[0]
-        self._threads = threads or len(os.sched_getaffinity(0))
+        self._threads = threads or _cores()
         file = self.folder / description.model_file(self.precision)
         # One alone is the quicker for several threads; of many, each has one.
         self._alone, self._beside = Interpreters(file, self._threads), Interpreters(file, 1)
@@ -86,10 +86,11 @@ class Model:
 
         Returns:
             Name -> float32 [n, ...] for n rows; of what has a value for each token, a list of
-            n [S, ...].
+            n [S, ...]. Of no rows, no names.
 
         Raises:
-            ExportError: a row is longer than the longest signature.
+            ExportError: a row is longer than the longest signature, or has an id that the model
+                does not have.
             SourceError: the file is damaged.
         """
         batches = [*self._batches([len(row.word_ids) for row in rows])]
@@ -156,3 +157,10 @@ class Model:
             else:
                 found[name] = np.stack([values[at] for at in places])
         return found
+
+
+def _cores() -> int:
+    """How many the process has, or where the system (macOS, Windows) cannot tell, the machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -65,7 +65,8 @@ class TextModel(Model):
             each.
 
         Raises:
-            ExportError: it takes no pairs, or there are not as many second texts as first ones.
+            ExportError: it takes no pairs, there are not as many second texts as first ones, what
+                stands in the place of a text is none, or one text in that of a list.
             SourceError: the file is damaged.
         """
         outputs = self.outputs(texts, text_pairs)
@@ -91,6 +92,8 @@ class TextModel(Model):
         self, texts: Sequence[str | bytes], text_pairs: Sequence[str | bytes] | None = None
     ) -> list[Row]:
         """Texts, or pairs of them, as rows of tokens."""
+        if isinstance(texts, str | bytes) or isinstance(text_pairs, str | bytes):
+            raise ExportError("expected a list of texts, found one text; write [text]")
         whole: list[Any] = [self._reading.prompt + _read(text) for text in texts]
         if text_pairs is not None:
             if not self._reading.pairs:
@@ -133,4 +136,8 @@ def _tokenizer(file: Path, reading: Reading) -> Tokenizer:
 
 
 def _read(text: str | bytes) -> str:
-    return text if isinstance(text, str) else text.decode("utf-8", "replace")
+    if isinstance(text, bytes):
+        return text.decode("utf-8", "replace")
+    if not isinstance(text, str):
+        raise ExportError(f"expected texts, strings or bytes, found {text!r:.100}")
+    return text

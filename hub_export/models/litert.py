@@ -187,8 +187,14 @@ def copies(session: Session, products: Sequence[Product]) -> Iterator[LiteRtCopy
     """Those of an export's models that are asked for.
 
     Raises:
-        ExportError: LiteRT is not installed.
+        ExportError: LiteRT is not installed, or there are none of what is exported.
     """
     if session.settings.litert:
         interpreters.interpreter()
-        yield from (LiteRtCopy(session, each) for each in products if each.rows is not None)
+        found = [LiteRtCopy(session, each) for each in products if each.rows is not None]
+        if not found:
+            raise ExportError(
+                "litert: there are copies of the encoder, the text embedding and a text "
+                f"classification, but exported is {', '.join(each.name for each in products)}"
+            )
+        yield from found

@@ -1,6 +1,7 @@
 """LiteRT copies: what is in them, and what they answer."""
 
 import json
+import os
 import pickle
 import shutil
 import subprocess
@@ -17,6 +18,8 @@ from tensorflow.lite.python import schema_py_generated as schema
 import hub_export
 from hub_export import ExportError, SourceError
 from hub_export.litert import Model, TextModel
+from hub_export.litert.description import LABELS as LABELS_FILE
+from hub_export.litert.description import Description, read
 from hub_export.litert.model import Row
 from hub_export.use import embed_cli, predict_cli
 from hub_export.verify.checks import Outcome
@@ -218,10 +221,10 @@ def test_longer_texts_are_cut(tmp_path: Path) -> None:
         parts=["text_embedding"],
         verify="full",
         litert=["float32"],
-        litert_length=12,
+        litert_length=16,
     )
     model = TextModel(done.paths["text_embedding_litert"])
-    assert max(len(row.word_ids) for row in model.rows(TEXTS)) == 12
+    assert max(len(row.word_ids) for row in model.rows(TEXTS)) == 16
     with pytest.raises(ExportError, match="takes one text a row, no pairs"):
         model(["a"], ["b"])
     assert done.report.passed
@@ -252,6 +255,12 @@ def test_what_is_wrong_is_said(embedding: Path, copied: hub_export.Export, tmp_p
         TextModel(copied.paths["encoder_litert"])
     with pytest.raises(ExportError, match="expected 1 second texts, one for each, found 2"):
         TextModel(embedding)(["a"], ["b", "c"])
+    with pytest.raises(ExportError, match="expected a list of texts, found one text"):
+        TextModel(embedding)("ab")
+    with pytest.raises(ExportError, match="expected texts, strings or bytes, found None"):
+        TextModel(embedding)(["a", None])  # type: ignore[list-item]
+    with pytest.raises(ExportError, match="are all ids, and type ids, among those that"):
+        Model(copied.paths["encoder_litert"])([Row([10**6], [1], [0])])
     damaged = tmp_path / "damaged"
     shutil.copytree(embedding, damaged)
     (damaged / "model_float32.tflite").write_bytes(b"TFL3 no model")
@@ -266,6 +275,36 @@ def test_what_is_wrong_is_said(embedding: Path, copied: hub_export.Export, tmp_p
     (damaged / "model.json").write_text("[]")
     with pytest.raises(SourceError, match="is damaged"):
         TextModel(damaged)
+
+
+def test_a_line_break_in_a_label(tmp_path: Path) -> None:
+    Description("x", 0, 2, [(1, 16)], labels=["a\nb", "c"]).write(tmp_path)
+    assert (tmp_path / LABELS_FILE).read_text(encoding="utf-8") == "a b\nc\n"
+    assert read(tmp_path).labels == ["a\nb", "c"]
+
+
+def test_where_the_system_cannot_tell_cores(
+    embedding: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on macOS."""
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert TextModel(embedding)(["a"]).shape == (1, 24)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"litert_length": 16}, "litert_length: only for LiteRT copies; say litert, too"),
+        ({"litert_length": 15, "litert": ["int8"]}, "litert_length must be 16 or more, not 15"),
+        ({"parts": ["preprocessor"], "litert": ["int8"]}, "but exported is preprocessor"),
+    ],
+)
+def test_copies_that_lead_nowhere(
+    tiny_bert: Path, tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ExportError, match=message):
+        hub_export.export(tiny_bert, tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
 
 
 def test_bfloat16_has_no_copy(tiny_bert: Path, tmp_path: Path) -> None:
