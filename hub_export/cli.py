@@ -30,8 +30,9 @@ def _run(settings: Settings) -> None:
     done = exporter.run(settings)
     if not settings.quiet:
         print(done.report.table())
+        width = max(map(len, done.paths))
         for part, path in done.paths.items():
-            print(f"{part:<14}  {path}")
+            print(f"{part:<{width}}  {path}")
 
 
 main = Command(

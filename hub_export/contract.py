@@ -133,7 +133,7 @@ float32 RaggedTensor [B, (tokens), D], a vector of each token that counts, speci
         `token_id` int32 [n], `row_splits` int64 [B + 1]; `serving_default` -> that of documents;
         `serving_pair` (`text`, a query, `text_pair`, a document) -> `score` float32 [B], the sum of
         the largest products of each of the query's vectors with any of the document's (MaxSim),
-        or their mean where the checkpoint says so; -1e9 where the document has none
+        or their mean where the checkpoint says so. Where the document has none, the sum is -1e9
 """
 
 from collections.abc import Sequence

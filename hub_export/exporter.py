@@ -29,8 +29,9 @@ class Export:
     """What an export wrote.
 
     Attributes:
-        paths: part (`encoder`, `preprocessor`, `text_embedding`) -> the folder of its SavedModel;
-            `encoder_litert`, ... -> that of its LiteRT copy.
+        paths: part (`encoder`, `preprocessor`, `text_embedding`; a task's name with underscores,
+            such as `text_classification`) -> the folder of its SavedModel; `encoder_litert`, ... ->
+            that of its LiteRT copy.
         report: how it was verified.
     """
 

@@ -22,7 +22,7 @@ class TextEmbedder:
         """Loads it.
 
         Args:
-            folder: of the SavedModel.
+            folder: of the SavedModel, or of its LiteRT copy, or a file of that.
             batch_size: how many texts are embedded together.
 
         Raises:

@@ -32,7 +32,7 @@ from hub_export.models.texts import called, traced
 from preprocess import Preprocessor, Segment, flat_segment
 
 WORST = -1e9
-"""The score of a document without vectors; that of sentence-transformers."""
+"""The sum of a document without vectors; that of sentence-transformers."""
 
 
 class Found(NamedTuple):
