@@ -201,7 +201,11 @@ def _found(checkpoint: Checkpoint, settings: Settings) -> tuple[str, str]:
         return LATE_INTERACTION, ""
     classes = [str(each) for each in checkpoint.config.get("architectures") or ()]
     endings = {name: KINDS[name].head.ending for name in tasks}
-    names = [name for name, end in endings.items() if any(each.endswith(end) for each in classes)]
+    names = [
+        name
+        for name, end in endings.items()
+        if name != LATE_INTERACTION and any(each.endswith(end) for each in classes)
+    ]
     if not names:
         expected = " or ".join(f"...{ending}" for ending in endings.values())
         found = ", ".join(classes) or "nothing"

@@ -28,11 +28,16 @@ class Closeness(NamedTuple):
 def apart(found: Floats, wanted: Floats) -> float:
     """How far vectors on the last axis are apart: for vectors of one length, one less the cosine.
 
-    It is |f - w|^2 / (2 |f| |w|), so that a length that is off counts, too.
+    It is |f - w|^2 / (2 |f| |w|), so that a length that is off counts, too. Vectors of one number
+    have no angle, and near zero no length to measure by: together they are one vector.
 
     >>> apart(np.array([[3.0, 4.0]]), np.array([[4.0, 3.0]]))
     0.04
+    >>> apart(np.array([[3.0], [4.0]]), np.array([[4.0], [3.0]]))
+    0.04
     """
+    if found.ndim and found.shape[-1] == 1:
+        found, wanted = found.reshape(1, -1), wanted.reshape(1, -1)
     lengths = np.linalg.norm(found, axis=-1) * np.linalg.norm(wanted, axis=-1)
     squares = np.sum(np.square(found - wanted), axis=-1)
     one_is_zero = (lengths == 0) & (squares > 0)

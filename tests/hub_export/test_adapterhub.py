@@ -460,6 +460,7 @@ REFUSED: dict[str, tuple[Damage, str]] = {
         weights(lambda tensors: tensors.update(more=np.ones(3, np.float32))),
         "the weights have more, which belongs to no bottleneck adapter",
     ),
+    "left out": (options(leave_out=[[1]]), r"leave_out: expected numbers of layers"),
     "invertible": (
         weights(lambda tensors: tensors.update({"invertible_adapters.x": np.ones(2, "f4")})),
         "invertible adapters",

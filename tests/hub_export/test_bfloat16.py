@@ -76,6 +76,7 @@ def test_an_unknown_dtype_is_refused(minilm: Path, tmp_path: Path) -> None:
         ([[1.0, 0.0]], [[2.0, 0.0]], 0.25),
         ([[0.0, 0.0]], [[1.0, 0.0]], 1.0),
         ([[np.nan, 0.0]], [[1.0, 0.0]], np.nan),
+        ([[3.0], [4.0]], [[4.0], [3.0]], 0.04),  # scores, one of which may be near zero
     ],
 )
 def test_apart(found: list[float], wanted: list[float], distance: float) -> None:

@@ -382,6 +382,13 @@ def test_what_is_asked_for(exported: tuple[Path, Path], base: Path, tmp_path: Pa
         export(base, tmp_path / "no", task="late-interaction")
     with pytest.raises(SourceError, match="task fill-mask"):
         export(source, tmp_path / "no", task="fill-mask")
+    named = save(tmp_path / "named")
+    edit("config.json", architectures=["HF_ColBERT"])(named)
+    first = {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}
+    write(named / "modules.json", [first])
+    write(named / "config_sentence_transformers.json", {"model_type": "SentenceTransformer"})
+    with pytest.raises(SourceError, match="task late-interaction: expected"):
+        export(named, tmp_path / "no", task="late-interaction")
     with pytest.raises(ExportError, match="has no task that is supported"):
         parts = ("text_embedding", "task_model")
         export(source, tmp_path / "no", task="feature-extraction", parts=parts)

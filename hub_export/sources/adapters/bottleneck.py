@@ -81,7 +81,7 @@ def read(
             f"{options.file}: mh_adapter: not supported for albert, where the library adapts what "
             "the attention gets, not what it gives"
         )
-    left_out = frozenset(options.take("leave_out", list, []))
+    left_out = _left_out(options)
     form = _form(options, is_old)
     places = [
         re.compile(rf"(?:\w+\.)?{each}\.(?:{_LISTS})\.{re.escape(name)}\.(.+)")
@@ -98,6 +98,16 @@ def read(
         )
     readers = {to: functools.partial(tensors.__getitem__, of) for to, of in renamed.items()}
     return Bottleneck(Adapters(form, attention, feed_forward, left_out), LazyTensors(readers))
+
+
+def _left_out(options: Options) -> frozenset[int]:
+    """Numbers of blocks without adapters."""
+    found = options.take("leave_out", list, [])
+    if not all(isinstance(each, int) for each in found):
+        raise SourceError(
+            f"{options.file}: leave_out: expected numbers of layers, found {found!r:.100}"
+        )
+    return frozenset(found)
 
 
 def _form(options: Options, is_old: bool) -> BottleneckForm:
