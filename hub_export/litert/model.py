@@ -59,7 +59,7 @@ class Model:
 
         Raises:
             SourceError: there is no such copy.
-            ExportError: LiteRT is not installed.
+            ExportError: LiteRT is not installed, or `threads` less than one.
         """
         self._arguments = folder, precision, threads
         self.folder = Path(folder)
@@ -71,6 +71,8 @@ class Model:
                 f"{folder}: expected the precision {precision or 'float32'}, found {found}; "
                 "export it with --litert=" + (precision or "float32")
             )
+        if threads is not None and threads < 1:
+            raise ExportError(f"threads must be 1 or more, not {threads}")
         self.precision = precision or there[0]
         self._threads = threads or _cores()
         file = self.folder / description.model_file(self.precision)

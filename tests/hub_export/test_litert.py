@@ -251,6 +251,8 @@ def test_what_is_wrong_is_said(embedding: Path, copied: hub_export.Export, tmp_p
         TextModel(tmp_path)
     with pytest.raises(SourceError, match="expected the precision float16, found float32, int8"):
         TextModel(embedding, "float16")
+    with pytest.raises(ExportError, match="threads must be 1 or more, not 0"):
+        TextModel(embedding, threads=0)
     with pytest.raises(SourceError, match="takes ids, not texts"):
         TextModel(copied.paths["encoder_litert"])
     with pytest.raises(ExportError, match="expected 1 second texts, one for each, found 2"):
