@@ -161,7 +161,7 @@ SERVING, SERVING_PAIR, TOKENIZE, PACK = (
 )
 TOKENS, PAIR = "tokens", "pair"
 EMBEDDED, ATTENTIONS, HEAD_MASK = "embedding_output", "attentions", "head_mask"
-EMBEDS, VECTORS = "embeds", "inputs_embeds"
+EMBEDS, INPUTS_EMBEDS = "embeds", "inputs_embeds"
 ZERO_SHOT, ZERO_SHOT_MULTI_LABEL = "zero_shot", "zero_shot_multi_label"
 LABELS, SCORES = "labels", "scores"
 LOGITS, PROBABILITIES, LABEL, SCORE = "logits", "probabilities", "label", "score"

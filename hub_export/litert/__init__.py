@@ -11,7 +11,20 @@ else of what hub_export is installed with:
     pip install ai-edge-litert tokenizers numpy
 """
 
-from hub_export.litert.model import Model
-from hub_export.litert.text_model import TextModel
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hub_export.litert.model import Model
+    from hub_export.litert.text_model import TextModel
 
 __all__ = ["Model", "TextModel"]
+
+# What only looks at the folder of a copy needs no `tokenizers`.
+_LATE = {"Model": "hub_export.litert.model", "TextModel": "hub_export.litert.text_model"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LATE[name]), name)

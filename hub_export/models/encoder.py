@@ -14,12 +14,12 @@ from hub_export.contract import (
     EMBEDDED,
     EMBEDS,
     HEAD_MASK,
+    INPUTS_EMBEDS,
     LAYERS,
     MASK,
     POOLED,
     SEQUENCE,
     TYPE_IDS,
-    VECTORS,
     WORD_IDS,
     Tensors,
 )
@@ -116,7 +116,7 @@ class EncoderModel(tf.train.Checkpoint):
         """A signature that gives some outputs of a call."""
 
         def serve(words: tf.Tensor, *others: tf.Tensor) -> Tensors:
-            name = VECTORS if words.dtype.is_floating else WORD_IDS
+            name = INPUTS_EMBEDS if words.dtype.is_floating else WORD_IDS
             found = function(dict(zip((name, MASK, TYPE_IDS), (words, *others), strict=True)))
             return contract.flat({name: found[name] for name in names})
 
@@ -182,9 +182,9 @@ class EncoderModel(tf.train.Checkpoint):
     def _of_vectors(self, types: bool = True) -> Specs:
         """The inputs of `embeds`."""
         width = self.encoder.embeddings.word.table.shape[1]
-        vectors = tf.TensorSpec([None, None, width], tf.float32, VECTORS)
+        vectors = tf.TensorSpec([None, None, width], tf.float32, INPUTS_EMBEDS)
         _, *others = contract.input_specs(types).items()
-        return {VECTORS: vectors, **dict(others)}
+        return {INPUTS_EMBEDS: vectors, **dict(others)}
 
 
 def _alike(word_ids: tf.Tensor, *others: tf.Tensor) -> list[tf.Tensor]:

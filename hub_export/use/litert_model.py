@@ -86,8 +86,3 @@ class LiteRtTextModel:
             f"{self._place}: gives {', '.join(sorted(self.signatures[SERVING].outputs))}, "
             f"not {DEFAULT} ({error}); expected the copy of a text embedding"
         )
-
-
-def is_copy(place: Path) -> bool:
-    """Whether a folder, or a file, is a LiteRT copy's."""
-    return place.suffix == _SUFFIX or (place / description.FILE).is_file()

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from hub_export.use import litert_model
-from hub_export.use.litert_model import LiteRtTextModel
 from hub_export.use.text_model import AnyTextModel, TextModel
 
 
@@ -18,6 +16,13 @@ def opened(place: Path, kind: str = "text model", where: str = "<name>_<task>") 
     Raises:
         SourceError: a copy is none, or takes no texts.
     """
-    if litert_model.is_copy(place):
-        return LiteRtTextModel(place)
-    return TextModel(place, kind, where)
+    if not _is_copy(place):
+        return TextModel(place, kind, where)
+    # It needs `tokenizers`, which SavedModels do not.
+    from hub_export.use.litert_model import LiteRtTextModel  # noqa: PLC0415
+
+    return LiteRtTextModel(place)
+
+
+def _is_copy(place: Path) -> bool:
+    return place.suffix == ".tflite" or any(place.glob("*.tflite"))

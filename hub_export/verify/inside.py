@@ -16,9 +16,9 @@ from hub_export.contract import (
     EMBEDDED,
     EMBEDS,
     HEAD_MASK,
+    INPUTS_EMBEDS,
     POSITIONS,
     SEQUENCE,
-    VECTORS,
 )
 from hub_export.terminal import Progress
 from hub_export.verify import outputs, samples
@@ -46,7 +46,7 @@ def ask(source: Source) -> list[Sample]:
         if EMBEDS in session.inside:
             vectors = draw.uniform(0.5, 1.5, (*ids.shape, 1)).astype(np.float32)
             vectors = vectors * model.vectors(ids)
-            inputs[VECTORS] = vectors
+            inputs[INPUTS_EMBEDS] = vectors
             wanted[EMBEDS] = model.inside(vectors, mask, type_ids).encoded.sequence
         if HEAD_MASK in session.inside:
             shape = len(plain.attentions), session.size.heads
@@ -118,7 +118,7 @@ def _of_vectors(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs of `embeds`."""
     usual = _usual(inputs)
     del usual[contract.WORD_IDS]
-    return {VECTORS: inputs[VECTORS], **usual}
+    return {INPUTS_EMBEDS: inputs[INPUTS_EMBEDS], **usual}
 
 
 def _named(found: Mapping[str, Any], names: Any, mask: samples.Ids) -> dict[str, Any]:
