@@ -110,6 +110,7 @@ def write_requests(model: Path, folder: Path, lines: Sequence[str]) -> None:
         contract.TEXT: texts,
         contract.TEXT_PAIR: texts[::-1],
         contract.LABELS: texts[8:11],
+        contract.CHOICES: [[each, f"a {each}"] for each in texts[::-1]],
         contract.IDS: ids.reshape(-1),
         contract.ROW_SPLITS: np.arange(_ROWS + 1, dtype=np.int64) * _LENGTH,
         contract.WORD_IDS: ids * mask,
