@@ -122,21 +122,22 @@ def product(session: Session) -> Product | None:
 
 def _built(session: Session) -> TextEmbeddingModel:
     plan = session.plan
-    preprocessor, skipped = rows_of_texts(session)
-    return TextEmbeddingModel(preprocessor, _embedder(session, skipped), plan.prompt, plan.pairs)
+    preprocessor = rows_of_texts(session)
+    return TextEmbeddingModel(preprocessor, _embedder(session), plan.prompt, plan.pairs)
 
 
 def _of_rows(session: Session) -> OfRows:
-    _, skipped = rows_of_texts(session)
-    embedder = _embedder(session, skipped)
+    embedder = _embedder(session)
     return OfRows(embedder, embedder, pairs=session.plan.pairs)
 
 
-def _embedder(session: Session, skipped: int) -> HeadedEncoder:
-    """The encoder with pooling and modules on it, without so many tokens at the beginning."""
-    plan = session.plan
+def _embedder(session: Session) -> HeadedEncoder:
+    """The encoder with pooling and modules on it."""
+    plan, tokenizer = session.plan, session.tokenizer
     encoder, _ = session.built
     if plan.pooling is None:
         return HeadedEncoder(encoder, TextEmbedding(modules=session.modules))
+    with plan.applied(tokenizer):
+        skipped = plan.unpooled(tokenizer)
     head = TextEmbedding(Pooling(plan.pooling.modes, skipped), session.modules)
     return HeadedEncoder(encoder.without_pooler(), head)

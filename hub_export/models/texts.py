@@ -100,8 +100,8 @@ def of_rows(headed: HeadedEncoder, output: str, training: bool, rows: Packed) ->
     return found
 
 
-def rows_of_texts(session: Session) -> tuple[Preprocessor, int]:
-    """What packs texts as the plan of the session says, and how many tokens are not pooled.
+def rows_of_texts(session: Session) -> Preprocessor:
+    """What packs texts as the plan of the session says.
 
     Raises:
         SourceError: the longest row has no room for the special tokens.
@@ -109,14 +109,13 @@ def rows_of_texts(session: Session) -> tuple[Preprocessor, int]:
     plan = session.plan
     with plan.applied(session.tokenizer) as lowers:
         preprocessor = session.preprocessor(plan.max_length, lowers)
-        skipped = plan.unpooled(session.tokenizer)
     shortest = preprocessor.packer.special_tokens(1 + plan.pairs)
     if plan.max_length < shortest:
         raise SourceError(
             f"{session.checkpoint.config_file}: rows of {plan.max_length} tokens have no room for "
             f"{shortest} special tokens"
         )
-    return preprocessor, skipped
+    return preprocessor
 
 
 def cut(texts: tf.Tensor, rows: tf.Tensor, starts: tf.Tensor, limits: tf.Tensor) -> tf.Tensor:

@@ -62,8 +62,7 @@ def product(
     name = product_of(task.name)
 
     def built() -> Model:
-        preprocessor, _ = rows_of_texts(session)
-        return build(preprocessor, _headed(session, task), task)
+        return build(rows_of_texts(session), _headed(session, task), task)
 
     described = {**task.words(), "prompt": prompt, "max_length": session.plan.max_length}
     return Product(
