@@ -15,6 +15,7 @@ from encoders.core.initial import UNCUT, Normal, Normals, deviation_of, initial
 from encoders.core.layout import Layout, Padded
 from encoders.core.rows import Row
 from encoders.core.weights import Stored, Table, Tensors, expand
+from encoders.heads.modules import VectorModule
 
 if TYPE_CHECKING:
     from encoders.core.architecture import Architecture
@@ -88,8 +89,12 @@ class TaskHead(Head):
         task: what it does, in the words of `transformers`.
         ending: how its classes in `transformers` end.
         forms: `model_type` -> what is special to the family.
+        takes_modules: whether the modules of sentence-transformers' files stand in it.
+        modules: these, filled, where it takes them.
     """
 
+    takes_modules: ClassVar[bool] = False
+    modules: list[VectorModule]
     task: ClassVar[str]
     ending: ClassVar[str]
     forms: ClassVar[Mapping[str, Any]]

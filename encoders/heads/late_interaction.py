@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from encoders.core.encoder import Encoded, Encoder
 from encoders.heads.head import Outputs, TaskHead
-from encoders.heads.modules import VectorModule
 
 VECTORS = "vectors"
 
@@ -16,16 +15,17 @@ class LateInteraction(TaskHead):
     """Gives `vectors`, float32 [B, S, D], of padding too; D is what the last module gives.
 
     Attributes:
-        modules: make a vector of each that the encoder gives, their variables filled.
+        modules: make a vector of each that the encoder gives.
     """
 
+    takes_modules = True
     task = "late-interaction"
     ending = "HF_ColBERT"
     forms: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self) -> None:
         super().__init__()
-        self.modules: list[VectorModule] = []
+        self.modules = []
 
     @classmethod
     def of(

@@ -18,7 +18,6 @@ from encoders import (
     Dimensions,
     Encoder,
     Filled,
-    LateInteraction,
     Stored,
     TaskHead,
     VectorModule,
@@ -139,7 +138,7 @@ class Session:
         dtype = tf.as_dtype(self.settings.compute_dtype)
         head = self._declared_head(found)
         with naming(self.checkpoint.config_file):
-            if isinstance(head, LateInteraction):
+            if head.takes_modules:
                 head.modules = self.modules
             stored = head.stored(self.architecture, dtype)
         try:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from encoders import LateInteraction
 from hub_export.models.session import Session
 from hub_export.settings import ENCODER, TEXT_EMBEDDING
 from hub_export.terminal import Progress
@@ -83,7 +82,7 @@ def _task_model(session: Session) -> Iterator[tuple[str, np.ndarray]]:
     absent = {*session.absent, *(() if head.needs_pooler else ("pooler",))}
     yield from _paths(session, "headed.encoder", absent)
     yield from _head(session, "headed.head")
-    if isinstance(head, LateInteraction):
+    if head.takes_modules:
         yield from _modules(session, "headed.head")
 
 
