@@ -244,7 +244,7 @@ class Settings:
         inner = [key for key in INSIDE if getattr(self, key)]
         if inner and ENCODER not in self.parts:
             problems.append(f"{', '.join(inner)}: only for the {ENCODER}, which is not exported")
-        if self.litert and self.compute_dtype != "float32":
+        if self.litert and self.compute_dtype != FLOAT32:
             problems.append(f"litert: of float32 exports, not of {self.compute_dtype}")
         if self.litert_length is not None and not self.litert:
             problems.append("litert_length: only for LiteRT copies; say litert, too")

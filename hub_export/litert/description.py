@@ -16,6 +16,7 @@ from hub_export.errors import SourceError
 from hub_export.settings import PRECISIONS
 
 FILE, TOKENIZER, LABELS = "model.json", "tokenizer.json", "labels.txt"
+SUFFIX = ".tflite"
 INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 FORMAT = 1
 
@@ -122,7 +123,7 @@ def model_file(precision: str) -> str:
     >>> model_file("int8")
     'model_int8.tflite'
     """
-    return f"model_{precision}.tflite"
+    return f"model_{precision}{SUFFIX}"
 
 
 def precisions(folder: Path) -> list[str]:

@@ -1,5 +1,7 @@
 """A LiteRT copy that takes rows of tokens."""
 
+import bisect
+import functools
 import itertools
 import os
 from collections.abc import Iterator, Sequence
@@ -96,15 +98,11 @@ class Model:
             SourceError: the file is damaged.
         """
         batches = [*self._batches([len(row.word_ids) for row in rows])]
-        interpreters = self._alone if len(batches) == 1 else self._beside
-
-        def compute(batch: Batch) -> Arrays:
-            places, length = batch
-            return self._compute(interpreters, [rows[place] for place in places], length)
-
+        if len(batches) == 1:
+            return self._ordered(rows, batches, [self._compute(self._alone, rows, batches[0])])
+        compute = functools.partial(self._compute, self._beside, rows)
         with ThreadPoolExecutor(self._threads) as pool:
-            computed = [*(map if len(batches) == 1 else pool.map)(compute, batches)]
-        return self._ordered(rows, batches, computed)
+            return self._ordered(rows, batches, [*pool.map(compute, batches)])
 
     def _batches(self, lengths: Sequence[int]) -> Iterator[Batch]:
         """Which rows are computed together, and how long they are then."""
@@ -115,7 +113,7 @@ class Model:
             )
 
         def fitting(place: int) -> int:
-            return next(each for each in self._lengths if each >= lengths[place])
+            return self._lengths[bisect.bisect_left(self._lengths, lengths[place])]
 
         # The longest first, so that no thread has one left to compute at the end.
         order = sorted(range(len(lengths)), key=lambda place: -fitting(place))
@@ -127,10 +125,11 @@ class Model:
                 yield places[:count], length
                 places = places[count:]
 
-    def _compute(self, interpreters: Interpreters, rows: Sequence[Row], length: int) -> Arrays:
-        inputs = self._padded(rows, length)
+    def _compute(self, interpreters: Interpreters, rows: Sequence[Row], batch: Batch) -> Arrays:
+        places, length = batch
+        inputs = self._padded([rows[place] for place in places], length)
         with interpreters.lent() as run:
-            return run(description.signature(len(rows), length), inputs)
+            return run(description.signature(len(places), length), inputs)
 
     def _padded(self, rows: Sequence[Row], length: int) -> Arrays:
         """The inputs of a signature, int32 [B, length] each."""
@@ -150,14 +149,12 @@ class Model:
         places = np.argsort([row for some, _ in batches for row in some])
         found: Outputs = {}
         for name in computed[0] if computed else ():
+            if name not in self.description.by_token:
+                found[name] = np.concatenate([each[name] for each in computed])[places]
+                continue
             values = [value for each in computed for value in each[name]]
-            if name in self.description.by_token:
-                lengths = (len(row.word_ids) for row in rows)
-                found[name] = [
-                    values[at][:length] for at, length in zip(places, lengths, strict=True)
-                ]
-            else:
-                found[name] = np.stack([values[at] for at in places])
+            pairs = zip(places, rows, strict=True)
+            found[name] = [values[at][: len(row.word_ids)] for at, row in pairs]
         return found
 
 

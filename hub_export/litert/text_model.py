@@ -30,16 +30,11 @@ class TextModel(Model):
     def __init__(
         self, folder: str | Path, precision: str | None = None, threads: int | None = None
     ) -> None:
-        """Loads the tokenizer; the model when it is first asked.
-
-        Args:
-            folder: of the copy.
-            precision: `float32`, `float16` or `int8`; by default the most exact that there is.
-            threads: how many cores it may use; by default all that the process has.
+        """Loads the tokenizer; the model when it is first asked. Arguments are those of `Model`.
 
         Raises:
             SourceError: there is no such copy, or it takes no texts.
-            ExportError: LiteRT is not installed.
+            ExportError: LiteRT is not installed, or `threads` less than one.
         """
         super().__init__(folder, precision, threads)
         reading = self.description.reading

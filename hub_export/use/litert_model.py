@@ -4,6 +4,7 @@ import functools
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +13,8 @@ from hub_export import litert
 from hub_export.contract import DEFAULT, SERVING, SERVING_PAIR, TEXT, TEXT_PAIR
 from hub_export.errors import SourceError
 from hub_export.litert import description
-from hub_export.use.text_model import Arrays, Signature
+from hub_export.use.text_model import Arrays, Signature, Text
 
-_SUFFIX = ".tflite"
 _CHUNK = 1 << 20
 _TOGETHER = 256  # rows: a batch for each of many threads
 
@@ -35,7 +35,7 @@ class LiteRtTextModel:
             SourceError: there is no such copy, or it takes no texts.
         """
         self._place = place
-        precision = place.stem.rpartition("_")[2] if place.suffix == _SUFFIX else None
+        precision = place.stem.rpartition("_")[2] if place.suffix == description.SUFFIX else None
         self._model = litert.TextModel(place if precision is None else place.parent, precision)
 
     def __reduce__(self) -> tuple[type["LiteRtTextModel"], tuple[Path]]:
@@ -66,7 +66,7 @@ class LiteRtTextModel:
         return {name: Signature(each, outputs, True) for name, each in inputs.items()}
 
     def __call__(
-        self, signature: str, texts: Mapping[str, Sequence[bytes]], batch_size: int
+        self, signature: str, texts: Mapping[str, Sequence[Text]], batch_size: int
     ) -> Iterator[tuple[npt.NDArray[np.intp], Arrays]]:
         """Answers rows of similar length together; see `TextModel`.
 
@@ -76,7 +76,7 @@ class LiteRtTextModel:
         count, together = len(texts[TEXT]), max(batch_size, _TOGETHER)
         for begin in range(0, count, together):
             rows = np.arange(begin, min(begin + together, count))
-            columns = [texts[name][begin : begin + together] for name in names]
+            columns: list[Any] = [texts[name][begin : begin + together] for name in names]
             found = self._model.outputs(*columns)
             yield rows, {name: np.asarray(each) for name, each in found.items()}
 

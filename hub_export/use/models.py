@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from hub_export.litert import description
 from hub_export.use.text_model import AnyTextModel, TextModel
 
 
@@ -25,4 +26,4 @@ def opened(place: Path, kind: str = "text model", where: str = "<name>_<task>") 
 
 
 def _is_copy(place: Path) -> bool:
-    return place.suffix == ".tflite" or any(place.glob("*.tflite"))
+    return place.suffix == description.SUFFIX or (place / description.FILE).is_file()

@@ -52,7 +52,7 @@ class AnyTextModel(Protocol):
         """By name."""
 
     def __call__(
-        self, signature: str, texts: Mapping[str, Sequence[bytes]], batch_size: int
+        self, signature: str, texts: Mapping[str, Sequence[Text]], batch_size: int
     ) -> Iterator[tuple[npt.NDArray[np.intp], Arrays]]:
         """Answers rows of similar length together."""
 

@@ -6,7 +6,7 @@ the cosine; of a text embedding the report states, too, how well similarities ke
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,13 +85,11 @@ class _Served:
 
     def __init__(self, model: TextModel) -> None:
         self._model = model
-        self.signatures: Mapping[str, Callable[..., Named]] = {
-            contract.SERVING: lambda text: self._answers(text),
-            contract.SERVING_PAIR: lambda text, text_pair: self._answers(text, text_pair),
-            contract.PAIR: lambda text, text_pair: self._answers(text, text_pair),
-        }
+        names = (contract.SERVING, contract.SERVING_PAIR, contract.PAIR)
+        self.signatures = dict.fromkeys(names, self._answers)
 
-    def _answers(self, *columns: tf.Tensor) -> Named:
+    def _answers(self, text: tf.Tensor, text_pair: tf.Tensor | None = None) -> Named:
+        columns = [text] if text_pair is None else [text, text_pair]
         outputs = self._model.outputs(*([*each.numpy()] for each in columns))
         found: dict[str, Any] = {name: np.asarray(each) for name, each in outputs.items()}
         if LABEL in found:
