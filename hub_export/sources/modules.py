@@ -18,10 +18,9 @@ from encoders import (
     VectorModule,
 )
 from hub_export.errors import SourceError
-from hub_export.sources.formats import torch_files
 from hub_export.sources.formats.json_files import read_json
 from hub_export.sources.formats.options import Options
-from hub_export.sources.formats.tensors import SafetensorsFiles
+from hub_export.sources.formats.weights_file import WeightsFile
 from hub_export.sources.late_interaction import LateInteraction
 
 CONFIG = "config.json"
@@ -141,11 +140,7 @@ def read_weights(folder: Path, only: str = "") -> Mapping[str, np.ndarray]:
     Raises:
         SourceError: they cannot be read.
     """
-    weights, pickled = (folder / name for name in WEIGHTS)
-    if not weights.exists() and pickled.exists():
-        found = torch_files.load_bin(pickled)
-    else:
-        found = SafetensorsFiles({"": weights})
+    found = (WeightsFile.find(folder, WEIGHTS) or WeightsFile(folder / WEIGHTS[0])).tensors
     return {name: found[name] for name in found if name.startswith(only)} if only else found
 
 

@@ -146,7 +146,7 @@ def file_sums(folder: Path) -> dict[str, str]:
 
 def _require_followed(transformer: Options, role: Role) -> None:
     """Raises SourceError for an option of the first module that is not followed."""
-    transformer.left.pop(_IGNORED, None)
+    transformer.ignore(_IGNORED)
     own = {"transformer_task": role.task, "module_output_name": role.gives}
     for key, value in {**own, **_FIXED}.items():
         transformer.fix(key, value)

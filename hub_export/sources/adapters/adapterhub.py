@@ -16,12 +16,12 @@ import numpy as np
 from hub_export.errors import SourceError
 from hub_export.sources import huggingface
 from hub_export.sources.adapters import bottleneck, head, lora, peft
-from hub_export.sources.adapters.files import WeightsFile
 from hub_export.sources.adapters.prefixes import own_prefix, prefix_of
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.formats.json_files import read_json, sums
 from hub_export.sources.formats.options import Options
 from hub_export.sources.formats.tensors import LazyTensors
+from hub_export.sources.formats.weights_file import WeightsFile
 
 CONFIG, FUSION = "adapter_config.json", "adapter_fusion_config.json"
 WEIGHTS = ("adapter.safetensors", "pytorch_adapter.bin")

@@ -41,6 +41,7 @@ _IGNORED = frozenset(
     stochastic_depth
     """.split()
 )
+GATES = "gates (UniPELT), which average over padding, are"
 _RENAMED = {"leakyrelu": "leaky_relu"}
 # What adapters without a version say -> what it means today.
 _FORMERLY = {"gelu": "gelu_new", "gelu_orig": "gelu"}
@@ -111,15 +112,12 @@ def _left_out(options: Options) -> frozenset[int]:
 
 
 def _form(options: Options, is_old: bool) -> BottleneckForm:
-    for key in _IGNORED:
-        options.left.pop(key, None)
-    for key, what in {
-        "phm_layer": "Compacter's layers are",
-        "use_gating": "gates (UniPELT), which average over padding, are",
-        "cross_adapter": "adapters of attention to another sequence are",
-    }.items():
-        if options.take(key, bool, False):
-            raise SourceError(f"{options.file}: {key}: {what} not supported")
+    options.ignore(*_IGNORED)
+    options.refuse(
+        phm_layer="Compacter's layers are",
+        use_gating=GATES,
+        cross_adapter="adapters of attention to another sequence are",
+    )
     activation = options.take("non_linearity", str).lower()
     is_parallel = options.take("is_parallel", bool, False)
     sees_normalised = options.take("original_ln_before", bool, False)

@@ -8,12 +8,12 @@ from typing import Any
 
 from encoders import Classification, Form, QuestionAnswering, TaskHead, TokenClassification
 from hub_export.errors import SourceError
-from hub_export.sources.adapters.files import WeightsFile
 from hub_export.sources.adapters.prefixes import prefix_of, prefixed
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.formats.json_files import read_json, sums
 from hub_export.sources.formats.options import Options
 from hub_export.sources.formats.tensors import LazyTensors
+from hub_export.sources.formats.weights_file import WeightsFile
 
 CONFIG = "head_config.json"
 WEIGHTS = ("model_head.safetensors", "pytorch_model_head.bin")

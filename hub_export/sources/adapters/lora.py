@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hub_export.errors import SourceError
+from hub_export.sources.adapters.bottleneck import GATES
 from hub_export.sources.formats.options import Options
 from hub_export.sources.formats.tensors import LazyTensors
 
@@ -50,12 +51,7 @@ def read(
         SourceError: an option is not supported, or a tensor is none of such an adapter's.
     """
     rank, alpha = options.left.get("r"), float(options.take("alpha", float | int, 8))
-    for key, what in {
-        "use_dora": "DoRA, as this library computes it, is",
-        "use_gating": "gates (UniPELT), which average over padding, are",
-    }.items():
-        if options.take(key, bool, False):
-            raise SourceError(f"{options.file}: {key}: {what} not supported")
+    options.refuse(use_dora="DoRA, as this library computes it, is", use_gating=GATES)
     for key in ("vera_d", "vera_b"):
         if options.take(key, float | int | None) is not None:
             raise SourceError(f"{options.file}: {key}: VeRA is not supported")
@@ -64,8 +60,7 @@ def read(
         raise SourceError(
             f"{options.file}: composition_mode: expected {_ADD} or {_SCALE}, found {mode!r}"
         )
-    for key in _IGNORED:
-        options.left.pop(key, None)
+    options.ignore(*_IGNORED)
     options.close()
     alpha = float(rank) if has_wrong_alpha and isinstance(rank, int) else alpha
     pattern = re.compile(rf"(.+)\.loras\.{re.escape(name)}\.(lora_[AB])")

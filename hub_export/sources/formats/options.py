@@ -65,6 +65,21 @@ class Options:
         if value not in values:
             raise SourceError(f"{self.file}: {key}: only {values[0]!r} is supported, not {value!r}")
 
+    def ignore(self, *keys: str) -> None:
+        """Passes over options that change nothing, whatever their values."""
+        for key in keys:
+            self.left.pop(key, None)
+
+    def refuse(self, **flags: str) -> None:
+        """Reads flags that must not be set: what each asks for, followed by is or are.
+
+        Raises:
+            SourceError: one is set.
+        """
+        for key, what in flags.items():
+            if self.take(key, bool, False):
+                raise SourceError(f"{self.file}: {key}: {what} not supported")
+
     def close(self) -> None:
         """Raises SourceError if there is an option that nobody has asked for."""
         if self.left:

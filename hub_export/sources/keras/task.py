@@ -37,8 +37,7 @@ def read(folder: Path) -> Pipeline:
             "their heads classifiers and masked language models"
         )
     options = serialized.options(file)
-    for key in _OTHERS:
-        options.left.pop(key, None)
+    options.ignore(*_OTHERS)
     mode = options.take("pooling_mode", str, _POOLINGS[0])
     if mode not in _POOLINGS:
         raise SourceError(f"{file}: pooling_mode: one of {', '.join(_POOLINGS)}, not {mode!r}")

@@ -51,8 +51,7 @@ def read(file: Path) -> Tokenizer:
 def _options(kind: "TokenizerClass", file: Path) -> Options:
     """The options of a tokenizer, each of its type; those of a list are tokens."""
     written = serialized.options(file)
-    for name in _IGNORED:
-        written.left.pop(name, None)
+    written.ignore(*_IGNORED)
     found = {name: written.take(name, *option) for name, option in kind.options.items()}
     for name, value in found.items():
         if isinstance(value, list) and not all(isinstance(each, str) for each in value):

@@ -1,4 +1,4 @@
-"""Files of tensors of adapters and heads: safetensors, or what torch pickled."""
+"""A file of tensors by its name: safetensors, or what torch pickled."""
 
 import dataclasses
 import functools
