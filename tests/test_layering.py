@@ -1,6 +1,7 @@
 """Who may import whom, read from the sources without running them."""
 
 import ast
+import collections
 import dataclasses
 import graphlib
 import re
@@ -213,15 +214,26 @@ def undeclared(modules: Modules) -> list[str]:
     ]
 
 
-def assigned(module: ast.Module) -> set[str]:
-    """The names that a module's own statements assign."""
+def assigned(module: ast.Module) -> list[str]:
+    """The names that a module's own statements assign, each as often as they do."""
     found: list[ast.expr] = []
     for node in module.body:
         if isinstance(node, ast.Assign):
             found += node.targets
         elif isinstance(node, ast.AnnAssign) and node.value:
             found.append(node.target)
-    return {target.id for target in found if isinstance(target, ast.Name)}
+    nodes = (node for target in found for node in ast.walk(target))
+    return [node.id for node in nodes if isinstance(node, ast.Name)]
+
+
+def assigned_again(modules: Modules) -> list[str]:
+    """`module.name` of every name that a module assigns twice: the first value is lost."""
+    return [
+        f"{module}.{name}"
+        for module, path in modules.items()
+        for name, count in collections.Counter(assigned(parse(path))).items()
+        if count > 1
+    ]
 
 
 def local_paths(root: Path, names: Iterable[str]) -> list[str]:
@@ -280,6 +292,10 @@ def test_no_circles(modules: Modules, imports: list[Import]) -> None:
 
 def test_files_declare(modules: Modules) -> None:
     assert undeclared(modules) == []
+
+
+def test_names_are_assigned_once(modules: Modules) -> None:
+    assert assigned_again(modules) == []
 
 
 def test_no_local_paths() -> None:
@@ -402,6 +418,14 @@ def test_undeclared_files_are_found(write: Write) -> None:
         preprocess__e="ARCHITECTURE = 1",
     )
     assert undeclared(modules) == ["encoders.b", "preprocess.e"]
+
+
+def test_names_that_are_assigned_again_are_found(write: Write) -> None:
+    modules, _ = write(
+        hub_export__a="A, B = 1, 2\nB: int = 3\nC = 4\ndef f():\n A = 5",
+        hub_export__b="A = 1",
+    )
+    assert assigned_again(modules) == ["hub_export.a.B"]
 
 
 def test_local_paths_are_found(tmp_path: Path) -> None:
