@@ -57,15 +57,9 @@ class DebertaConfig(Config):
     ignored: ClassVar = (
         "cls_dropout",
         "legacy",
-        "padding_idx",
         "pooler_dropout",
         "pooler_hidden_act",
         "pooler_hidden_size",
-        "summary_activation",
-        "summary_last_dropout",
-        "summary_type",
-        "summary_use_proj",
-        "z_steps",
     )
 
     def check(self) -> None:

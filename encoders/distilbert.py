@@ -39,7 +39,7 @@ class DistilBertConfig(Config):
 
     sizes: ClassVar = {"layers": "n_layers", "width": "dim", "heads": "n_heads"}
     # `tie_weights_` and `output_past` stand in the configs of the first published checkpoints.
-    ignored: ClassVar = ("output_past", "qa_dropout", "seq_classif_dropout", "tie_weights_")
+    ignored: ClassVar = ("qa_dropout", "seq_classif_dropout")
 
     def check(self) -> None:
         check_heads(self.dim, self.n_heads)

@@ -47,15 +47,12 @@ class ModernBertConfig(Config):
     mlp_bias: bool = False
     mlp_dropout: float = 0.0
     pad_token_id: TokenId = 50283
-    # Published configs have it, though `transformers` does not read it.
-    position_embedding_type: str = "absolute"
     # Before `transformers` 5, for `layer_types` and `rope_parameters`.
     global_attn_every_n_layers: int = 3
     global_rope_theta: float = at_least(1, default=160_000.0)
     local_rope_theta: float = at_least(1, default=10_000.0)
 
     fixed: ClassVar = {"rope_scaling": None}
-    # `transformers` takes `norm_eps`, though published configs have `layer_norm_eps` as well.
     ignored: ClassVar = (
         "classifier_activation",
         "classifier_bias",
@@ -64,9 +61,7 @@ class ModernBertConfig(Config):
         "decoder_bias",
         "deterministic_flash_attn",
         "initializer_cutoff_factor",
-        "layer_norm_eps",
         "reference_compile",
-        "repad_logits_with_grad",
         "sparse_pred_ignore_index",
         "sparse_prediction",
     )
@@ -91,11 +86,6 @@ class ModernBertConfig(Config):
             raise ConfigError(
                 f"layer_types: expected {self.num_hidden_layers} of {GLOBAL} and {LOCAL}, "
                 f"found {self.layer_types}"
-            )
-        if self.position_embedding_type not in ("absolute", "sans_pos"):
-            raise ConfigError(
-                "position_embedding_type: expected absolute or sans_pos, which have no effect, "
-                f"found {self.position_embedding_type}"
             )
         if unknown := (self.rope_parameters or {}).keys() - {GLOBAL, LOCAL}:
             raise ConfigError(f"rope_parameters: unknown kinds of layers {sorted(unknown)}")

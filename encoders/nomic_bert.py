@@ -46,6 +46,7 @@ class NomicBertConfig(Config):
         "causal": False,
         "mlp_fc1_bias": False,
         "mlp_fc2_bias": False,
+        "num_experts": 0,
         "parallel_block": False,
         "prenorm": False,
         "qkv_proj_bias": False,

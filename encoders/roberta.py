@@ -28,8 +28,7 @@ class RobertaConfig(bert.BertConfig):
     vocab_size: int = 50265
     pad_token_id: TokenId = 1
 
-    # `output_past` stands in the configs of the first published checkpoints.
-    ignored: ClassVar = ("classifier_dropout", "output_past")
+    ignored: ClassVar = ("classifier_dropout",)
     sizes: ClassVar = {"positions": "positions"}
 
     @property

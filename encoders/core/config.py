@@ -11,10 +11,9 @@ from encoders.core.errors import ConfigError
 BOOKKEEPING = frozenset(
     """
     _name_or_path architectures auto_map chunk_size_feed_forward dtype finetuning_task
-    function_to_apply gradient_checkpointing id2label initializer_range label2id model_type
-    name_or_path num_labels
-    output_attentions output_hidden_states problem_type return_dict
-    sbert_ce_default_activation_function sentence_transformers
+    function_to_apply gradient_checkpointing id2label initializer_range label2id max_length
+    model_type name_or_path num_labels output_attentions output_hidden_states problem_type
+    return_dict sbert_ce_default_activation_function sentence_transformers
     task_specific_params tie_word_embeddings tokenizer_class torch_dtype torchscript
     transformers_version use_bfloat16 use_cache use_return_dict
     bos_token_id cls_token_id decoder_start_token_id eos_token_id mask_token_id pad_token_id
@@ -99,6 +98,14 @@ class Config:
         return Dimensions(**found)
 
     @classmethod
+    def unknown(cls, source: Mapping[str, Any], handled: Collection[str] = ()) -> frozenset[str]:
+        """The keys of a `config.json` mapping that are neither handled, ignored nor fixed."""
+        fields = {field.name for field in dataclasses.fields(cls)}
+        fixed = {*ENCODER_ONLY, *cls.fixed}
+        passed = {*BOOKKEEPING, *cls.ignored, *cls.renamed, *handled}
+        return frozenset(source.keys() - fields - fixed - passed)
+
+    @classmethod
     def read(cls: type[C], source: Mapping[str, Any], handled: Collection[str] = ()) -> C:
         """Reads a `config.json` mapping.
 
@@ -112,6 +119,7 @@ class Config:
         fields = {field.name: field for field in dataclasses.fields(cls)}
         hints = get_type_hints(cls)
         fixed = {**ENCODER_ONLY, **cls.fixed}
+        unknown = cls.unknown(source, handled)
         problems = []
         for key, value in source.items():
             if key in fields:
@@ -122,7 +130,7 @@ class Config:
             elif key in fixed:
                 if value != fixed[key]:
                     problems.append(f"{key}: only {fixed[key]!r} is supported, found {value!r}")
-            elif key not in {*BOOKKEEPING, *cls.ignored, *cls.renamed, *handled}:
+            elif key in unknown:
                 problems.append(f"{key}: unknown option (value {value!r})")
         if problems:
             raise ConfigError("unsupported configuration:\n  " + "\n  ".join(problems))

@@ -79,9 +79,9 @@ class Session:
             self.size = _declared(checkpoint.config)
             return
         self.architecture = _architecture(checkpoint)
-        ignored = settings.ignored_options
+        ignored = {*settings.ignored_options, *checkpoint.unread}
         self.config = {k: v for k, v in checkpoint.config.items() if k not in ignored}
-        with naming(checkpoint.config_file):
+        with naming(checkpoint.config_file, self._advice()):
             self._encoder = self.architecture.declare(self.config)
             self.size = self._encoder.dimensions
             dtype = tf.as_dtype(settings.compute_dtype)
@@ -89,6 +89,15 @@ class Session:
             if settings.weights == NONE:
                 drawn = self.architecture.initial(self.config)
                 self.checkpoint = _untrained(checkpoint, functools.partial(self._drawn, drawn))
+
+    def _advice(self) -> str:
+        """What may be done about options that are not known."""
+        if not (unknown := sorted(self.architecture.config.unknown(self.config))):
+            return ""
+        return (
+            f"\nIf you know that it changes nothing, pass --ignored_options={','.join(unknown)}; "
+            "verification shows whether it does."
+        )
 
     @functools.cached_property
     def built(self) -> tuple[Encoder, Filled]:
@@ -333,9 +342,9 @@ def _first(tokenizer: Tokenizer, tokens: Sequence[str]) -> str | None:
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Adds the file to what the libraries say about its content."""
+def naming(path: Path, advice: str = "") -> Iterator[None]:
+    """Adds the file to what the libraries say about its content, and what may be done."""
     try:
         yield
     except (encoders.EncoderError, preprocess.PreprocessError) as error:
-        raise SourceError(f"{path}: {error}") from error
+        raise SourceError(f"{path}: {error}{advice}") from error

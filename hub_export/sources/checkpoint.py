@@ -22,6 +22,7 @@ class Checkpoint:
         folder: where its files are, if `transformers` can load it from there by itself.
         config: its configuration, in the words of `transformers`.
         config_file: the file that says so.
+        unread: options of the configuration that the source's own code never looks at.
         weights_file: the file (or index of files) that its tensors come from.
         tokenizer_file: the file that its tokenizer comes from.
         tensors: reads the tensors, by name.
@@ -52,6 +53,7 @@ class Checkpoint:
     is_late: Callable[[], bool] = lambda: False
     unused: Mapping[str, str] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    unread: frozenset[str] = frozenset()
     adapters: Adapters | None = None
     head_form: Form | None = None
     head_problem: str = ""

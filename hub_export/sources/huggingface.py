@@ -2,13 +2,15 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import numpy as np
 from huggingface_hub import errors as hub_errors
 
+import encoders
 from hub_export.errors import SourceError
 from hub_export.sources import sentence_transformers
 from hub_export.sources.checkpoint import Checkpoint
@@ -17,6 +19,7 @@ from hub_export.sources.formats.json_files import has_mark, is_name, read_json, 
 from hub_export.sources.formats.tensors import SafetensorsFiles
 from hub_export.sources.module_list import MODULES, module_files
 from hub_export.sources.tokenizer import files as tokenizer_files
+from hub_export.sources.unread_options import unread
 
 CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
@@ -79,6 +82,7 @@ def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> C
     others = [folder / file for file in (*tokenizer_files.CONFIGS, *tokenizer_files.COMPANIONS)]
     read = [config_file, *(_files(weights_file) if weights else ()), tokenizer, *others]
     config = read_json(config_file)
+    passed = _without_effect(config)
     return Checkpoint(
         name=name,
         revision=revision,
@@ -93,7 +97,8 @@ def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> C
         files={**sums(read), **sentence_transformers.file_sums(folder)},
         pipeline=functools.partial(sentence_transformers.read, folder, config),
         is_late=functools.partial(sentence_transformers.is_late, folder, config),
-        notes=tokenizer_files.notes(folder),
+        notes=(*_passing_over(passed), *tokenizer_files.notes(folder)),
+        unread=passed,
     )
 
 
@@ -119,6 +124,24 @@ def with_own_files(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
             files={**checkpoint.files, **sentence_transformers.file_sums(folder)},
         )
     return checkpoint
+
+
+def _without_effect(config: Mapping[str, Any]) -> frozenset[str]:
+    """The options that the encoder does not know, and that no code of `transformers` reads.
+
+    Where the configuration says that its code is its own, nothing is known of what that reads.
+    """
+    model_type = str(config.get("model_type"))
+    architecture = encoders.architectures().get(model_type)
+    if architecture is None or config.get("auto_map"):
+        return frozenset()
+    return unread(model_type, architecture.config.unknown(config))
+
+
+def _passing_over(options: Collection[str]) -> list[str]:
+    if not options:
+        return []
+    return [f"{CONFIG} has options that transformers never reads: {', '.join(sorted(options))}."]
 
 
 def _without(checkpoint: Checkpoint) -> list[str]:

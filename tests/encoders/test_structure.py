@@ -94,9 +94,7 @@ PUBLISHED = {
         {
             "global_attn_every_n_layers": 3,
             "global_rope_theta": 160000.0,
-            "layer_norm_eps": 1e-5,
             "local_rope_theta": 10000.0,
-            "position_embedding_type": "absolute",
         },
     ),
     "ModernBERT-large": (

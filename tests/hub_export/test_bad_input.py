@@ -327,7 +327,11 @@ EMPTY_MODEL = {
             ["model_type None", f"supported: {SUPPORTED}"],
             id="no model_type",
         ),
-        pytest.param(options(novelty=3), ["novelty: unknown option (value 3)"], id="unknown key"),
+        pytest.param(
+            options(rope_parameters=3),
+            ["rope_parameters: unknown option (value 3)", "--ignored_options=rope_parameters"],
+            id="unknown key",
+        ),
         pytest.param(
             options(position_embedding_type="relative_key"),
             ["position_embedding_type: only 'absolute'", "'relative_key'"],
@@ -356,8 +360,8 @@ EMPTY_MODEL = {
             options(hidden_dropout_prob=1.5), ["hidden_dropout_prob", "1.5"], id="dropout over 1"
         ),
         pytest.param(
-            options(novelty=3, hidden_size="24", is_decoder=True),
-            ["novelty: ", "hidden_size: ", "is_decoder: "],
+            options(rope_parameters=3, hidden_size="24", is_decoder=True),
+            ["rope_parameters: ", "hidden_size: ", "is_decoder: "],
             id="several at once",
         ),
     ],

@@ -218,11 +218,11 @@ def test_values_that_are_never_drawn(tmp_path: Path) -> None:
 
 def test_an_unknown_option(configured: Path, tmp_path: Path) -> None:
     source = Path(shutil.copytree(configured, tmp_path / "source"))
-    config = {**json.loads((source / "config.json").read_text()), "novelty": 1}
+    config = {**json.loads((source / "config.json").read_text()), "rope_parameters": {}}
     (source / "config.json").write_text(json.dumps(config))
-    with pytest.raises(SourceError, match=r"config.json: .*\n.*novelty"):
+    with pytest.raises(SourceError, match=r"config.json: .*\n.*rope_parameters"):
         export(source, tmp_path / "out")
-    export(source, tmp_path / "out", ignored_options=["novelty"])
+    export(source, tmp_path / "out", ignored_options=["rope_parameters"])
 
 
 def test_the_argument(tiny_bert: Path, tmp_path: Path) -> None:
