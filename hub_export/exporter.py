@@ -70,7 +70,7 @@ def run(settings: Settings) -> Export:
         raise ExportError(f"verify=full needs torch ({torch_files.INSTALL})")
     progress.say(f"reading {settings.model}")
     base = None if settings.base_model is None else str(settings.base_model)
-    checkpoint = find.read(str(settings.model), base, settings.weights != NONE)
+    checkpoint = find.read(str(settings.model), base, settings.weights != NONE, settings.route)
     settings = dataclasses.replace(settings, name=_identifier(settings.name, checkpoint))
     if unknown := {*settings.ignored_options} - checkpoint.config.keys():
         raise ExportError(

@@ -113,6 +113,11 @@ class Settings:
         AUTO,
         choices=TASKS,
     )
+    route: str = option(
+        "Which route to export of a model of sentence-transformers that has several (a Router), "
+        "such as query or document. Default: the one that the model says a text takes.",
+        "",
+    )
     hypothesis_template: str | None = option(
         "What zero-shot classification claims of a text, with {} in the place of the label. For "
         "checkpoints that classify NLI. Default: 'This example is {}.'",

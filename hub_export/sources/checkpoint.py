@@ -20,6 +20,8 @@ class Checkpoint:
         name: what the user calls it: a hub id, or the name of its folder.
         revision: the commit of the hub, or nothing.
         folder: where its files are, if `transformers` can load it from there by itself.
+        subfolder: where in it the encoder's own files are; nothing where they lie in itself.
+        route: the route that was taken, of those that a router of sentence-transformers has.
         config: its configuration, in the words of `transformers`.
         config_file: the file that says so.
         unread: options of the configuration that the source's own code never looks at.
@@ -54,6 +56,8 @@ class Checkpoint:
     unused: Mapping[str, str] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     unread: frozenset[str] = frozenset()
+    subfolder: str = ""
+    route: str = ""
     adapters: Adapters | None = None
     head_form: Form | None = None
     head_problem: str = ""

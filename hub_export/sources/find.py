@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hub_export.errors import ExportError, SourceError
-from hub_export.sources import huggingface
+from hub_export.sources import huggingface, module_list
 from hub_export.sources.adapters import adapterhub, peft
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.keras import preset as keras_preset
@@ -34,7 +34,9 @@ EXPECTED = (
 _SHOWN = 40
 
 
-def read(model: str, base_model: str | None = None, weights: bool = True) -> Checkpoint:
+def read(
+    model: str, base_model: str | None = None, weights: bool = True, route: str = ""
+) -> Checkpoint:
     """Finds a checkpoint and reads its configuration; see `_read`.
 
     Raises:
@@ -42,7 +44,7 @@ def read(model: str, base_model: str | None = None, weights: bool = True) -> Che
         ExportError: the arguments contradict what is there.
     """
     with explained(model):
-        return _read(model, base_model, weights)
+        return _read(model, base_model, weights, route)
 
 
 @contextmanager
@@ -61,7 +63,7 @@ def explained(what: object) -> Iterator[None]:
 
 
 def _read(
-    model: str, base_model: str | None, weights: bool, above: tuple[Path, ...] = ()
+    model: str, base_model: str | None, weights: bool, route: str, above: tuple[Path, ...] = ()
 ) -> Checkpoint:
     """Finds a checkpoint and reads its configuration.
 
@@ -71,6 +73,7 @@ def _read(
             keras-hub; or `kaggle://user/model/keras/variation`.
         base_model: what an adapter adapts, in the same words; by default what the adapter says.
         weights: whether the weights are wanted, or only configuration and tokenizer.
+        route: which route of a router of sentence-transformers to follow.
         above: the adapters that it is the base model of.
 
     Raises:
@@ -81,21 +84,26 @@ def _read(
         raise SourceError("no model is given: expected a folder or a model id")
     folder, name, revision = _find(model, weights)
     _refuse_odd_files(folder)
+    if route and not module_list.has_routes(folder):
+        raise ExportError(
+            f"route is for models of sentence-transformers with a Router, and {folder} has none; "
+            "leave route out"
+        )
     if adapterhub.recognises(folder) or (folder / peft.CONFIG).exists():
         return _adapted(folder, name, revision, base_model, weights, above)
     if base_model is not None:
         raise ExportError(
             f"base_model is for adapters, and {folder} has no {peft.CONFIG}; leave base_model out"
         )
-    return _whole(folder, name, revision, weights)
+    return _whole(folder, name, revision, weights, route)
 
 
-def _whole(folder: Path, name: str, revision: str, weights: bool) -> Checkpoint:
+def _whole(folder: Path, name: str, revision: str, weights: bool, route: str = "") -> Checkpoint:
     """Reads what is no adapter."""
     for each in (keras_preset, tf_checkpoint):
         if each.recognises(folder):
             return each.read(folder, name, revision, weights)
-    return huggingface.read(folder, name, revision, weights)
+    return huggingface.read(folder, name, revision, weights, route)
 
 
 def _find(model: str, weights: bool) -> tuple[Path, str, str]:
@@ -161,7 +169,7 @@ def _adapted(
         base = (
             _whole(folder, name, revision, weights)
             if beside
-            else _read(named, None, True, (*above, here))
+            else _read(named, None, True, "", (*above, here))
         )
     except SourceError as error:
         raise SourceError(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from huggingface_hub import errors as hub_errors
 
 import encoders
 from hub_export.errors import SourceError
-from hub_export.sources import sentence_transformers
+from hub_export.sources import module_list, sentence_transformers
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.formats import torch_files
 from hub_export.sources.formats.json_files import has_mark, is_name, read_json, sums
@@ -47,11 +47,13 @@ def download(name: str, revision: str | None, weights: bool = True) -> Path:
     """
     try:
         get = functools.partial(huggingface_hub.snapshot_download, name, revision=revision)
-        folder = Path(get(allow_patterns=[*TEXTS, *(DOWNLOADED if weights else ())]))
-        if weights and not any(each for pattern in DOWNLOADED for each in folder.glob(pattern)):
-            folder = Path(get(allow_patterns=[*TEXTS, *DOWNLOADED_BIN]))
-        if modules := module_files(folder):
-            get(allow_patterns=modules, revision=folder.name)  # of the same commit
+        wanted = [*TEXTS, *(DOWNLOADED if weights else ())]
+        folder = Path(get(allow_patterns=wanted))
+        get = functools.partial(get, revision=folder.name)  # of the same commit
+        if places := module_list.subfolders(folder):
+            get(allow_patterns=[*module_files(folder), *_within(places, wanted)])
+        if weights and not any(each for name in DOWNLOADED for each in folder.rglob(name)):
+            get(allow_patterns=[*DOWNLOADED_BIN, *_within(places, DOWNLOADED_BIN)])
         return folder
     except hub_errors.HFValidationError as error:
         raise SourceError(f"hf://{name} is neither a folder nor a model id: {error}") from error
@@ -63,7 +65,13 @@ def download(name: str, revision: str | None, weights: bool = True) -> Path:
         ) from error
 
 
-def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> Checkpoint:
+def _within(folders: Iterable[str], patterns: Iterable[str]) -> list[str]:
+    return [f"{folder}/{pattern}" for folder in folders for pattern in patterns]
+
+
+def read(
+    folder: Path, name: str, revision: str = "", weights: bool = True, route: str = ""
+) -> Checkpoint:
     """Reads a checkpoint in Hugging Face layout.
 
     Args:
@@ -71,15 +79,17 @@ def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> C
         name: what the user calls it.
         revision: the commit of the hub, if it is from there.
         weights: whether its weights are wanted.
+        route: which route of a router of sentence-transformers to follow.
 
     Raises:
         SourceError: a file is missing or damaged.
     """
-    config_file = folder / CONFIG
-    found = (folder / file for file in WEIGHTS + WEIGHTS_BIN if (folder / file).exists())
-    weights_file = next(found, folder / WEIGHTS[0])
-    tokenizer = tokenizer_files.find(folder)
-    others = [folder / file for file in (*tokenizer_files.CONFIGS, *tokenizer_files.COMPANIONS)]
+    encoder = module_list.encoder_folder(folder, route)
+    config_file = encoder / CONFIG
+    found = (encoder / file for file in WEIGHTS + WEIGHTS_BIN if (encoder / file).exists())
+    weights_file = next(found, encoder / WEIGHTS[0])
+    tokenizer = tokenizer_files.find(encoder)
+    others = [encoder / file for file in (*tokenizer_files.CONFIGS, *tokenizer_files.COMPANIONS)]
     read = [config_file, *(_files(weights_file) if weights else ()), tokenizer, *others]
     config = read_json(config_file)
     passed = _without_effect(config)
@@ -93,12 +103,14 @@ def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> C
         tokenizer_file=tokenizer,
         tensors=functools.partial(_tensors, weights_file),
         tokenizer=functools.partial(tokenizer_files.read, tokenizer),
-        special_tokens=tokenizer_files.special_tokens(folder),
+        special_tokens=tokenizer_files.special_tokens(encoder),
         files={**sums(read), **sentence_transformers.file_sums(folder)},
-        pipeline=functools.partial(sentence_transformers.read, folder, config),
+        pipeline=functools.partial(sentence_transformers.read, folder, config, route),
         is_late=functools.partial(sentence_transformers.is_late, folder, config),
-        notes=(*_passing_over(passed), *tokenizer_files.notes(folder)),
+        notes=(*_of_more(folder), *_passing_over(passed), *tokenizer_files.notes(encoder)),
         unread=passed,
+        subfolder=encoder.relative_to(folder).as_posix() if encoder != folder else "",
+        route=module_list.route_taken(folder, route),
     )
 
 
@@ -136,6 +148,16 @@ def _without_effect(config: Mapping[str, Any]) -> frozenset[str]:
     if architecture is None or config.get("auto_map"):
         return frozenset()
     return unread(model_type, architecture.config.unknown(config))
+
+
+def _of_more(folder: Path) -> list[str]:
+    """What to tell of a folder that is the encoder of the model in the folder above."""
+    if not module_list.is_encoder_of(folder):
+        return []
+    return [
+        f"It is one module of several, listed in the {MODULES} of the folder above: export that "
+        "folder to have the vectors of the whole."
+    ]
 
 
 def _passing_over(options: Collection[str]) -> list[str]:

@@ -30,7 +30,7 @@ from hub_export.sources.tokenizer import files as tokenizer_files
 
 TRANSFORMER = "sentence_bert_config.json"
 MODEL = "config_sentence_transformers.json"
-TEXTS = (MODULES, TRANSFORMER, MODEL, late_interaction.METADATA)
+TEXTS = (MODULES, "router_config.json", TRANSFORMER, MODEL, late_interaction.METADATA)
 
 # Options that never change a vector: one of the first module, and some of the objects in it.
 _IGNORED = "unpad_inputs"
@@ -82,12 +82,13 @@ _LINEAR = "linear."
 """What the names of the tensors of Stanford's dense layer begin with."""
 
 
-def read(folder: Path, config: Mapping[str, Any]) -> Pipeline:
+def read(folder: Path, config: Mapping[str, Any], route: str = "") -> Pipeline:
     """Reads what stands around the encoder of a checkpoint.
 
     Args:
         folder: where its files are.
         config: the encoder's own configuration.
+        route: which route of a router to follow.
 
     Raises:
         SourceError: a file is damaged, or asks for something that is not supported.
@@ -101,13 +102,14 @@ def read(folder: Path, config: Mapping[str, Any]) -> Pipeline:
         classes = str(config.get("architectures"))
         pairs = any(f"For{head}" in classes for head in _OF_PAIRS)
         return Pipeline(max_length=_length(folder), pairs=pairs)
-    splade = _splade(folder)
-    pooling, modules = (None, []) if splade else _modules(folder)
-    model, transformer = (Options.read(folder / file) for file in (MODEL, TRANSFORMER))
+    splade = _splade(folder, route)
+    pooling, modules = (None, []) if splade else _modules(folder, route)
+    encoder = module_list.encoder_folder(folder, route)
+    model, transformer = Options.read(folder / MODEL), Options.read(encoder / TRANSFORMER)
     kind = model.take("model_type", str, _CLASSIC)
     if kind not in (_CLASSIC, _CROSS_ENCODER, *([_SPARSE] if splade else [])):
         raise SourceError(f"{model.file}: model_type: only {_CLASSIC} is supported, not {kind}")
-    length = transformer.positive("max_seq_length") or _length(folder)
+    length = transformer.positive("max_seq_length") or _length(encoder)
     lower_case = transformer.take("do_lower_case", bool, False)
     is_cross = kind == _CROSS_ENCODER
     if not splade:
@@ -175,13 +177,13 @@ def _length(folder: Path) -> int | None:
     return int(length) if isinstance(length, int | float) and 1 <= length < 1e9 else None
 
 
-def _modules(folder: Path) -> tuple[PoolingOptions | None, list[Placed]]:
+def _modules(folder: Path, route: str) -> tuple[PoolingOptions | None, list[Placed]]:
     """The pooling, if there is one, and the modules behind it.
 
     Raises:
         SourceError: the file is damaged, or a module is not supported.
     """
-    listed = module_list.behind_transformer(folder)
+    listed = module_list.behind_transformer(folder, route)
     names = [each.name for each in listed]
     if _POOLING in names[1:] or names[:1] not in ([], [_POOLING]):
         raise SourceError(
@@ -193,15 +195,15 @@ def _modules(folder: Path) -> tuple[PoolingOptions | None, list[Placed]]:
     return pooling, [read_module(*each) for each in listed[1:]]
 
 
-def _splade(folder: Path) -> tuple[bool, bool] | None:
+def _splade(folder: Path, route: str) -> tuple[bool, bool] | None:
     """The pooling of a sparse embedding; None where the modules are others.
 
     Raises:
         SourceError: a file is damaged, or an option is not supported.
     """
-    if module_list.classes(folder) not in ([_MASKED, _SPLADE], [_TRANSFORMER, _SPLADE]):
+    if module_list.classes(folder, route) not in ([_MASKED, _SPLADE], [_TRANSFORMER, _SPLADE]):
         return None
-    _, pooling = module_list.modules(folder)
+    _, pooling = module_list.modules(folder, route)
     return read_splade(pooling.folder)
 
 
@@ -222,7 +224,8 @@ def _late(folder: Path, layout: str) -> Pipeline:
         SourceError: a file is damaged, or an option is not supported.
     """
     is_pylate = layout == PYLATE
-    model, transformer = (Options.read(folder / file) for file in (MODEL, TRANSFORMER))
+    encoder = module_list.encoder_folder(folder)
+    model, transformer = Options.read(folder / MODEL), Options.read(encoder / TRANSFORMER)
     listed = module_list.behind_transformer(folder)
     masks = [each for each in listed if each.name == _TOKEN_MASK]
     if len(masks) != (not is_pylate):
@@ -235,7 +238,7 @@ def _late(folder: Path, layout: str) -> Pipeline:
         modules.append(Placed(NormalizeModule()))
     mask = next((Options.read(each.folder / CONFIG) for each in masks), None)
     late = late_interaction.read(model, transformer, mask, _prompts(model))
-    length = transformer.positive("max_seq_length") or _length(folder)
+    length = transformer.positive("max_seq_length") or _length(encoder)
     lower_case = transformer.take("do_lower_case", bool, False)
     _require_followed(transformer, _EMBEDS)
     return Pipeline(modules=tuple(modules), max_length=length, lower_case=lower_case, late=late)

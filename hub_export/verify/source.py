@@ -65,6 +65,7 @@ class Source:
         if (
             TEXT_EMBEDDING not in self.session.settings.parts
             or checkpoint.folder is None
+            or checkpoint.route
             or checkpoint.pipeline().pooling is None
             or not has_sentence_transformers()
         ):

@@ -113,8 +113,9 @@ def test_the_tokenizer_says_the_length_otherwise(
     [
         ({}, ["expected a list of modules"]),
         ([TRANSFORMER, 3], ["expected a list of modules"]),
-        ([POOLING], ["expected a Transformer in the folder itself"]),
-        ([{**TRANSFORMER, "path": "0_Transformer"}], ["expected a Transformer in the folder"]),
+        ([], ["expected a Transformer as the first module", "found none"]),
+        ([POOLING], ["expected a Transformer as the first module", "found a Pooling"]),
+        ([module("", "CLIPModel")], ["expected a Transformer as the first", "found a CLIPModel"]),
         ([TRANSFORMER, module("1", "WeightedLayerPooling")], ["WeightedLayerPooling"]),
         ([TRANSFORMER, POOLING, module("2", "LSTM")], ["module LSTM is not supported", "Dense"]),
         ([TRANSFORMER, DENSE, POOLING], ["Transformer, Dense, Pooling"]),

@@ -53,6 +53,7 @@ def quieten() -> None:
 def _from_folder(checkpoint: Checkpoint, options: Mapping[str, Any], automatic: Any) -> Any:
     return automatic.from_pretrained(
         checkpoint.folder,
+        subfolder=checkpoint.subfolder,
         local_files_only=True,
         trust_remote_code=False,
         **CONFIG,
