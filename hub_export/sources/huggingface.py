@@ -17,6 +17,7 @@ from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.formats import torch_files
 from hub_export.sources.formats.json_files import has_mark, is_name, read_json, sums
 from hub_export.sources.formats.tensors import SafetensorsFiles
+from hub_export.sources.formats.wrappers import unwrapped, wrapper_of
 from hub_export.sources.module_list import MODULES, module_files
 from hub_export.sources.tokenizer import files as tokenizer_files
 from hub_export.sources.unread_options import unread
@@ -93,10 +94,12 @@ def read(
     read = [config_file, *(_files(weights_file) if weights else ()), tokenizer, *others]
     config = read_json(config_file)
     passed = _without_effect(config)
+    wrapper = _wrapper(weights_file) if weights else ""
+    plain = not wrapper and _is_plain(config_file, weights_file if weights else None)
     return Checkpoint(
         name=name,
         revision=revision,
-        folder=folder if _is_plain(config_file, weights_file if weights else None) else None,
+        folder=folder if plain else None,
         config=config,
         config_file=config_file,
         weights_file=weights_file,
@@ -107,7 +110,12 @@ def read(
         files={**sums(read), **sentence_transformers.file_sums(folder)},
         pipeline=functools.partial(sentence_transformers.read, folder, config, route),
         is_late=functools.partial(sentence_transformers.is_late, folder, config),
-        notes=(*_of_more(folder), *_passing_over(passed), *tokenizer_files.notes(encoder)),
+        notes=(
+            *_of_more(folder),
+            *_from(wrapper, weights_file),
+            *_passing_over(passed),
+            *tokenizer_files.notes(encoder),
+        ),
         unread=passed,
         subfolder=encoder.relative_to(folder).as_posix() if encoder != folder else "",
         route=module_list.route_taken(folder, route),
@@ -160,6 +168,13 @@ def _of_more(folder: Path) -> list[str]:
     ]
 
 
+def _from(wrapper: str, weights: Path) -> list[str]:
+    """What to tell of names of tensors that something stands in front of."""
+    if not wrapper:
+        return []
+    return [f"The names of tensors in {weights.name} begin with {wrapper}, which is left out."]
+
+
 def _passing_over(options: Collection[str]) -> list[str]:
     if not options:
         return []
@@ -198,7 +213,21 @@ def _shards(index: Path) -> dict[str, Path]:
     return shards
 
 
+def _wrapper(weights: Path) -> str:
+    """What stands in front of the names of the tensors; nothing in a file that cannot be read."""
+    if not weights.exists() or (weights.name in WEIGHTS_BIN and not torch_files.available()):
+        return ""
+    try:
+        return wrapper_of(_stored(weights))
+    except SourceError:  # it is told when the tensors are wanted
+        return ""
+
+
 def _tensors(weights: Path) -> Mapping[str, np.ndarray]:
+    return unwrapped(_stored(weights))
+
+
+def _stored(weights: Path) -> Mapping[str, np.ndarray]:
     if not weights.exists():
         raise SourceError(
             f"{weights.parent}: no weights; expected one of {', '.join(WEIGHTS + WEIGHTS_BIN)}"

@@ -8,6 +8,7 @@ import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,8 +22,14 @@ def available() -> bool:
     return importlib.util.find_spec("torch") is not None
 
 
+TRAINING = "state_dict"
+"""Where a checkpoint of a training run has its tensors, beside an optimizer's state."""
+
+
 def load_bin(path: Path) -> Mapping[str, np.ndarray]:
     """Reads a `pytorch_model.bin`, tensors only: no pickled code is run.
+
+    Of a checkpoint of a training run, those of its `state_dict`, which then begins their names.
 
     Raises:
         SourceError: torch is not installed, or the file holds anything else, or is damaged.
@@ -36,7 +43,8 @@ def load_bin(path: Path) -> Mapping[str, np.ndarray]:
 
     try:
         mapped = zipfile.is_zipfile(path)  # files from before torch 1.6 are not
-        tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        found = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        tensors = _nested(found) if isinstance(found.get(TRAINING), dict) else found
         # numpy has no bfloat16.
         return {
             name: (tensor.float() if tensor.is_floating_point() else tensor).numpy()
@@ -51,3 +59,7 @@ def load_bin(path: Path) -> Mapping[str, np.ndarray]:
         raise SourceError(
             f"{path}: not a file of plain tensors ({error}); save the checkpoint as safetensors"
         ) from error
+
+
+def _nested(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {f"{TRAINING}.{name}": tensor for name, tensor in found[TRAINING].items()}

@@ -1,0 +1,42 @@
+"""What training code leaves around the names of tensors: they are known without it."""
+
+import functools
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from hub_export.sources.formats.tensors import LazyTensors
+
+_WRAPPERS = ("state_dict.", "module.", "_orig_mod.", "0.auto_model.")
+"""Of training runs, of torch's parallel and compiled modules, of sentence-transformers."""
+_SEQUENTIAL = "0."
+
+
+def wrapper_of(names: Iterable[str]) -> str:
+    """What stands in front of the names, such as `module.`; nothing where nothing does.
+
+    A sequence of modules has others behind the one that is wanted.
+    """
+    found, left = "", [*names]
+    while wrapper := next((w for w in _WRAPPERS if _is_around(w, left)), ""):
+        found += wrapper
+        left = [name.removeprefix(wrapper) for name in left if name.startswith(wrapper)]
+    return found
+
+
+def unwrapped(tensors: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    """The tensors without what stands in front of their names; those where it does not are left."""
+    if not (wrapper := wrapper_of(tensors)):
+        return tensors
+    return LazyTensors(
+        {
+            name.removeprefix(wrapper): functools.partial(tensors.__getitem__, name)
+            for name in tensors
+            if name.startswith(wrapper)
+        }
+    )
+
+
+def _is_around(wrapper: str, names: list[str]) -> bool:
+    has = [name.startswith(wrapper) for name in names]
+    return any(has) if wrapper.startswith(_SEQUENTIAL) else bool(has) and all(has)
