@@ -172,7 +172,7 @@ POSITIONS, MLM_LOGITS = "masked_lm_positions", "mlm_logits"
 ANSWER, START, LIMIT = "answer", "start", "limit"
 AGGREGATIONS = NONE, SIMPLE, FIRST, AVERAGE, MAX = "none", "simple", "first", "average", "max"
 START_LOGITS, END_LOGITS, ANSWER_OR_NONE = "start_logits", "end_logits", "answer_or_none"
-ENGINE, EMBEDDING, TASK = "tokenizer_engine", "embedding", "task"
+ENGINE, EMBEDDING, TASK, VOCABULARY = "tokenizer_engine", "embedding", "task", "vocabulary"
 SEQ_LENGTH = 128
 MOST_SEGMENTS = 4
 

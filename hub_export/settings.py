@@ -172,7 +172,9 @@ class Settings:
         (),
     )
     padded_embedding: bool = option(
-        "Accept a word embedding with more rows than the vocabulary has entries.", False
+        "Accept a word embedding with more rows than the vocabulary has entries. One that is "
+        "padded to a multiple of 64 is accepted anyway.",
+        False,
     )
     special_tokens_in_text: bool | None = option(
         "Read a special token in a text, such as [SEP], as one; or as text like any other, so that "

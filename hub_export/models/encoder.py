@@ -216,7 +216,8 @@ def product(session: Session) -> Product:
         taken = session.head_tensors if session.has_mlm else ()
         unused = {**filled.unused, **session.checkpoint.unused}
         unused = {name: reason for name, reason in unused.items() if name not in taken}
-        return {POOLED: _pooled(encoder), "unused_tensors": unused}
+        remark = {contract.VOCABULARY: session.vocabulary_remark}
+        return {POOLED: _pooled(encoder), **remark, "unused_tensors": unused}
 
     size = session.size
 

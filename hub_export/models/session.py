@@ -37,6 +37,10 @@ from hub_export.sources.tokenizer.markers import mark
 from preprocess import Preprocessor
 
 # What `transformers` calls the tokens of a checkpoint that does not tell.
+# Of a word embedding, as accelerators like it: what its rows are a multiple of, and how many of
+# them no published vocabulary is short of (T5: 28; Qwen3: 267).
+_PADDED_TO, _MOST_PADDING = 64, 512
+
 _PADDING, _MASK = ("[PAD]", "<pad>"), ("[MASK]", "<mask>")
 
 Draw = Callable[[], np.ndarray]
@@ -197,7 +201,7 @@ class Session:
         if self.settings.special_tokens_in_text is not None:
             tokenizer.encode_special_tokens = not self.settings.special_tokens_in_text
         self.mark(tokenizer)
-        found, rows = max(tokenizer.get_vocab().values()) + 1, self.size.vocabulary
+        found, rows = _entries(tokenizer), self.size.vocabulary
         file = self.checkpoint.tokenizer_file
         if not rows:  # nothing is known of the encoder
             return tokenizer
@@ -206,13 +210,27 @@ class Session:
                 f"{file}: the tokenizer has ids up to {found - 1}, the word embedding only {rows} "
                 "rows; one of the two is of another checkpoint"
             )
-        if found < rows and not self.settings.padded_embedding:
+        if found < rows and not (self.settings.padded_embedding or _is_padded(found, rows)):
             raise SourceError(
                 f"{file}: the vocabulary ends at id {found - 1}, the word embedding has {rows} "
                 "rows; if no line of the vocabulary is missing and the embedding was padded on "
                 "purpose, say padded_embedding"
             )
         return tokenizer
+
+    @functools.cached_property
+    def vocabulary_remark(self) -> str:
+        """What to tell of a vocabulary that does not end where the word embedding does."""
+        if not self.checkpoint.tokenizer_file.exists():
+            return ""
+        try:
+            with explained(self.checkpoint.tokenizer_file):
+                found, rows = _entries(self.checkpoint.tokenizer()), self.size.vocabulary
+        except SourceError:  # an encoder alone has no need of it
+            return ""
+        if found == rows:
+            return ""
+        return f"The word embedding has {rows} rows, the vocabulary {found} entries."
 
     def mark(self, tokenizer: Tokenizer) -> None:
         """Makes a tokenizer read the markers of queries and documents, where there are any.
@@ -334,6 +352,16 @@ def _architecture(checkpoint: Checkpoint) -> Architecture:
         )
     found = supported[model_type]
     return found if checkpoint.adapters is None else found.adapted(checkpoint.adapters)
+
+
+def _entries(tokenizer: Tokenizer) -> int:
+    """The first id that the vocabulary does not have."""
+    return max(tokenizer.get_vocab().values()) + 1
+
+
+def _is_padded(entries: int, rows: int) -> bool:
+    """Whether an embedding is larger than the vocabulary for the sake of fast products."""
+    return not rows % _PADDED_TO and rows - entries < _MOST_PADDING
 
 
 def _first(tokenizer: Tokenizer, tokens: Sequence[str]) -> str | None:

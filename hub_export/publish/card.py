@@ -97,6 +97,8 @@ def _notes(name: str, report: Report) -> Iterator[str]:
         yield from (_WEIGHTS[report.settings["compute_dtype"]], "")
     if contract.POOLED in notes:
         yield from (f"`{contract.POOLED}` is {notes[contract.POOLED]}.", "")
+    if remark := notes.get(contract.VOCABULARY):
+        yield from (remark, "")
     if contract.ENGINE in notes:
         yield from (f"Words are tokenized by the {notes[contract.ENGINE]}.", "")
     if contract.EMBEDDING in notes:

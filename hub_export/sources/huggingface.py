@@ -7,30 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import huggingface_hub
-import numpy as np
 from huggingface_hub import errors as hub_errors
 
 import encoders
 from hub_export.errors import SourceError
 from hub_export.sources import module_list, sentence_transformers
 from hub_export.sources.checkpoint import Checkpoint
-from hub_export.sources.formats import torch_files
-from hub_export.sources.formats.json_files import has_mark, is_name, read_json, sums
-from hub_export.sources.formats.tensors import SafetensorsFiles
-from hub_export.sources.formats.wrappers import unwrapped, wrapper_of
+from hub_export.sources.formats.json_files import has_mark, read_json, sums
 from hub_export.sources.module_list import MODULES, module_files
+from hub_export.sources.stored_weights import PICKLED, SAFE, StoredWeights
 from hub_export.sources.tokenizer import files as tokenizer_files
 from hub_export.sources.unread_options import unread
 
 CONFIG = "config.json"
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-WEIGHTS_BIN = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 # What a repository of the hub may hold in place of such a checkpoint (see `sources`) comes along.
 TEXTS = [CONFIG, *tokenizer_files.ALL, *sentence_transformers.TEXTS]
 TEXTS += ["adapter_config.json", "head_config.json", "model.weights.json", "assets/tokenizer/*"]
 TEXTS += ["task.json", "preprocessor.json"]
-DOWNLOADED = ["model*.safetensors", WEIGHTS[1], "adapter*.safetensors", "model*.weights.h5"]
-DOWNLOADED_BIN = ["pytorch_model*.bin", WEIGHTS_BIN[1], "pytorch_adapter.bin"]
+DOWNLOADED = ["model*.safetensors", SAFE[1], "adapter*.safetensors", "model*.weights.h5"]
+DOWNLOADED_BIN = ["pytorch_model*.bin", PICKLED[1], "pytorch_adapter.bin"]
 
 
 def download(name: str, revision: str | None, weights: bool = True) -> Path:
@@ -87,24 +82,23 @@ def read(
     """
     encoder = module_list.encoder_folder(folder, route)
     config_file = encoder / CONFIG
-    found = (encoder / file for file in WEIGHTS + WEIGHTS_BIN if (encoder / file).exists())
-    weights_file = next(found, encoder / WEIGHTS[0])
+    config = read_json(config_file)
+    stored = StoredWeights.find(encoder, config)
     tokenizer = tokenizer_files.find(encoder)
     others = [encoder / file for file in (*tokenizer_files.CONFIGS, *tokenizer_files.COMPANIONS)]
-    read = [config_file, *(_files(weights_file) if weights else ()), tokenizer, *others]
-    config = read_json(config_file)
+    read = [config_file, *(stored.files if weights else ()), tokenizer, *others]
     passed = _without_effect(config)
-    wrapper = _wrapper(weights_file) if weights else ""
-    plain = not wrapper and _is_plain(config_file, weights_file if weights else None)
+    # `transformers` takes no byte order mark.
+    plain = not has_mark(config_file) and (not weights or stored.is_plain)
     return Checkpoint(
         name=name,
         revision=revision,
         folder=folder if plain else None,
         config=config,
         config_file=config_file,
-        weights_file=weights_file,
+        weights_file=stored.file,
         tokenizer_file=tokenizer,
-        tensors=functools.partial(_tensors, weights_file),
+        tensors=stored.tensors,
         tokenizer=functools.partial(tokenizer_files.read, tokenizer),
         special_tokens=tokenizer_files.special_tokens(encoder),
         files={**sums(read), **sentence_transformers.file_sums(folder)},
@@ -112,7 +106,7 @@ def read(
         is_late=functools.partial(sentence_transformers.is_late, folder, config),
         notes=(
             *_of_more(folder),
-            *_from(wrapper, weights_file),
+            *(stored.notes if weights else ()),
             *_passing_over(passed),
             *tokenizer_files.notes(encoder),
         ),
@@ -168,13 +162,6 @@ def _of_more(folder: Path) -> list[str]:
     ]
 
 
-def _from(wrapper: str, weights: Path) -> list[str]:
-    """What to tell of names of tensors that something stands in front of."""
-    if not wrapper:
-        return []
-    return [f"The names of tensors in {weights.name} begin with {wrapper}, which is left out."]
-
-
 def _passing_over(options: Collection[str]) -> list[str]:
     if not options:
         return []
@@ -185,54 +172,3 @@ def _without(checkpoint: Checkpoint) -> list[str]:
     """Its notes, but for those on a tokenizer that another takes the place of."""
     left = {*tokenizer_files.notes(checkpoint.tokenizer_file.parent)}
     return [note for note in checkpoint.notes if note not in left]
-
-
-def _is_plain(config: Path, weights: Path | None) -> bool:
-    """Whether `transformers` reads what is read here: it wants metadata, and no byte order mark."""
-    if has_mark(config):
-        return False
-    if weights is None or weights.suffix != ".json" or not weights.exists():
-        return True
-    return "metadata" in read_json(weights)
-
-
-def _files(weights: Path) -> list[Path]:
-    """The files that hold the tensors: one, or the shards of an index."""
-    if weights.suffix != ".json":
-        return [weights]
-    return sorted(set(_shards(weights).values()))
-
-
-def _shards(index: Path) -> dict[str, Path]:
-    content = read_json(index).get("weight_map")
-    if not isinstance(content, dict) or not all(map(is_name, content.values())):
-        raise SourceError(f"{index}: expected a weight_map, tensor name -> file")
-    shards = {name: index.parent / Path(file).name for name, file in content.items()}
-    if missing := [shard for shard in sorted(set(shards.values())) if not shard.exists()]:
-        raise SourceError(f"{missing[0]}: no such file, but {index.name} lists it; download it")
-    return shards
-
-
-def _wrapper(weights: Path) -> str:
-    """What stands in front of the names of the tensors; nothing in a file that cannot be read."""
-    if not weights.exists() or (weights.name in WEIGHTS_BIN and not torch_files.available()):
-        return ""
-    try:
-        return wrapper_of(_stored(weights))
-    except SourceError:  # it is told when the tensors are wanted
-        return ""
-
-
-def _tensors(weights: Path) -> Mapping[str, np.ndarray]:
-    return unwrapped(_stored(weights))
-
-
-def _stored(weights: Path) -> Mapping[str, np.ndarray]:
-    if not weights.exists():
-        raise SourceError(
-            f"{weights.parent}: no weights; expected one of {', '.join(WEIGHTS + WEIGHTS_BIN)}"
-        )
-    if weights.name in WEIGHTS_BIN:
-        shards = [torch_files.load_bin(path) for path in _files(weights)]
-        return {name: tensor for shard in shards for name, tensor in shard.items()}
-    return SafetensorsFiles(_shards(weights) if weights.suffix == ".json" else {"": weights})

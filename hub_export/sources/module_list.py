@@ -25,6 +25,7 @@ _ENCODERS = (_TRANSFORMER, "MLMTransformer")
 _ROUTERS = ("Router", "Asym")
 _ROUTES = ("router_config.json", CONFIG)
 """Where a router's routes are told; the latter in older ones."""
+_TABLES = (("structure", list), ("types", str))
 
 
 class Listed(NamedTuple):
@@ -153,8 +154,8 @@ class _Router(NamedTuple):
         new, old = (folder / name for name in _ROUTES)
         file = old if old.exists() and not new.exists() else new
         content = read_json(file)
-        routes, types = content.get("structure"), content.get("types")
-        if not (_is_table(routes, list) and _is_table(types, str)):
+        routes, types = (_table(content, *each) for each in _TABLES)
+        if routes is None or types is None:
             raise SourceError(
                 f"{file}: expected structure, route -> modules, and types of the modules"
             )
@@ -169,8 +170,11 @@ class _Router(NamedTuple):
         return cls(route, {each: types[each] for each in routes[route]})
 
 
-def _is_table(content: object, kind: type) -> bool:
-    return isinstance(content, dict) and all(isinstance(each, kind) for each in content.values())
+def _table(content: Mapping[str, Any], key: str, kind: type) -> dict[str, Any] | None:
+    """An object of an object, if all of its values are of this type."""
+    found = content.get(key)
+    fits = isinstance(found, dict) and all(isinstance(each, kind) for each in found.values())
+    return found if fits else None
 
 
 def _is_router(entry: Mapping[str, Any]) -> bool:

@@ -275,3 +275,23 @@ def test_a_class_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
     [check] = [each for each in done.report.checks if each.subject == transformers_tokens.SUBJECT]
     assert check.outcome == Outcome.NOT_COMPARED
     assert "transformers cannot read it" in check.found
+
+
+@pytest.mark.parametrize("more", [0, 3])
+def test_an_encoder_alone_tells_of_another_vocabulary(tmp_path: Path, more: int) -> None:
+    tokenizer, rows = checkpoints.wordpiece(checkpoints.PIECES), len(checkpoints.PIECES) + more
+    checkpoints.save_tokenizer(tmp_path / "source", tokenizer)
+    checkpoints.save_model(tmp_path / "source", "bert", vocab_size=rows)
+    done = hub_export.export(
+        tmp_path / "source", tmp_path / "out", parts=["encoder"], verify="none"
+    )
+    card = (done.paths["encoder"] / "assets.extra" / "README.md").read_text()
+    words = f"The word embedding has {rows} rows, the vocabulary"
+    assert (words in " ".join(card.split())) == bool(more)
+
+
+def test_a_word_embedding_padded_for_fast_products(tmp_path: Path) -> None:
+    checkpoints.save_tokenizer(tmp_path, checkpoints.wordpiece(checkpoints.PIECES))
+    checkpoints.save_model(tmp_path, "bert", vocab_size=128)
+    session = Session(find.read(str(tmp_path)), Settings(tmp_path))
+    assert session.tokenizer.get_vocab_size() == len(checkpoints.PIECES)

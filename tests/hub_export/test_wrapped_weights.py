@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 import hub_export
 from hub_export.sources import find
 from hub_export.sources.formats.wrappers import unwrapped, wrapper_of
+from tests import checkpoints
 
 Tensors = Mapping[str, Any]
 
@@ -63,6 +64,35 @@ def test_wrapped(
     assert done.report.passed
     (note,) = done.report.source["notes"]
     assert f"begin with {wrapper}, which" in note
+    assert_same(source, tensors)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "word", "decoder"),
+    [
+        ("bert", "bert.embeddings.word_embeddings", "cls.predictions.decoder"),
+        ("modernbert", "model.embeddings.tok_embeddings", "decoder"),
+    ],
+)
+def test_a_word_embedding_under_the_name_of_the_decoder(
+    tmp_path: Path, model_type: str, word: str, decoder: str
+) -> None:
+    source = tmp_path / "source"
+    checkpoints.save_tokenizer(source, checkpoints.wordpiece(checkpoints.PIECES))
+    size, kind = len(checkpoints.PIECES), "BertForMaskedLM"
+    kind = kind if model_type == "bert" else "ModernBertForMaskedLM"
+    checkpoints.save_model(source, model_type, kind, vocab_size=size, pad_token_id=0)
+    tensors = load_file(source / "model.safetensors")
+    left = {name: tensor for name, tensor in tensors.items() if name != f"{word}.weight"}
+    save({**left, f"{decoder}.weight": tensors[f"{word}.weight"]}, source)
+    done = hub_export.export(source, tmp_path / "out", parts=["encoder"], verify="full")
+    assert done.report.passed
+    (note,) = done.report.source["notes"]
+    assert f"{word}.weight under the name {decoder}.weight only" in note
+    assert_same(source, {**tensors, f"{decoder}.weight": tensors[f"{word}.weight"]})
+
+
+def assert_same(source: Path, tensors: Tensors) -> None:
     found = find.read(str(source)).tensors()
     assert found.keys() == tensors.keys()
     assert all(np.array_equal(found[name], tensors[name]) for name in tensors)
