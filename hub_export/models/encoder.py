@@ -231,6 +231,7 @@ def product(session: Session) -> Product:
         _USAGE,
         build,
         notes,
+        size.positions,
         lambda: _of_rows(session.built[0]),
     )
 

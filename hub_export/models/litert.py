@@ -54,15 +54,21 @@ class LiteRtCopy:
     @property
     def longest(self) -> int:
         """The longest row."""
-        session = self.session
-        most = session.size.positions if self.of.name == ENCODER else session.plan.max_length
-        asked = session.settings.litert_length or LENGTHS[-1]
-        return min(most, asked)
+        return min(self.of.longest, self.session.settings.litert_length or LENGTHS[-1])
 
-    @property
-    def shapes(self) -> list[tuple[int, int]]:
-        """[B, S] of each signature."""
-        lengths = [*(each for each in LENGTHS if each < self.longest), self.longest]
+    def _shapes(self, rows: OfRows) -> list[tuple[int, int]]:
+        """[B, S] of each signature.
+
+        Raises:
+            ExportError: rows that must not be padded are longer than the longest.
+        """
+        if over := [each for each in rows.lengths if each > self.longest]:
+            raise ExportError(
+                f"litert_length: expected {max(over)} or more, as the {self.of.name} fills rows up "
+                f"to that, found {self.longest}"
+            )
+        usual = (each for each in LENGTHS if each < self.longest)
+        lengths = sorted({*usual, *rows.lengths, self.longest})
         short = [(TOGETHER, length) for length in lengths if length <= SHORT]
         return [*((1, length) for length in lengths), *short]
 
@@ -80,7 +86,7 @@ class LiteRtCopy:
             with tempfile.TemporaryDirectory(dir=path) as folder:
                 self._trace(rows, Path(folder))
                 for precision in self.session.settings.litert:
-                    content = self._converted(Path(folder), precision)
+                    content = self._converted(rows, Path(folder), precision)
                     (path / description.model_file(precision)).write_bytes(content)
         except OSError as error:
             raise TargetError(f"{path.parent}: the copy cannot be written: {error}") from error
@@ -92,20 +98,21 @@ class LiteRtCopy:
     def _describe(self, rows: OfRows, path: Path) -> None:
         session, reading = self.session, None
         if self.of.name != ENCODER:
-            reading = self._reading(path / description.TOKENIZER, rows.pairs)
+            reading = self._reading(path / description.TOKENIZER, rows)
         size = session.size
         found = Description(
             self.of.name,
             size.padding,
             size.types,
-            self.shapes,
+            self._shapes(rows),
             rows.by_token,
             reading,
             rows.labels,
+            rows.options,
         )
         found.write(path)
 
-    def _reading(self, file: Path, pairs: bool) -> Reading:
+    def _reading(self, file: Path, rows: OfRows) -> Reading:
         """How texts are read, by the tokenizer that is written to the file."""
         session = self.session
         plan, tokenizer = session.plan, session.tokenizer
@@ -113,12 +120,12 @@ class LiteRtCopy:
         with plan.applied(tokenizer) as lowers:
             side = (tokenizer.truncation or {})["direction"]
         return Reading(
-            prompt=plan.prompt,
+            prompt=rows.prompt,
             max_length=self.longest,
             truncation_side=side,
             lower_case=lowers,
             special_tokens_in_text=not tokenizer.encode_special_tokens,
-            pairs=pairs,
+            pairs=rows.pairs,
         )
 
     def _trace(self, rows: OfRows, folder: Path) -> None:
@@ -129,14 +136,14 @@ class LiteRtCopy:
                 autograph=False,
                 input_signature=_specs(shape),
             )
-            for shape in self.shapes
+            for shape in self._shapes(rows)
         }
         holder = tf.Module()
         holder.module = rows.module
         tf.saved_model.save(holder, str(folder), signatures=signatures)
 
-    def _converted(self, folder: Path, precision: str) -> bytes:
-        names = [description.signature(*shape) for shape in self.shapes]
+    def _converted(self, rows: OfRows, folder: Path, precision: str) -> bytes:
+        names = [description.signature(*shape) for shape in self._shapes(rows)]
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=names)
         if precision != FLOAT32:  # by default int8 weights, as their dynamic range asks
             converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -25,6 +25,7 @@ from hub_export.contract import (
     START,
     START_LOGITS,
 )
+from hub_export.litert.numbers import softmax
 from hub_export.models.tasks import answers as exported
 from hub_export.models.tasks import passages
 from hub_export.models.tasks.question_answering import TOP_K
@@ -36,7 +37,7 @@ from hub_export.verify.outputs import Named, Road, Sample
 from hub_export.verify.samples import Ids
 from hub_export.verify.source import Source
 from hub_export.verify.tasks.windows import Places, Window, windows
-from hub_export.verify.texts import Columns, Texts, batches, by_signature, sample_texts
+from hub_export.verify.texts import Columns, OfTexts, Texts, batches, by_signature, sample_texts
 
 Call = Callable[[Columns], Mapping[str, tf.Tensor]]
 _MOST_WINDOWS = 8
@@ -99,7 +100,7 @@ class Asked:
 
 
 @dataclasses.dataclass(frozen=True)
-class Answers:
+class Answers(OfTexts):
     """What the source gives.
 
     Attributes:
@@ -171,7 +172,7 @@ def _spans(window: Window, logits: Mapping[str, Floats]) -> tuple[list[Span], fl
     if window.special:
         kept |= ids == ids[0]
     start, end = (
-        outputs.softmax(np.where(kept, logits[name][0], np.float32(_MASKED)))
+        softmax(np.where(kept, logits[name][0], np.float32(_MASKED)))
         for name in (START_LOGITS, END_LOGITS)
     )
     products = np.outer(start[window.inside], end[window.inside])

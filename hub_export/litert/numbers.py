@@ -1,0 +1,28 @@
+"""What is made of logits, in numpy."""
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+
+def softmax(logits: Floats) -> Floats:
+    """float32 [..., C] -> float32 [..., C]; C may be zero.
+
+    >>> softmax(np.array([[0.0, 0.0], [-1000.0, 0.0]]))
+    array([[0.5, 0.5],
+           [0. , 1. ]])
+    """
+    raised: Floats = np.exp(logits - logits.max(-1, keepdims=True, initial=-np.inf))
+    return raised / raised.sum(-1, keepdims=True)
+
+
+def largest(values: Floats, count: int) -> npt.NDArray[np.int64]:
+    """Places of the largest of float32 [n, V], falling; of equals, the first: int64 [n, count].
+
+    >>> largest(np.array([[0.5, 2.0, 1.0, 2.0]]), 3)
+    array([[1, 3, 2]])
+    """
+    some = np.sort(np.argpartition(-values, count - 1, axis=1)[:, :count], axis=1)
+    order = np.argsort(-np.take_along_axis(values, some, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(some, order, axis=1)
