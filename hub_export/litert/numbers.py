@@ -1,5 +1,8 @@
 """What is made of logits, in numpy."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +18,15 @@ def softmax(logits: Floats) -> Floats:
     """
     raised: Floats = np.exp(logits - logits.max(-1, keepdims=True, initial=-np.inf))
     return raised / raised.sum(-1, keepdims=True)
+
+
+def split(values: npt.NDArray[Any], counts: Sequence[int]) -> list[npt.NDArray[Any]]:
+    """[m, ...] -> as many arrays as counts, which sum up to m.
+
+    >>> split(np.array([1, 2, 3]), [2, 0, 1])
+    [array([1, 2]), array([], dtype=int64), array([3])]
+    """
+    return np.split(values, np.cumsum(counts)[:-1])[: len(counts)]
 
 
 def largest(values: Floats, count: int) -> npt.NDArray[np.int64]:

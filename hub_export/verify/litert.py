@@ -165,7 +165,7 @@ def _fitting(model: TextModel, answers: Any, session: Session) -> Any:
     """The answers about texts that a copy of shorter rows does not cut."""
     longest, options = model.description.longest, model.description.options
     sides = [options[side]["max_length"] for side in (QUERY, DOCUMENT) if side in options]
-    if longest >= max(sides, default=session.plan.max_length):
+    if longest >= max(sides, default=session.plan.max_length) or isinstance(answers, str):
         return answers
 
     def fits(*texts: str) -> bool:

@@ -1,13 +1,14 @@
 """A LiteRT copy of a masked language model: what may stand for the mask tokens of texts."""
 
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
 
 from hub_export.litert.interpreters import Arrays
-from hub_export.litert.model import ASKED, Outputs
+from hub_export.litert.model import ASKED, Outputs, Row
 from hub_export.litert.names import LOGITS, SCORE, SERVING, TEXT, TOKEN, TOKEN_ID
-from hub_export.litert.numbers import largest, softmax
+from hub_export.litert.numbers import largest, softmax, split
 from hub_export.litert.reader import Texts
 from hub_export.litert.text_model import Signature, TextModel, flat
 
@@ -29,17 +30,9 @@ class FillMask(TextModel):
         Raises:
             ExportError, SourceError: as of `rows`, and of `Model`.
         """
-        options = self.description.options
-        asked, counts = [], []
-        for row in self.rows(texts):
-            places = [at for at, id in enumerate(row.word_ids) if id == options["mask"]]
-            marked = [
-                [ASKED if at == place else 1 for at in range(len(row.mask))] for place in places
-            ]
-            asked += [row._replace(mask=each) for each in marked]
-            counts.append(len(places))
-        logits = np.asarray(self._computed(asked)[LOGITS])
-        ids = largest(logits, min(options["best"], logits.shape[1]))
+        asked = [self._asked(row) for row in self.rows(texts)]
+        logits = np.asarray(self._computed([*itertools.chain(*asked)])[LOGITS])
+        ids = largest(logits, min(self.description.options["best"], logits.shape[1]))
         words = [self.reader.word(id) for id in ids.flat]
         found = {
             TOKEN: np.array(words, object).reshape(ids.shape),
@@ -47,13 +40,20 @@ class FillMask(TextModel):
             SCORE: np.take_along_axis(softmax(logits), ids, axis=1),
             LOGITS: logits,
         }
-        splits = np.cumsum(counts)[:-1]
-        return {name: np.split(each, splits)[: len(counts)] for name, each in found.items()}
+        return {name: split(each, [*map(len, asked)]) for name, each in found.items()}
 
     @property
     def signatures(self) -> Mapping[str, Signature]:
         """By name."""
         return {SERVING: Signature((TEXT,), self._served)}
+
+    def _asked(self, row: Row) -> list[Row]:
+        """The row once for each mask token in it, which is marked."""
+        ids, real = np.array(row.word_ids), np.array(row.mask)
+        places = np.flatnonzero((ids == self.description.options["mask"]) & (real == 1))
+        return [
+            row._replace(mask=np.where(np.arange(len(ids)) == at, ASKED, real)) for at in places
+        ]
 
     def _served(self, texts: Texts) -> Arrays:
         found = dict(flat(self, texts))

@@ -31,7 +31,11 @@ from hub_export.litert.text_model import Signature, TextModel, flat
 
 
 class Side:
-    """How texts of one side become rows, and which tokens of these get a vector."""
+    """How texts of one side become rows, and which tokens of these get a vector.
+
+    Attributes:
+        reader: makes rows of texts, which are not filled up yet.
+    """
 
     def __init__(self, reader: Reader, options: Mapping[str, Any], words: int) -> None:
         """Takes the side's options.
@@ -43,13 +47,13 @@ class Side:
                 nothing.
             words: how many ids there are.
         """
-        self._reader, self._filling = reader, options["filling"]
+        self.reader, self._filling = reader, options["filling"]
         self._counts = np.ones(words, bool)
         self._counts[options["left_out"]] = False
 
     def rows(self, texts: Texts) -> list[Row]:
         """Rows of texts, filled up."""
-        return [self._filled(row) for row in self._reader.rows(texts)]
+        return [self._filled(row) for row in self.reader.rows(texts)]
 
     def counted(self, row: Row) -> npt.NDArray[np.bool_]:
         """Which tokens of a row get a vector: bool [S]."""
@@ -81,6 +85,11 @@ class LateInteraction(TextModel):
     def __call__(self, texts: Texts) -> list[Floats]:
         """The same as `document`."""
         return self.document(texts)
+
+    def rows(self, texts: Texts, text_pairs: Texts | None = None) -> list[Row]:
+        """Those of n texts as queries, then as documents, before they are filled up: 2 n."""
+        super().rows([], text_pairs)  # pairs are refused
+        return [row for side in self._sides.values() for row in side.reader.rows(texts)]
 
     def query(self, texts: Texts) -> list[Floats]:
         """Vectors of the tokens of n queries, special ones included: a list of n float32 [S, D]."""
@@ -126,9 +135,8 @@ class LateInteraction(TextModel):
         rows = self._sides[side].rows(texts)
         computed = self._computed(rows)[VECTORS]
         counted = [self._sides[side].counted(row) for row in rows]
-        ids = [
-            np.array(row.word_ids, np.int32)[each] for row, each in zip(rows, counted, strict=True)
-        ]
+        pairs = zip(rows, counted, strict=True)
+        ids = [np.array(row.word_ids, np.int32)[each] for row, each in pairs]
         return {
             VECTORS: [x[each] for x, each in zip(computed, counted, strict=True)],
             TOKEN: [np.array([self.reader.word(id) for id in each], object) for each in ids],

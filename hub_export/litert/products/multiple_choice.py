@@ -16,7 +16,7 @@ from hub_export.litert.names import (
     SERVING,
     TEXT,
 )
-from hub_export.litert.numbers import softmax
+from hub_export.litert.numbers import softmax, split
 from hub_export.litert.reader import Texts, read
 from hub_export.litert.text_model import Signature, TextModel
 
@@ -46,7 +46,7 @@ class MultipleChoice(TextModel):
         pairs = [(text, each) for text, some in zip(texts, named, strict=True) for each in some]
         rows = self.rows([text for text, _ in pairs], [each for _, each in pairs])
         computed = np.asarray(self._computed(rows)[LOGITS])[:, 0]
-        logits = np.split(computed, np.cumsum([len(some) for some in named])[:-1])[: len(named)]
+        logits = split(computed, [*map(len, named)])
         best = [int(each.argmax()) if len(each) else -1 for each in logits]
         answers = [some[at] if some else "" for some, at in zip(named, best, strict=True)]
         return {

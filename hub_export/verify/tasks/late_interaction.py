@@ -75,7 +75,7 @@ class Answers:
     def where(self, fits: Fits) -> "Answers":
         """Those about texts that fit."""
         kept = [fits(*text) for text in self.texts]
-        pairs = [fits(*pair) for pair in self.pairs]
+        pairs = [all(map(fits, pair)) for pair in self.pairs]
         return dataclasses.replace(
             self,
             texts=[*itertools.compress(self.texts, kept)],
