@@ -32,6 +32,7 @@ class Reading:
         lower_case: whether it is lower-cased before anything that tokenizer.json says.
         special_tokens_in_text: whether a special token in a text is read as one.
         pairs: whether two texts may share a row.
+        cuts: whether texts are cut that the model that it is a copy of does not cut.
     """
 
     prompt: str
@@ -40,6 +41,7 @@ class Reading:
     lower_case: bool
     special_tokens_in_text: bool
     pairs: bool
+    cuts: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

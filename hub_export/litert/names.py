@@ -13,5 +13,7 @@ SERVING, SERVING_PAIR, PAIR, ROW_SPLITS = (
 DEFAULT, MASK, LOGITS, PROBABILITIES = "default", "input_mask", "logits", "probabilities"
 LABEL, SCORE, START, LIMIT = "label", "score", "start", "limit"
 TOKEN, TOKEN_ID, WEIGHTS, WEIGHT, TERMS = "token", "token_id", "weights", "weight", "terms"
+QUESTION, CONTEXT, ANSWER_OR_NONE = "question", "context", "answer_or_none"
+START_LOGITS, END_LOGITS = "start_logits", "end_logits"
 CHOICE, ANSWER, QUERY, DOCUMENT, VECTORS = "choice", "answer", "query", "document", "vectors"
 AGGREGATIONS = NONE, SIMPLE, FIRST, AVERAGE, MAX = "none", "simple", "first", "average", "max"

@@ -29,6 +29,21 @@ def split(values: npt.NDArray[Any], counts: Sequence[int]) -> list[npt.NDArray[A
     return np.split(values, np.cumsum(counts)[:-1])[: len(counts)]
 
 
+def padded(values: Sequence[npt.NDArray[Any]], length: int, behind: float = 0) -> npt.NDArray[Any]:
+    """n arrays [S, ...] as one, [n, length, ...]; of none, [0, length].
+
+    >>> padded([np.array([1]), np.array([2, 3])], 3)
+    array([[1, 0, 0],
+           [2, 3, 0]])
+    """
+    if not values:
+        return np.zeros((0, length))
+    found = np.full((len(values), length, *values[0].shape[1:]), behind, values[0].dtype)
+    for row, each in zip(found, values, strict=True):
+        row[: len(each)] = each
+    return found
+
+
 def largest(values: Floats, count: int) -> npt.NDArray[np.int64]:
     """Places of the largest of float32 [n, V], falling; of equals, the first: int64 [n, count].
 

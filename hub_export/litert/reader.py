@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from tokenizers import Encoding, Tokenizer, normalizers
 
 from hub_export.errors import ExportError, SourceError
@@ -44,18 +46,25 @@ class Reader:
                 of a text is none, or one text in that of a list.
         """
         whole = self._whole(texts, text_pairs)
-        return [self._row(each) for each in self.tokenizer.encode_batch_fast(whole)]
+        encoded = self.tokenizer.encode_batch_fast(whole)
+        return [self.row(each.ids, each.attention_mask, each.type_ids) for each in encoded]
+
+    def row(self, ids: Sequence[int], mask: Sequence[int], types: Sequence[int]) -> Row:
+        """A row of what the tokenizer gives."""
+        return Row(ids, mask, [min(type, self._last_type) for type in types])
 
     def placed(self, texts: Texts) -> list[tuple[str, Row, Encoding]]:
         """Each text as it is read, its row, and the places of its tokens; errors as of `rows`."""
         whole = self._whole(texts, None)
         encoded = self.tokenizer.encode_batch(whole)
-        rows = map(self._row, encoded)
+        rows = [self.row(each.ids, each.attention_mask, each.type_ids) for each in encoded]
         return [*zip(whole, rows, encoded, strict=True)]
 
-    def word(self, id: int) -> str:
-        """What an id stands for; nothing where the tokenizer does not have it."""
-        return str(self.tokenizer.decode([id], skip_special_tokens=False))
+    def words(self, ids: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """What each id stands for; nothing where the tokenizer does not have it."""
+        each = [[id] for id in ids.ravel().tolist()]
+        found = self.tokenizer.decode_batch(each, skip_special_tokens=False)
+        return np.array(found, object).reshape(ids.shape)
 
     def _whole(self, texts: Texts, text_pairs: Texts | None) -> list[Any]:
         first = [self._reading.prompt + text for text in read(texts)]
@@ -66,10 +75,6 @@ class Reader:
                 f"expected {len(texts)} second texts, one for each, found {len(text_pairs)}"
             )
         return [*zip(first, read(text_pairs), strict=True)]
-
-    def _row(self, encoded: Encoding) -> Row:
-        types = [min(type, self._last_type) for type in encoded.type_ids]
-        return Row(encoded.ids, encoded.attention_mask, types)
 
 
 def read(texts: Texts) -> list[str]:

@@ -1,5 +1,6 @@
 """A LiteRT copy that takes texts."""
 
+import dataclasses
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 
 from hub_export.errors import ExportError, SourceError
 from hub_export.litert import description
-from hub_export.litert.description import TOKENIZER
+from hub_export.litert.description import TOKENIZER, Reading
 from hub_export.litert.interpreters import Arrays
 from hub_export.litert.model import Model, Outputs, Row
 from hub_export.litert.names import ROW_SPLITS
@@ -23,6 +24,7 @@ _CLASSES: Mapping[str, str] = {
     "fill_mask": "FillMask",
     "sparse_embedding": "SparseEmbedding",
     "late_interaction": "LateInteraction",
+    "question_answering": "QuestionAnswering",
 }
 """The class of each product that takes texts, in the file of `hub_export.litert.products` that is
 called as the product is."""
@@ -41,7 +43,7 @@ class Signature(NamedTuple):
     ask: Callable[..., Arrays]
 
 
-class TextModel(Model):
+class TextModel:
     """A LiteRT copy of a text embedding or of the model of a task, by its folder.
 
     Tokens are those of the source's own tokenizer.json, which lies in the folder. What is made is
@@ -49,7 +51,9 @@ class TextModel(Model):
     takes and gives there.
 
     Attributes:
-        reader: makes rows of texts.
+        model: computes rows.
+        reader: makes them of texts.
+        description: what it is.
     """
 
     def __new__(cls, folder: str | Path, *arguments: Any, **named: Any) -> "TextModel":
@@ -69,12 +73,15 @@ class TextModel(Model):
             SourceError: there is no such copy, or it takes no texts.
             ExportError: LiteRT is not installed, or `threads` less than one.
         """
-        super().__init__(folder, precision, threads)
-        reading, types = self.description.reading, self.description.types
-        assert reading is not None
-        self.reader = Reader(self.folder / TOKENIZER, reading, types)
+        self._arguments = folder, precision, threads
+        self.model = Model(folder, precision, threads)
+        self.description = self.model.description
+        self.reader = self._reader()
 
-    def __call__(self, texts: Sequence[Any], *others: Any) -> Any:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._arguments
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
         """What the call of the SavedModel gives, in numpy."""
         raise NotImplementedError
 
@@ -94,14 +101,24 @@ class TextModel(Model):
             ExportError: it takes no pairs, there are not as many second texts as first ones, what
                 stands in the place of a text is none, or one text in that of a list.
         """
-        assert self.description.reading is not None
-        if text_pairs is not None and not self.description.reading.pairs:
-            raise ExportError(f"{self.folder}: takes one text a row, no pairs")
+        if text_pairs is not None and not self.reading.pairs:
+            raise ExportError(f"{self.model.folder}: takes one text a row, no pairs")
         return self.reader.rows(texts, text_pairs)
+
+    @property
+    def reading(self) -> Reading:
+        """How texts become rows."""
+        assert self.description.reading is not None
+        return self.description.reading
+
+    def _reader(self, **changes: Any) -> Reader:
+        """What reads texts; some of `reading` may be changed."""
+        reading = dataclasses.replace(self.reading, **changes)
+        return Reader(self.model.folder / TOKENIZER, reading, self.description.types)
 
     def _computed(self, rows: Sequence[Row]) -> Outputs:
         """Outputs of rows, by name where there are none as well."""
-        found = super().__call__(rows or self.reader.rows([""]))
+        found = self.model(rows or self.reader.rows([""]))
         return found if rows else {name: each[:0] for name, each in found.items()}
 
 

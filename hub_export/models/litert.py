@@ -126,6 +126,7 @@ class LiteRtCopy:
             lower_case=lowers,
             special_tokens_in_text=not tokenizer.encode_special_tokens,
             pairs=rows.pairs,
+            cuts=self.longest < self.of.longest,
         )
 
     def _trace(self, rows: OfRows, folder: Path) -> None:
@@ -201,7 +202,7 @@ def copies(session: Session, products: Sequence[Product]) -> Iterator[LiteRtCopy
         found = [LiteRtCopy(session, each) for each in products if each.rows is not None]
         if not found:
             raise ExportError(
-                "litert: there are copies of the encoder, the text embedding and a text "
-                f"classification, but exported is {', '.join(each.name for each in products)}"
+                "litert: there are copies of the encoder, the text embedding and the models of "
+                f"tasks, but exported is {', '.join(each.name for each in products)}"
             )
         yield from found

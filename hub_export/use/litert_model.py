@@ -47,7 +47,7 @@ class LiteRtTextModel:
     def fingerprint(self) -> str:
         """Differs between any two models."""
         found = hashlib.sha256()
-        folder, precision = self._model.folder, self._model.precision
+        folder, precision = self._model.model.folder, self._model.model.precision
         for name in (description.model_file(precision), description.FILE, description.TOKENIZER):
             with (folder / name).open("rb") as file:
                 while chunk := file.read(_CHUNK):

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from hub_export.contract import DOCUMENT, MASK, POOLED, QUERY, SEQUENCE, TYPE_IDS, WORD_IDS
+from hub_export.contract import MASK, POOLED, SEQUENCE, TYPE_IDS, WORD_IDS
 from hub_export.litert import Model, TextModel
 from hub_export.litert.model import Row
 from hub_export.litert.text_model import Signature
@@ -26,6 +26,7 @@ from hub_export.settings import (
     FLOAT32,
     LATE_INTERACTION,
     MULTIPLE_CHOICE,
+    QUESTION_ANSWERING,
     SPARSE_EMBEDDING,
     TEXT_CLASSIFICATION,
     TEXT_EMBEDDING,
@@ -42,6 +43,7 @@ from hub_export.verify.tasks import (
     fill_mask,
     late_interaction,
     multiple_choice,
+    question_answering,
     sparse_embedding,
     token_classification,
 )
@@ -67,7 +69,7 @@ def compare(
             found = _encoder(Model(folder, precision), answers, close, progress)
         else:
             model = TextModel(folder, precision)
-            fitting = _fitting(model, answers, session)
+            fitting = _fitting(model, answers)
             compare, served = _OF_TEXTS[name]
             found = compare(served(model), fitting, close, progress)
             found += [_order(model, fitting[0])] if name == TEXT_EMBEDDING else []
@@ -131,6 +133,7 @@ _OF_TEXTS: Mapping[str, tuple[Any, type[_Served]]] = {
     product_of(FILL_MASK): (fill_mask.compare, _Called),
     product_of(SPARSE_EMBEDDING): (sparse_embedding.compare, _Called),
     product_of(LATE_INTERACTION): (late_interaction.compare, _Called),
+    product_of(QUESTION_ANSWERING): (question_answering.compare, _Called),
 }
 """Who compares, and how the copy is asked, by the name of the product copied.
 
@@ -161,11 +164,10 @@ def _tensors(found: Any) -> Any:
     return tf.constant(encoded.reshape(found.shape), tf.string)
 
 
-def _fitting(model: TextModel, answers: Any, session: Session) -> Any:
+def _fitting(model: TextModel, answers: Any) -> Any:
     """The answers about texts that a copy of shorter rows does not cut."""
-    longest, options = model.description.longest, model.description.options
-    sides = [options[side]["max_length"] for side in (QUERY, DOCUMENT) if side in options]
-    if longest >= max(sides, default=session.plan.max_length) or isinstance(answers, str):
+    longest = model.description.longest
+    if not model.reading.cuts or isinstance(answers, str):
         return answers
 
     def fits(*texts: str) -> bool:

@@ -33,9 +33,8 @@ class FillMask(TextModel):
         asked = [self._asked(row) for row in self.rows(texts)]
         logits = np.asarray(self._computed([*itertools.chain(*asked)])[LOGITS])
         ids = largest(logits, min(self.description.options["best"], logits.shape[1]))
-        words = [self.reader.word(id) for id in ids.flat]
         found = {
-            TOKEN: np.array(words, object).reshape(ids.shape),
+            TOKEN: self.reader.words(ids),
             TOKEN_ID: ids.astype(np.int32),
             SCORE: np.take_along_axis(softmax(logits), ids, axis=1),
             LOGITS: logits,

@@ -1,6 +1,5 @@
 """A LiteRT copy of late interaction (ColBERT): a vector of each token of queries and documents."""
 
-import dataclasses
 import functools
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from hub_export.errors import ExportError
-from hub_export.litert.description import TOKENIZER
 from hub_export.litert.interpreters import Arrays
 from hub_export.litert.model import Outputs, Row
 from hub_export.litert.names import (
@@ -123,11 +121,9 @@ class LateInteraction(TextModel):
         return {**listed, SERVING_PAIR: Signature((TEXT, TEXT_PAIR), self._scored)}
 
     def _side(self, name: str) -> Side:
-        options, reading = self.description.options[name], self.description.reading
-        assert reading is not None
+        options = self.description.options[name]
         longest = min(options["max_length"], self.description.longest)
-        own = dataclasses.replace(reading, prompt=options["prompt"], max_length=longest)
-        reader = Reader(self.folder / TOKENIZER, own, self.description.types)
+        reader = self._reader(prompt=options["prompt"], max_length=longest)
         return Side(reader, options, self.description.options["words"])
 
     def _found(self, side: str, texts: Texts) -> Outputs:
@@ -139,7 +135,7 @@ class LateInteraction(TextModel):
         ids = [np.array(row.word_ids, np.int32)[each] for row, each in pairs]
         return {
             VECTORS: [x[each] for x, each in zip(computed, counted, strict=True)],
-            TOKEN: [np.array([self.reader.word(id) for id in each], object) for each in ids],
+            TOKEN: [self.reader.words(each) for each in ids],
             TOKEN_ID: ids,
         }
 

@@ -42,7 +42,7 @@ class SparseEmbedding(TextModel):
         values = np.take_along_axis(weights, ids, axis=1)
         chosen = [id[value > 0] for id, value in zip(ids, values, strict=True)]
         return {
-            TOKEN: [np.array([self.reader.word(id) for id in each], object) for each in chosen],
+            TOKEN: [self.reader.words(each) for each in chosen],
             TOKEN_ID: [each.astype(np.int32) for each in chosen],
             WEIGHT: [value[value > 0] for value in values],
         }

@@ -21,10 +21,9 @@ class TextEmbedding(TextModel):
     @property
     def signatures(self) -> Mapping[str, Signature]:
         """By name; for pairs if it takes any."""
-        assert self.description.reading is not None
         pairs = {PAIR: Signature((TEXT, TEXT_PAIR), self._served)}
         single = {SERVING: Signature((TEXT,), self._served)}
-        return {**single, **pairs} if self.description.reading.pairs else single
+        return {**single, **pairs} if self.reading.pairs else single
 
     def _served(self, texts: Texts, text_pairs: Texts | None = None) -> Arrays:
         return {DEFAULT: self(texts, text_pairs)}

@@ -1,7 +1,7 @@
 """A LiteRT copy of a token classification: the entities of texts."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from hub_export.litert.names import (
     START,
     TEXT,
 )
-from hub_export.litert.numbers import Floats, softmax
+from hub_export.litert.numbers import Floats, padded, softmax
 from hub_export.litert.places import bytes_before
 from hub_export.litert.reader import Texts
 from hub_export.litert.text_model import Signature, TextModel, flat
@@ -71,7 +71,7 @@ class TokenClassification(TextModel):
         ]
         columns |= {START: [each[:, 0] for each in places], LIMIT: [each[:, 1] for each in places]}
         longest = lengths.max(initial=0)
-        return {name: _padded(each, longest) for name, each in columns.items()}
+        return {name: padded(each, longest) for name, each in columns.items()}
 
     def entities(self, texts: Texts, aggregation: str = SIMPLE) -> Outputs:
         """The entities of n texts.
@@ -111,11 +111,11 @@ class TokenClassification(TextModel):
     def signatures(self) -> Mapping[str, Signature]:
         """By name."""
         named = {**{each: each for each in AGGREGATIONS}, SERVING: SIMPLE}
-        asked = {
-            name: functools.partial(flat, functools.partial(self.entities, aggregation=each))
-            for name, each in named.items()
-        }
-        return {name: Signature((TEXT,), each) for name, each in {**asked, LOGITS: self}.items()}
+        asked: dict[str, Callable[..., Arrays]] = {LOGITS: self}
+        for name, each in named.items():
+            entities = functools.partial(self.entities, aggregation=each)
+            asked[name] = functools.partial(flat, entities)
+        return {name: Signature((TEXT,), ask) for name, ask in asked.items()}
 
     def _read(self, texts: Texts) -> list[Read]:
         placed = self.reader.placed(texts)
@@ -147,9 +147,3 @@ def _places(read: Encoding) -> Ints:
 
 def _is_special(read: Encoding) -> npt.NDArray[np.bool_]:
     return np.array(read.special_tokens_mask, bool)
-
-
-def _padded(values: Sequence[npt.NDArray[Any]], length: int) -> npt.NDArray[Any]:
-    """Arrays [S, ...] -> [n, length, ...], zeros behind each."""
-    behind = [(0, 0)] * (np.ndim(values[0]) - 1) if values else []
-    return np.array([np.pad(each, [(0, length - len(each)), *behind]) for each in values])
