@@ -113,8 +113,8 @@ class TokenClassification(TextModel):
         named = {**{each: each for each in AGGREGATIONS}, SERVING: SIMPLE}
         asked: dict[str, Callable[..., Arrays]] = {LOGITS: self}
         for name, each in named.items():
-            entities = functools.partial(self.entities, aggregation=each)
-            asked[name] = functools.partial(flat, entities)
+            answer = functools.partial(self.entities, aggregation=each)
+            asked[name] = functools.partial(flat, answer)
         return {name: Signature((TEXT,), ask) for name, ask in asked.items()}
 
     def _read(self, texts: Texts) -> list[Read]:
