@@ -27,6 +27,8 @@ from hub_export.settings import ENCODER, FLOAT16, FLOAT32
 from hub_export.sources.tokenizer import files
 from hub_export.terminal import silenced
 
+Shape = tuple[int, int]
+"""[B, S] of a signature."""
 LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 """Of rows, as far as the longest one needs them."""
 TOGETHER, SHORT = 8, 32
@@ -56,7 +58,7 @@ class LiteRtCopy:
         """The longest row."""
         return min(self.of.longest, self.session.settings.litert_length or LENGTHS[-1])
 
-    def _shapes(self, rows: OfRows) -> list[tuple[int, int]]:
+    def _shapes(self, rows: OfRows) -> list[Shape]:
         """[B, S] of each signature.
 
         Raises:
@@ -80,13 +82,14 @@ class LiteRtCopy:
         """
         assert self.of.rows is not None
         rows = self.of.rows()
+        shapes = self._shapes(rows)
         path.mkdir()
         try:
-            self._describe(rows, path)
+            self._describe(rows, shapes, path)
             with tempfile.TemporaryDirectory(dir=path) as folder:
-                self._trace(rows, Path(folder))
+                trace(rows, shapes, Path(folder))
                 for precision in self.session.settings.litert:
-                    content = self._converted(rows, Path(folder), precision)
+                    content = self._converted(Path(folder), shapes, precision)
                     (path / description.model_file(precision)).write_bytes(content)
         except OSError as error:
             raise TargetError(f"{path.parent}: the copy cannot be written: {error}") from error
@@ -95,7 +98,7 @@ class LiteRtCopy:
         """What a user should know of it."""
         return {"longest": self.longest, "precisions": [*self.session.settings.litert]}
 
-    def _describe(self, rows: OfRows, path: Path) -> None:
+    def _describe(self, rows: OfRows, shapes: Sequence[Shape], path: Path) -> None:
         session, reading = self.session, None
         if self.of.name != ENCODER:
             reading = self._reading(path / description.TOKENIZER, rows)
@@ -104,7 +107,7 @@ class LiteRtCopy:
             self.of.name,
             size.padding,
             size.types,
-            self._shapes(rows),
+            shapes,
             rows.by_token,
             reading,
             rows.labels,
@@ -129,46 +132,56 @@ class LiteRtCopy:
             cuts=self.longest < self.of.longest,
         )
 
-    def _trace(self, rows: OfRows, folder: Path) -> None:
-        """Saves a SavedModel with a signature for each shape."""
-        signatures = {
-            description.signature(*shape): tf.function(
-                functools.partial(_computed, rows),
-                autograph=False,
-                input_signature=_specs(shape),
-            )
-            for shape in self._shapes(rows)
-        }
-        holder = tf.Module()
-        holder.module = rows.module
-        tf.saved_model.save(holder, str(folder), signatures=signatures)
-
-    def _converted(self, rows: OfRows, folder: Path, precision: str) -> bytes:
-        names = [description.signature(*shape) for shape in self._shapes(rows)]
-        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=names)
-        if precision != FLOAT32:  # by default int8 weights, as their dynamic range asks
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if precision == FLOAT16:
-            converter.target_spec.supported_types = [tf.float16]
+    def _converted(self, folder: Path, shapes: Sequence[Shape], precision: str) -> bytes:
         try:
-            with silenced():
-                content: bytes = converter.convert()
-        except Exception as error:  # its own errors have no common base
-            raise ExportError(self._refused(str(error))) from error
-        return content
+            return converted(folder, shapes, precision)
+        except ExportError as error:
+            model_type = self.session.checkpoint.config.get("model_type")
+            raise ExportError(
+                f"LiteRT cannot compute the {self.of.name} of this {model_type}: {error}"
+            ) from error
 
-    def _refused(self, message: str) -> str:
-        found = sorted({*_MISSING.findall(message)})
-        why = f"it has no {', '.join(found)}" if found else f"its converter says: {message:.500}"
-        model_type = self.session.checkpoint.config.get("model_type")
-        return f"LiteRT cannot compute the {self.of.name} of this {model_type}: {why}"
+
+def trace(rows: OfRows, shapes: Sequence[Shape], folder: Path) -> None:
+    """Saves a SavedModel with a signature for each shape."""
+    signatures = {
+        description.signature(*shape): tf.function(
+            functools.partial(_computed, rows), autograph=False, input_signature=_specs(shape)
+        )
+        for shape in shapes
+    }
+    holder = tf.Module()
+    holder.module = rows.module
+    tf.saved_model.save(holder, str(folder), signatures=signatures)
+
+
+def converted(folder: Path, shapes: Sequence[Shape], precision: str) -> bytes:
+    """What `trace` has saved, for LiteRT.
+
+    Raises:
+        ExportError: an operation has no counterpart.
+    """
+    names = [description.signature(*shape) for shape in shapes]
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=names)
+    if precision != FLOAT32:  # by default int8 weights, as their dynamic range asks
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == FLOAT16:
+        converter.target_spec.supported_types = [tf.float16]
+    try:
+        with silenced():
+            content: bytes = converter.convert()
+    except Exception as error:  # its own errors have no common base
+        found = sorted({*_MISSING.findall(str(error))})
+        why = f"it has no {', '.join(found)}" if found else f"its converter says: {error!s:.500}"
+        raise ExportError(why) from error
+    return content
 
 
 def _computed(rows: OfRows, *inputs: tf.Tensor) -> Tensors:
     return dict(rows.compute(*inputs))
 
 
-def _specs(shape: tuple[int, int]) -> list[tf.TensorSpec]:
+def _specs(shape: Shape) -> list[tf.TensorSpec]:
     return [tf.TensorSpec(shape, tf.int32, name) for name in description.INPUTS]
 
 
