@@ -303,7 +303,7 @@ def test_what_is_wrong_is_said(embedding: Path, copied: hub_export.Export, tmp_p
         TextModel(embedding)("ab")
     with pytest.raises(ExportError, match="expected texts, strings or bytes, found None"):
         TextModel(embedding)(["a", None])  # type: ignore[list-item]
-    with pytest.raises(ExportError, match=r"half of a surrogate pair, character 1 of 'a\\\\ud800'"):
+    with pytest.raises(ExportError, match="half of a surrogate pair, character 1 of"):
         TextModel(embedding)(["a\ud800"])
     with pytest.raises(ExportError, match="are all ids, and type ids, among those that"):
         Model(copied.paths["encoder_litert"])([Row([10**6], [1], [0])])
@@ -317,7 +317,7 @@ def test_what_is_wrong_is_said(embedding: Path, copied: hub_export.Export, tmp_p
         TextModel(damaged)
     other = json.loads((embedding / "model.json").read_text())
     (damaged / "model.json").write_text(json.dumps({**other, "name": "haiku"}))
-    with pytest.raises(SourceError, match="a copy of text_embedding, .*, found one of haiku"):
+    with pytest.raises(SourceError, match="found one of haiku; take the hub_export that wrote it"):
         TextModel(damaged)
     (damaged / "model.json").write_text('{"format": 9}')
     with pytest.raises(SourceError, match="expected format 1, found 9"):
