@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
 from encoders.core.bottleneck import CHANNEL, GIVEN, LEARNED, SEEN, SUM, Adapters, BottleneckForm
-from encoders.core.config import Dimensions
+from encoders.core.config import SIZES, Dimensions
 from encoders.core.encoder import Encoded, Encoder, Inside
 from encoders.core.errors import ConfigError, EncoderError, WeightsError
 from encoders.core.groups import by_length
@@ -63,6 +63,7 @@ __all__ = [
     "LEARNED",
     "MODES",
     "SEEN",
+    "SIZES",
     "SPLIT_INPUTS",
     "SPLIT_OUTPUTS",
     "SUM",

@@ -222,9 +222,9 @@ class Settings:
     )
     litert: Sequence[str] = option(
         "Write LiteRT copies, too, for programs without TensorFlow, for phones and browsers, and "
-        "for one text at a time: of the encoder, the text embedding and a text classification, "
-        "each with weights as float32, float16 or int8 (or several). They stand beside the rest, "
-        "as <name>_text_embedding_litert; see hub_export.litert.",
+        "for one text at a time: of all parts but the preprocessor, each with weights as float32, "
+        "float16 or int8 (or several). They stand beside the rest, as "
+        "<name>_text_embedding_litert; see hub_export.litert.",
         (),
         choices=PRECISIONS,
     )

@@ -2,22 +2,28 @@
 
 Prints three tables: architectures and tokenizer kinds by the sources that may have them, and the
 architectures of each task; with `--markdown`, as README.md has them. Any tokenizer kind goes with
-any architecture.
+any architecture. With `--litert` it tries, and prints, which architectures LiteRT can compute.
 """
 
 import argparse
+import dataclasses
 import importlib
 import pkgutil
 import re
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from types import ModuleType
 
 import encoders
 import preprocess
-from encoders import Architecture, ConfigError
+from encoders import SIZES, Architecture, ConfigError
+from hub_export.errors import ExportError
+from hub_export.models.encoder import of_rows
+from hub_export.models.litert import converted, trace
 from hub_export.models.task import KINDS
-from hub_export.settings import TASKS
+from hub_export.settings import FLOAT32, TASKS
 from hub_export.sources.adapters import adapterhub, peft
 from hub_export.sources.keras.backbones import BACKBONES
 from hub_export.sources.keras.tokenizer import CLASSES
@@ -25,6 +31,8 @@ from hub_export.sources.tensorflow1.families import FAMILIES
 
 YES, NO = "yes", "-"
 SOURCES = ("Hugging Face", "Keras preset", "TensorFlow 1")
+_SHAPE = (1, 16)
+_SMALL = {"layers": 1, "width": 64, "heads": 2, "vocabulary": 99, "positions": 64, "padding": 0}
 _PAPER = re.compile(r"https://arxiv\.org/abs/[0-9.]*[0-9]")
 
 Rows = list[tuple[str, ...]]
@@ -65,6 +73,19 @@ def tasks() -> Rows:
     return [("task", "head in transformers", "model_type"), *rows]
 
 
+def litert() -> Rows:
+    """A row an architecture, under a header: whether its encoder converts, or what is in the way.
+
+    Each is converted, by itself, small and with the default options: a minute for all.
+    """
+    rows = (
+        (", ".join(sorted(module.ARCHITECTURE.model_types)), _converts(module.ARCHITECTURE))
+        for module in _modules(encoders)
+        if hasattr(module, "ARCHITECTURE")
+    )
+    return [("model_type", "LiteRT copy"), *sorted(rows)]
+
+
 def text(rows: Rows) -> str:
     """A table in aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -84,8 +105,11 @@ def main(arguments: Sequence[str]) -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(prog="hub_export.support", description="What is supported.")
     parser.add_argument("--markdown", action="store_true", help="as README.md has it")
-    form = markdown if parser.parse_args(arguments).markdown else text
-    print("\n\n".join(map(form, (architectures(), tokenizers(), tasks()))))
+    parser.add_argument("--litert", action="store_true", help="try what LiteRT can compute")
+    asked = parser.parse_args(arguments)
+    form = markdown if asked.markdown else text
+    tables = (litert,) if asked.litert else (architectures, tokenizers, tasks)
+    print("\n\n".join(form(table()) for table in tables))
 
 
 def _modules(package: ModuleType) -> Iterator[ModuleType]:
@@ -127,6 +151,20 @@ def _has_initial(architecture: Architecture) -> bool:
         return bool(architecture.initial({}))
     except ConfigError:
         return False
+
+
+def _converts(architecture: Architecture) -> str:
+    names = {**SIZES, **architecture.config.sizes}
+    options = {field.name for field in dataclasses.fields(architecture.config)}
+    config = {names[size]: n for size, n in _SMALL.items() if names[size] in options}
+    tensors = {name: draw() for name, draw in architecture.initial(config).items()}
+    encoder, _ = architecture.build(config, tensors)
+    with tempfile.TemporaryDirectory() as folder:
+        trace(of_rows(encoder), [_SHAPE], Path(folder))
+        try:
+            return YES if converted(Path(folder), [_SHAPE], FLOAT32) else NO
+        except ExportError as error:
+            return f"{NO} ({error})"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -4,6 +4,8 @@
     model = TextModel("exported/all_minilm_l6_v2_text_embedding_litert/1", precision="int8")
     vectors = model(["How old are you?", "What is your age?"])  # float32 [2, 384]
 
+What a model gives is that of its SavedModel in numpy: see `hub_export.litert.products`.
+
 It needs numpy, `tokenizers` and `ai-edge-litert` (`pip install hub_export[litert]`), and nothing
 else of what hub_export is installed with:
 

@@ -3,7 +3,7 @@
 model.json            what the copy is: a `Description`
 model_float32.tflite  the model, a file for each precision that was asked for
 tokenizer.json        the source's tokenizer; not in the copy of an encoder
-labels.txt            a label a line, of a classification; a space for a line break in one
+labels.txt            a label a line, where logits have labels; a space for a line break in one
 """
 
 import dataclasses
@@ -32,6 +32,7 @@ class Reading:
         lower_case: whether it is lower-cased before anything that tokenizer.json says.
         special_tokens_in_text: whether a special token in a text is read as one.
         pairs: whether two texts may share a row.
+        cuts: whether texts are cut that the model that it is a copy of does not cut.
     """
 
     prompt: str
@@ -40,6 +41,7 @@ class Reading:
     lower_case: bool
     special_tokens_in_text: bool
     pairs: bool
+    cuts: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Description:
         by_token: outputs that are [B, S, ...]; the others are [B, ...].
         reading: of texts; nothing where the copy takes ids.
         labels: what the columns of the logits stand for.
+        options: what the product's file in `hub_export.litert.products` has to know besides.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Description:
     by_token: Sequence[str] = ()
     reading: Reading | None = None
     labels: Sequence[str] = ()
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def longest(self) -> int:

@@ -19,6 +19,8 @@ from hub_export.litert.interpreters import Arrays, Interpreters
 
 Ints = Sequence[int] | npt.NDArray[np.int32]
 Outputs = dict[str, npt.NDArray[Any] | list[npt.NDArray[Any]]]
+ASKED = 2
+"""What the mask of a row has at the position that is asked about, where one is."""
 Batch = tuple[Sequence[int], int]
 """Places of rows, and the length that they are padded to."""
 
@@ -28,7 +30,7 @@ class Row(NamedTuple):
 
     Attributes:
         word_ids: int [S].
-        mask: int [S], 0 where a position is padding.
+        mask: int [S], 0 where a position is padding; ASKED where one is asked about.
         type_ids: int [S].
     """
 

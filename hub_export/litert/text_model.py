@@ -1,31 +1,68 @@
 """A LiteRT copy that takes texts."""
 
-from collections.abc import Sequence
+import dataclasses
+import importlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-from tokenizers import Tokenizer, normalizers
 
 from hub_export.errors import ExportError, SourceError
+from hub_export.litert import description
 from hub_export.litert.description import TOKENIZER, Reading
+from hub_export.litert.interpreters import Arrays
 from hub_export.litert.model import Model, Outputs, Row
+from hub_export.litert.names import ROW_SPLITS
+from hub_export.litert.reader import Reader, Texts
 
-DEFAULT, LOGITS, LABEL, SCORE, PROBABILITIES = (
-    "default",
-    "logits",
-    "label",
-    "score",
-    "probabilities",
-)
+_CLASSES: Mapping[str, str] = {
+    "text_embedding": "TextEmbedding",
+    "text_classification": "TextClassification",
+    "token_classification": "TokenClassification",
+    "multiple_choice": "MultipleChoice",
+    "fill_mask": "FillMask",
+    "sparse_embedding": "SparseEmbedding",
+    "late_interaction": "LateInteraction",
+    "question_answering": "QuestionAnswering",
+}
+"""The class of each product that takes texts, in the file of `hub_export.litert.products` that is
+called as the product is."""
 
 
-class TextModel(Model):
+class Signature(NamedTuple):
+    """A way to ask a copy: a signature of the SavedModel that it is of.
+
+    Attributes:
+        inputs: what its columns of texts are called, in their order.
+        ask: n texts of each -> outputs by name, [n, ...] each, or [m, ...] of m things found, and
+            ROW_SPLITS, [n + 1].
+    """
+
+    inputs: tuple[str, ...]
+    ask: Callable[..., Arrays]
+
+
+class TextModel:
     """A LiteRT copy of a text embedding or of the model of a task, by its folder.
 
-    Tokens are those of the source's own tokenizer.json, which lies in the folder.
+    Tokens are those of the source's own tokenizer.json, which lies in the folder. What is made is
+    of the class of `hub_export.litert.products` that the folder's copy needs: see what its call
+    takes and gives there.
+
+    Attributes:
+        model: computes rows.
+        reader: makes them of texts.
+        description: what it is.
     """
+
+    def __new__(cls, folder: str | Path, *arguments: Any, **named: Any) -> "TextModel":
+        """Chooses the class.
+
+        Raises:
+            SourceError: there is no such copy, or it takes no texts.
+        """
+        return super().__new__(_class_of(Path(folder)) if cls is TextModel else cls)
 
     def __init__(
         self, folder: str | Path, precision: str | None = None, threads: int | None = None
@@ -36,103 +73,83 @@ class TextModel(Model):
             SourceError: there is no such copy, or it takes no texts.
             ExportError: LiteRT is not installed, or `threads` less than one.
         """
-        super().__init__(folder, precision, threads)
-        reading = self.description.reading
-        if reading is None:
-            raise SourceError(
-                f"{folder}: takes ids, not texts; ask hub_export.litert.Model, or the copy of a "
-                "text embedding"
-            )
-        self._reading = reading
-        self._tokenizer = _tokenizer(self.folder / TOKENIZER, reading)
+        self._arguments = folder, precision, threads
+        self.model = Model(folder, precision, threads)
+        self.description = self.model.description
+        self.reader = self._reader()
 
-    def __call__(  # type: ignore[override]
-        self, texts: Sequence[str | bytes], text_pairs: Sequence[str | bytes] | None = None
-    ) -> npt.NDArray[np.float32] | Outputs:
-        """Answers texts, or pairs of them.
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._arguments
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """What the call of the SavedModel gives, in numpy."""
+        raise NotImplementedError
+
+    @property
+    def signatures(self) -> Mapping[str, Signature]:
+        """By name."""
+        raise NotImplementedError
+
+    def rows(self, texts: Texts, text_pairs: Texts | None = None) -> list[Row]:
+        """Texts, or pairs of them, as rows of tokens.
 
         Args:
             texts: n; bytes are read as UTF-8, with U+FFFD in the place of what is not.
             text_pairs: the second text of each pair, if the model takes any.
 
-        Returns:
-            Of a text embedding, vectors, float32 [n, D]; of a task, its outputs by name, [n, ...]
-            each.
-
         Raises:
             ExportError: it takes no pairs, there are not as many second texts as first ones, what
                 stands in the place of a text is none, or one text in that of a list.
-            SourceError: the file is damaged.
         """
-        outputs = self.outputs(texts, text_pairs)
-        if DEFAULT in outputs:
-            return np.asarray(outputs[DEFAULT])
-        return outputs
+        if text_pairs is not None and not self.reading.pairs:
+            raise ExportError(f"{self.model.folder}: takes one text a row, no pairs")
+        return self.reader.rows(texts, text_pairs)
 
     @property
-    def takes_pairs(self) -> bool:
-        """Whether it answers pairs of texts."""
-        return self._reading.pairs
+    def reading(self) -> Reading:
+        """How texts become rows."""
+        assert self.description.reading is not None
+        return self.description.reading
 
-    def outputs(
-        self, texts: Sequence[str | bytes], text_pairs: Sequence[str | bytes] | None = None
-    ) -> Outputs:
-        """The same, always by name."""
-        found = super().__call__(self.rows(texts, text_pairs) or [*self.rows([""], None)])
-        if self.description.labels:
-            found |= self._labelled(np.asarray(found[LOGITS]), np.asarray(found[PROBABILITIES]))
-        return found if len(texts) else {name: each[:0] for name, each in found.items()}
+    def _reader(self, **changes: Any) -> Reader:
+        """What reads texts; some of `reading` may be changed."""
+        reading = dataclasses.replace(self.reading, **changes)
+        return Reader(self.model.folder / TOKENIZER, reading, self.description.types)
 
-    def rows(
-        self, texts: Sequence[str | bytes], text_pairs: Sequence[str | bytes] | None = None
-    ) -> list[Row]:
-        """Texts, or pairs of them, as rows of tokens."""
-        if isinstance(texts, str | bytes) or isinstance(text_pairs, str | bytes):
-            raise ExportError("expected a list of texts, found one text; write [text]")
-        whole: list[Any] = [self._reading.prompt + _read(text) for text in texts]
-        if text_pairs is not None:
-            if not self._reading.pairs:
-                raise ExportError(f"{self.folder}: takes one text a row, no pairs")
-            if len(text_pairs) != len(texts):
-                raise ExportError(
-                    f"expected {len(texts)} second texts, one for each, found {len(text_pairs)}"
-                )
-            whole = [*zip(whole, map(_read, text_pairs), strict=True)]
-        last_type = max(self.description.types, 1) - 1
-        return [
-            Row(each.ids, each.attention_mask, [min(type, last_type) for type in each.type_ids])
-            for each in self._tokenizer.encode_batch_fast(whole)
-        ]
-
-    def _labelled(
-        self, logits: npt.NDArray[np.float32], probabilities: npt.NDArray[np.float32]
-    ) -> Outputs:
-        labels = np.array(self.description.labels, object)
-        found: Outputs = {LABEL: labels[logits.argmax(axis=1)]}
-        return found if len(labels) > 1 else {**found, SCORE: probabilities[:, 0]}
+    def _computed(self, rows: Sequence[Row]) -> Outputs:
+        """Outputs of rows, by name where there are none as well."""
+        found = self.model(rows or self.reader.rows([""]))
+        return found if rows else {name: each[:0] for name, each in found.items()}
 
 
-def _tokenizer(file: Path, reading: Reading) -> Tokenizer:
-    try:
-        tokenizer = Tokenizer.from_file(str(file))
-    except Exception as error:  # the tokenizers library raises plain Exception
+def flat(answer: Callable[[Texts], Outputs], texts: Texts) -> Arrays:
+    """All that is found in texts behind each other, and ROW_SPLITS, where that of each begins.
+
+    Args:
+        answer: n texts -> lists of n arrays by name, as long as each other.
+        texts: any number of them.
+    """
+    found = answer(texts if len(texts) else [""])
+    counts = [*map(len, next(iter(found.values())))]
+    splits = np.cumsum([0, *counts])[: len(texts) + 1]
+    return {
+        **{name: np.concatenate(each)[: splits[-1]] for name, each in found.items()},
+        ROW_SPLITS: splits,
+    }
+
+
+def _class_of(folder: Path) -> type[TextModel]:
+    found = description.read(folder)
+    if found.reading is None:
         raise SourceError(
-            f"{file}: cannot be read as a tokenizer ({error}); export the model again"
-        ) from error
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(
-        reading.max_length, strategy="longest_first", direction=reading.truncation_side
-    )
-    tokenizer.encode_special_tokens = not reading.special_tokens_in_text
-    if reading.lower_case:
-        steps = [] if tokenizer.normalizer is None else [tokenizer.normalizer]
-        tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *steps])
-    return tokenizer
-
-
-def _read(text: str | bytes) -> str:
-    if isinstance(text, bytes):
-        return text.decode("utf-8", "replace")
-    if not isinstance(text, str):
-        raise ExportError(f"expected texts, strings or bytes, found {text!r:.100}")
-    return text
+            f"{folder}: takes ids, not texts; ask hub_export.litert.Model, or the copy of a "
+            "text embedding"
+        )
+    if found.name not in _CLASSES:
+        raise SourceError(
+            f"{folder}: expected a copy of {', '.join(_CLASSES)}, found one of {found.name}; take "
+            "the hub_export that wrote it"
+        )
+    module = importlib.import_module(f"hub_export.litert.products.{found.name}")
+    made: type[TextModel] = getattr(module, _CLASSES[found.name])
+    return made

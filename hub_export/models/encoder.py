@@ -232,11 +232,14 @@ def product(session: Session) -> Product:
         _USAGE,
         build,
         notes,
-        lambda: _of_rows(session.built[0]),
+        size.positions,
+        lambda: of_rows(session.built[0]),
     )
 
 
-def _of_rows(encoder: Encoder) -> OfRows:
+def of_rows(encoder: Encoder) -> OfRows:
+    """What an encoder computes of rows of tokens, for copies."""
+
     def compute(*row: tf.Tensor) -> Tensors:
         found = encoder(*row)
         return {POOLED: found.pooled, SEQUENCE: found.sequence}

@@ -27,6 +27,8 @@ from hub_export.settings import ENCODER, FLOAT16, FLOAT32
 from hub_export.sources.tokenizer import files
 from hub_export.terminal import silenced
 
+Shape = tuple[int, int]
+"""[B, S] of a signature."""
 LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 """Of rows, as far as the longest one needs them."""
 TOGETHER, SHORT = 8, 32
@@ -54,15 +56,21 @@ class LiteRtCopy:
     @property
     def longest(self) -> int:
         """The longest row."""
-        session = self.session
-        most = session.size.positions if self.of.name == ENCODER else session.plan.max_length
-        asked = session.settings.litert_length or LENGTHS[-1]
-        return min(most, asked)
+        return min(self.of.longest, self.session.settings.litert_length or LENGTHS[-1])
 
-    @property
-    def shapes(self) -> list[tuple[int, int]]:
-        """[B, S] of each signature."""
-        lengths = [*(each for each in LENGTHS if each < self.longest), self.longest]
+    def _shapes(self, rows: OfRows) -> list[Shape]:
+        """[B, S] of each signature.
+
+        Raises:
+            ExportError: rows that must not be padded are longer than the longest.
+        """
+        if over := [each for each in rows.lengths if each > self.longest]:
+            raise ExportError(
+                f"litert_length: expected {max(over)} or more, as the {self.of.name} fills rows up "
+                f"to that, found {self.longest}"
+            )
+        usual = (each for each in LENGTHS if each < self.longest)
+        lengths = sorted({*usual, *rows.lengths, self.longest})
         short = [(TOGETHER, length) for length in lengths if length <= SHORT]
         return [*((1, length) for length in lengths), *short]
 
@@ -74,13 +82,14 @@ class LiteRtCopy:
         """
         assert self.of.rows is not None
         rows = self.of.rows()
+        shapes = self._shapes(rows)
         path.mkdir()
         try:
-            self._describe(rows, path)
+            self._describe(rows, shapes, path)
             with tempfile.TemporaryDirectory(dir=path) as folder:
-                self._trace(rows, Path(folder))
+                trace(rows, shapes, Path(folder))
                 for precision in self.session.settings.litert:
-                    content = self._converted(Path(folder), precision)
+                    content = self._converted(Path(folder), shapes, precision)
                     (path / description.model_file(precision)).write_bytes(content)
         except OSError as error:
             raise TargetError(f"{path.parent}: the copy cannot be written: {error}") from error
@@ -89,23 +98,24 @@ class LiteRtCopy:
         """What a user should know of it."""
         return {"longest": self.longest, "precisions": [*self.session.settings.litert]}
 
-    def _describe(self, rows: OfRows, path: Path) -> None:
+    def _describe(self, rows: OfRows, shapes: Sequence[Shape], path: Path) -> None:
         session, reading = self.session, None
         if self.of.name != ENCODER:
-            reading = self._reading(path / description.TOKENIZER, rows.pairs)
+            reading = self._reading(path / description.TOKENIZER, rows)
         size = session.size
         found = Description(
             self.of.name,
             size.padding,
             size.types,
-            self.shapes,
+            shapes,
             rows.by_token,
             reading,
             rows.labels,
+            rows.options,
         )
         found.write(path)
 
-    def _reading(self, file: Path, pairs: bool) -> Reading:
+    def _reading(self, file: Path, rows: OfRows) -> Reading:
         """How texts are read, by the tokenizer that is written to the file."""
         session = self.session
         plan, tokenizer = session.plan, session.tokenizer
@@ -113,54 +123,65 @@ class LiteRtCopy:
         with plan.applied(tokenizer) as lowers:
             side = (tokenizer.truncation or {})["direction"]
         return Reading(
-            prompt=plan.prompt,
+            prompt=rows.prompt,
             max_length=self.longest,
             truncation_side=side,
             lower_case=lowers,
             special_tokens_in_text=not tokenizer.encode_special_tokens,
-            pairs=pairs,
+            pairs=rows.pairs,
+            cuts=self.longest < self.of.longest,
         )
 
-    def _trace(self, rows: OfRows, folder: Path) -> None:
-        """Saves a SavedModel with a signature for each shape."""
-        signatures = {
-            description.signature(*shape): tf.function(
-                functools.partial(_computed, rows),
-                autograph=False,
-                input_signature=_specs(shape),
-            )
-            for shape in self.shapes
-        }
-        holder = tf.Module()
-        holder.module = rows.module
-        tf.saved_model.save(holder, str(folder), signatures=signatures)
-
-    def _converted(self, folder: Path, precision: str) -> bytes:
-        names = [description.signature(*shape) for shape in self.shapes]
-        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=names)
-        if precision != FLOAT32:  # by default int8 weights, as their dynamic range asks
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if precision == FLOAT16:
-            converter.target_spec.supported_types = [tf.float16]
+    def _converted(self, folder: Path, shapes: Sequence[Shape], precision: str) -> bytes:
         try:
-            with silenced():
-                content: bytes = converter.convert()
-        except Exception as error:  # its own errors have no common base
-            raise ExportError(self._refused(str(error))) from error
-        return content
+            return converted(folder, shapes, precision)
+        except ExportError as error:
+            model_type = self.session.checkpoint.config.get("model_type")
+            raise ExportError(
+                f"LiteRT cannot compute the {self.of.name} of this {model_type}: {error}"
+            ) from error
 
-    def _refused(self, message: str) -> str:
-        found = sorted({*_MISSING.findall(message)})
-        why = f"it has no {', '.join(found)}" if found else f"its converter says: {message:.500}"
-        model_type = self.session.checkpoint.config.get("model_type")
-        return f"LiteRT cannot compute the {self.of.name} of this {model_type}: {why}"
+
+def trace(rows: OfRows, shapes: Sequence[Shape], folder: Path) -> None:
+    """Saves a SavedModel with a signature for each shape."""
+    signatures = {
+        description.signature(*shape): tf.function(
+            functools.partial(_computed, rows), autograph=False, input_signature=_specs(shape)
+        )
+        for shape in shapes
+    }
+    holder = tf.Module()
+    holder.module = rows.module
+    tf.saved_model.save(holder, str(folder), signatures=signatures)
+
+
+def converted(folder: Path, shapes: Sequence[Shape], precision: str) -> bytes:
+    """What `trace` has saved, for LiteRT.
+
+    Raises:
+        ExportError: an operation has no counterpart.
+    """
+    names = [description.signature(*shape) for shape in shapes]
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=names)
+    if precision != FLOAT32:  # by default int8 weights, as their dynamic range asks
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == FLOAT16:
+        converter.target_spec.supported_types = [tf.float16]
+    try:
+        with silenced():
+            content: bytes = converter.convert()
+    except Exception as error:  # its own errors have no common base
+        found = sorted({*_MISSING.findall(str(error))})
+        why = f"it has no {', '.join(found)}" if found else f"its converter says: {error!s:.500}"
+        raise ExportError(why) from error
+    return content
 
 
 def _computed(rows: OfRows, *inputs: tf.Tensor) -> Tensors:
     return dict(rows.compute(*inputs))
 
 
-def _specs(shape: tuple[int, int]) -> list[tf.TensorSpec]:
+def _specs(shape: Shape) -> list[tf.TensorSpec]:
     return [tf.TensorSpec(shape, tf.int32, name) for name in description.INPUTS]
 
 
@@ -194,7 +215,7 @@ def copies(session: Session, products: Sequence[Product]) -> Iterator[LiteRtCopy
         found = [LiteRtCopy(session, each) for each in products if each.rows is not None]
         if not found:
             raise ExportError(
-                "litert: there are copies of the encoder, the text embedding and a text "
-                f"classification, but exported is {', '.join(each.name for each in products)}"
+                "litert: there are copies of the encoder, the text embedding and the models of "
+                f"tasks, but exported is {', '.join(each.name for each in products)}"
             )
         yield from found

@@ -30,6 +30,9 @@ class OfRows:
         by_token: outputs that are [B, S, ...]; the others are [B, ...].
         labels: what the columns of logits stand for.
         pairs: whether two texts may share a row.
+        prompt: what is put before a text; of a pair, before the first one.
+        lengths: of rows that must not be padded.
+        options: what a copy has to know besides; see `hub_export.litert.products`.
     """
 
     module: tf.Module
@@ -37,6 +40,9 @@ class OfRows:
     by_token: Sequence[str] = ()
     labels: Sequence[str] = ()
     pairs: bool = False
+    prompt: str = ""
+    lengths: Sequence[int] = ()
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +55,7 @@ class Product:
         usage: what goes in and comes out, for a reader of its card.
         build: builds the model.
         notes: what a user should know of what was built, in words for each subject.
+        longest: the longest row that it takes; 0 where it takes none.
         rows: makes what it computes of rows; nothing where there is no such thing.
     """
 
@@ -57,6 +64,7 @@ class Product:
     usage: str
     build: Callable[[], Model]
     notes: Callable[[], Mapping[str, Any]]
+    longest: int = 0
     rows: Callable[[], OfRows] | None = None
 
     def save(self, path: Path) -> None:

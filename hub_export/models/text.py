@@ -116,6 +116,7 @@ def product(session: Session) -> Product | None:
         _USAGE,
         lambda: _built(session),
         lambda: {contract.EMBEDDING: plan.words()},
+        plan.max_length,
         lambda: _of_rows(session),
     )
 
@@ -128,7 +129,7 @@ def _built(session: Session) -> TextEmbeddingModel:
 
 def _of_rows(session: Session) -> OfRows:
     embedder = _embedder(session)
-    return OfRows(embedder, embedder, pairs=session.plan.pairs)
+    return OfRows(embedder, embedder, pairs=session.plan.pairs, prompt=session.plan.prompt)
 
 
 def _embedder(session: Session) -> HeadedEncoder:

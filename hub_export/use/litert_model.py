@@ -4,16 +4,15 @@ import functools
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hub_export import litert
-from hub_export.contract import DEFAULT, SERVING, SERVING_PAIR, TEXT, TEXT_PAIR
+from hub_export.contract import CHOICES, DEFAULT, SERVING
 from hub_export.errors import SourceError
 from hub_export.litert import description
-from hub_export.use.text_model import Arrays, Signature, Text
+from hub_export.use.text_model import Arrays, Signature, Text, batches
 
 _CHUNK = 1 << 20
 _TOGETHER = 256  # rows: a batch for each of many threads
@@ -48,7 +47,7 @@ class LiteRtTextModel:
     def fingerprint(self) -> str:
         """Differs between any two models."""
         found = hashlib.sha256()
-        folder, precision = self._model.folder, self._model.precision
+        folder, precision = self._model.model.folder, self._model.model.precision
         for name in (description.model_file(precision), description.FILE, description.TOKENIZER):
             with (folder / name).open("rb") as file:
                 while chunk := file.read(_CHUNK):
@@ -58,27 +57,23 @@ class LiteRtTextModel:
     @functools.cached_property
     def signatures(self) -> Mapping[str, Signature]:
         """By name."""
-        outputs = {
-            name: (None, *np.shape(each)[1:]) for name, each in self._model.outputs([""]).items()
-        }
-        pairs = {SERVING_PAIR: (TEXT, TEXT_PAIR)} if self._model.takes_pairs else {}
-        inputs: Mapping[str, tuple[str, ...]] = {SERVING: (TEXT,), **pairs}
-        return {name: Signature(each, outputs, True) for name, each in inputs.items()}
+        found = {}
+        for name, (inputs, ask) in self._model.signatures.items():
+            outputs = ask(*([[""]] if each == CHOICES else [""] for each in inputs))
+            shapes = {key: (None, *np.shape(each)[1:]) for key, each in outputs.items()}
+            found[name] = Signature(inputs, shapes, True)
+        return found
 
     def __call__(
         self, signature: str, texts: Mapping[str, Sequence[Text]], batch_size: int
     ) -> Iterator[tuple[npt.NDArray[np.intp], Arrays]]:
         """Answers rows of similar length together; see `TextModel`.
 
-        The copy itself brings rows of similar length together, and computes some of them at once.
+        Batches are large: the copy itself computes some of their rows at once, on each thread.
         """
-        names = self.signatures[signature].inputs
-        count, together = len(texts[TEXT]), max(batch_size, _TOGETHER)
-        for begin in range(0, count, together):
-            rows = np.arange(begin, min(begin + together, count))
-            columns: list[Any] = [texts[name][begin : begin + together] for name in names]
-            found = self._model.outputs(*columns)
-            yield rows, {name: np.asarray(each) for name, each in found.items()}
+        inputs, ask = self._model.signatures[signature]
+        for rows in batches([*texts.values()], max(batch_size, _TOGETHER)):
+            yield rows, dict(ask(*([texts[name][row] for row in rows] for name in inputs)))
 
     def unlike(self, error: Exception) -> SourceError:
         """What to raise where it is not what it should be."""

@@ -118,7 +118,7 @@ class TextModel:
             ExportError: it has no answer.
         """
         function = self._functions[signature]
-        for rows in _batches([*texts.values()], batch_size):
+        for rows in batches([*texts.values()], batch_size):
             batch = {
                 name: tf.constant([column[row] for row in rows], tf.string)
                 for name, column in texts.items()
@@ -150,8 +150,8 @@ def _loaded(folder: Path, fingerprint: str) -> Any:
     return tf.saved_model.load(str(folder))
 
 
-def _batches(columns: Sequence[Sequence[Text]], batch_size: int) -> Iterator[npt.NDArray[np.intp]]:
-    """Which rows are asked together."""
+def batches(columns: Sequence[Sequence[Text]], batch_size: int) -> Iterator[npt.NDArray[np.intp]]:
+    """Which rows are asked together: those of similar length, and of lists those as long."""
     sizes = np.array([[_size(text) for text in column] for column in columns])
     sizes = sizes.reshape([len(columns), -1, 2])
     counts, lengths = sizes.sum(0).T

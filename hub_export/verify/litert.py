@@ -6,6 +6,7 @@ the cosine; of a text embedding the report states, too, how well similarities ke
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,38 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from hub_export import contract
-from hub_export.contract import LABEL, MASK, POOLED, SEQUENCE, TYPE_IDS, WORD_IDS
+from hub_export.contract import MASK, POOLED, SEQUENCE, TYPE_IDS, WORD_IDS
 from hub_export.litert import Model, TextModel
 from hub_export.litert.model import Row
+from hub_export.litert.text_model import Signature
 from hub_export.models.session import Session
-from hub_export.settings import ENCODER, FLOAT32, TEXT_CLASSIFICATION, TEXT_EMBEDDING, product_of
+from hub_export.settings import (
+    ENCODER,
+    FILL_MASK,
+    FLOAT32,
+    LATE_INTERACTION,
+    MULTIPLE_CHOICE,
+    QUESTION_ANSWERING,
+    SPARSE_EMBEDDING,
+    TEXT_CLASSIFICATION,
+    TEXT_EMBEDDING,
+    TOKEN_CLASSIFICATION,
+    product_of,
+)
 from hub_export.terminal import Progress
 from hub_export.verify import numbers, outputs, vectors
 from hub_export.verify.checks import Check, Outcome
 from hub_export.verify.closeness import Closeness, Floats, closeness
 from hub_export.verify.outputs import Named, Road, Sample
-from hub_export.verify.tasks import classification
+from hub_export.verify.tasks import (
+    classification,
+    fill_mask,
+    late_interaction,
+    multiple_choice,
+    question_answering,
+    sparse_embedding,
+    token_classification,
+)
 
 
 def compare(
@@ -48,18 +69,12 @@ def compare(
             found = _encoder(Model(folder, precision), answers, close, progress)
         else:
             model = TextModel(folder, precision)
-            fitting = [_fitting(model, each, session) for each in answers]
-            found = _OF_TEXTS[name].compare(_Served(model), fitting, close, progress)
+            fitting = _fitting(model, answers)
+            compare, served = _OF_TEXTS[name]
+            found = compare(served(model), fitting, close, progress)
             found += [_order(model, fitting[0])] if name == TEXT_EMBEDDING else []
         for each in found:
             yield dataclasses.replace(each, subject=f"LiteRT {precision}, {each.subject}")
-
-
-_OF_TEXTS: Mapping[str, Any] = {
-    TEXT_EMBEDDING: vectors,
-    product_of(TEXT_CLASSIFICATION): classification,
-}
-"""Who compares, by the name of the product copied."""
 
 
 def _encoder(
@@ -84,33 +99,82 @@ class _Served:
     """A copy that is asked as a loaded SavedModel is, by signatures."""
 
     def __init__(self, model: TextModel) -> None:
-        self._model = model
-        names = (contract.SERVING, contract.SERVING_PAIR, contract.PAIR)
-        self.signatures = dict.fromkeys(names, self._answers)
-
-    def _answers(self, text: tf.Tensor, text_pair: tf.Tensor | None = None) -> Named:
-        columns = [text] if text_pair is None else [text, text_pair]
-        outputs = self._model.outputs(*([*each.numpy()] for each in columns))
-        found: dict[str, Any] = {name: np.asarray(each) for name, each in outputs.items()}
-        if LABEL in found:
-            found[LABEL] = np.array([label.encode() for label in found[LABEL]], object)
-        return found
+        self.signatures = {
+            name: functools.partial(_answers, each) for name, each in model.signatures.items()
+        }
 
 
-def _fitting(model: TextModel, answers: Any, session: Session) -> Any:
+class _Called(_Served):
+    """The same by its call and its methods, too."""
+
+    def __init__(self, model: TextModel) -> None:
+        super().__init__(model)
+        self._model: Any = model
+
+    def __call__(self, inputs: Any) -> Any:
+        columns = inputs if isinstance(inputs, list) else [inputs]
+        return _tensors(self._model(*map(_column, columns)))
+
+    def entities(self, texts: tf.Tensor, aggregation: str) -> Any:
+        return _tensors(self._model.entities(_column(texts), aggregation))
+
+    def query(self, texts: tf.Tensor) -> Any:
+        return _tensors(self._model.query(_column(texts)))
+
+    def document(self, texts: tf.Tensor) -> Any:
+        return _tensors(self._model.document(_column(texts)))
+
+
+_OF_TEXTS: Mapping[str, tuple[Any, type[_Served]]] = {
+    TEXT_EMBEDDING: (vectors.compare, _Served),
+    product_of(TEXT_CLASSIFICATION): (classification.compare, _Served),
+    product_of(TOKEN_CLASSIFICATION): (token_classification.compare, _Called),
+    product_of(MULTIPLE_CHOICE): (multiple_choice.compare, _Called),
+    product_of(FILL_MASK): (fill_mask.compare, _Called),
+    product_of(SPARSE_EMBEDDING): (sparse_embedding.compare, _Called),
+    product_of(LATE_INTERACTION): (late_interaction.compare, _Called),
+    product_of(QUESTION_ANSWERING): (question_answering.compare, _Called),
+}
+"""Who compares, and how the copy is asked, by the name of the product copied.
+
+Only where a call gives what no signature does is it asked as well.
+"""
+
+
+def _answers(signature: Signature, **columns: tf.Tensor) -> Any:
+    return _tensors(signature.ask(*(_column(columns[name]) for name in signature.inputs)))
+
+
+def _column(texts: tf.Tensor | tf.RaggedTensor) -> list[Any]:
+    """Texts, or lists of them, as a user has them."""
+    found = texts.to_list() if isinstance(texts, tf.RaggedTensor) else texts.numpy().tolist()
+    return [*found]
+
+
+def _tensors(found: Any) -> Any:
+    """What a copy gives as a SavedModel gives it; lists of arrays are ragged tensors there."""
+    if isinstance(found, Mapping):
+        return {name: _tensors(each) for name, each in found.items()}
+    if isinstance(found, list):
+        values = _tensors(np.concatenate(found))
+        return tf.RaggedTensor.from_row_lengths(values, [*map(len, found)])
+    if found.dtype != object:
+        return tf.constant(found)
+    encoded = np.array([each.encode() for each in found.flat], object)
+    return tf.constant(encoded.reshape(found.shape), tf.string)
+
+
+def _fitting(model: TextModel, answers: Any) -> Any:
     """The answers about texts that a copy of shorter rows does not cut."""
     longest = model.description.longest
-    if longest == session.plan.max_length:
+    if not model.reading.cuts or isinstance(answers, str):
         return answers
-    columns = [[*each] for each in zip(*answers.texts, strict=True)]
-    fits = np.array([len(row.word_ids) < longest for row in model.rows(*columns)], bool)
-    kept = [text for text, fit in zip(answers.texts, fits, strict=True) if fit]
-    values = {
-        field.name: getattr(answers, field.name)[fits]
-        for field in dataclasses.fields(answers)
-        if isinstance(getattr(answers, field.name), np.ndarray)
-    }
-    return dataclasses.replace(answers, texts=kept, **values)
+
+    def fits(*texts: str) -> bool:
+        return all(len(row.word_ids) < longest for row in model.rows(*([each] for each in texts)))
+
+    some = isinstance(answers, list)
+    return [each.where(fits) for each in answers] if some else answers.where(fits)
 
 
 def _order(model: TextModel, answers: vectors.Answers) -> Check:

@@ -103,9 +103,3 @@ def differences(subject: str, found: Sequence[Any], compared: int) -> Check:
 def not_compared(subject: str, needs: str) -> Check:
     """What stands in the report where a library of the source is not installed."""
     return Check(subject, Outcome.NOT_COMPARED, f"needs {needs} ({torch_files.INSTALL})")
-
-
-def softmax(logits: Floats) -> Floats:
-    """float32 [..., C] -> float32 [..., C], by numpy."""
-    raised: Floats = np.exp(logits - logits.max(-1, keepdims=True))
-    return raised / raised.sum(-1, keepdims=True)

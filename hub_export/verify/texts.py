@@ -1,8 +1,9 @@
 """Texts that source and export are asked about, and how either is asked."""
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +14,8 @@ from hub_export.models.embedding_plan import Plan
 from hub_export.verify import samples
 from hub_export.verify.samples import Ids
 
+A = TypeVar("A", bound="OfTexts")
+
 _BATCH = 8
 # Longer rows take minutes, and gigabytes for the attention of one text.
 _LONGEST = 1024
@@ -20,8 +23,28 @@ _PARTS = 3
 
 Texts = Sequence[tuple[str, ...]]
 """One a row; two where a pair is."""
+Fits = Callable[..., bool]
+"""Whether a row of texts has place in a copy of shorter rows; it takes them one by one."""
 Columns = Sequence[tf.Tensor]
 """The texts of a batch; of pairs the first ones, then the second ones."""
+
+
+class OfTexts:
+    """Answers about texts: a dataclass whose arrays and lists have an entry for each of these."""
+
+    texts: Texts
+
+    def where(self: A, fits: Fits) -> A:
+        """Those about texts that fit."""
+        kept = np.array([fits(*each) for each in self.texts], bool)
+        values: dict[str, Any] = vars(self)
+        arrays = {k: each[kept] for k, each in values.items() if isinstance(each, np.ndarray)}
+        lists = {
+            k: [*itertools.compress(each, kept)]
+            for k, each in values.items()
+            if isinstance(each, list)
+        }
+        return dataclasses.replace(self, **arrays, **lists)  # type: ignore[type-var]
 
 
 def sample_texts(tokenizer: Tokenizer, plan: Plan) -> list[str]:

@@ -20,11 +20,18 @@ from hub_export.verify.checks import Check
 from hub_export.verify.closeness import Closeness, Floats
 from hub_export.verify.outputs import Named, Road, Sample
 from hub_export.verify.source import Source
-from hub_export.verify.texts import Texts, batches, by_signature, sample_pairs, sample_texts
+from hub_export.verify.texts import (
+    OfTexts,
+    Texts,
+    batches,
+    by_signature,
+    sample_pairs,
+    sample_texts,
+)
 
 
 @dataclasses.dataclass(frozen=True)
-class Answers:
+class Answers(OfTexts):
     """What the source gives.
 
     Attributes:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sentence_transformers
 import tensorflow as tf
 import torch
@@ -14,6 +15,7 @@ from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 
 import hub_export
 from hub_export import contract, settings
+from hub_export.models import litert
 from tests import checkpoints
 
 TEXTS = [
@@ -96,7 +98,10 @@ class SavedTask:
     """A case that has been exported."""
 
     case: TaskCase
+    source: Path
     path: Path
+    copy: Path
+    """The LiteRT copy."""
 
     @functools.cached_property
     def model(self) -> Any:
@@ -129,7 +134,9 @@ class SavedTask:
 
 def save_task(case: TaskCase, folder: Path) -> SavedTask:
     source = case.save_checkpoint(folder / "source")
-    done = hub_export.export(
-        source, folder / "exported", parts=("task_model",), task=case.name, verify="none"
-    )
-    return SavedTask(case, done.paths[settings.product_of(case.name)])
+    options: dict[str, Any] = {"parts": ["task_model"], "task": case.name, "verify": "none"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(litert, "LENGTHS", (16, 512))  # each takes a second
+        done = hub_export.export(source, folder / "exported", **options, litert=["float32"])
+    name = settings.product_of(case.name)
+    return SavedTask(case, source, done.paths[name], done.paths[f"{name}_litert"])

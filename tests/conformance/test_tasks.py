@@ -1,5 +1,6 @@
 """What holds for the model of every task, seen through its SavedModel."""
 
+import dataclasses
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -142,7 +143,7 @@ def test_saved_again_after_the_first_copy_is_gone(task_case: SavedTask, tmp_path
     loaded = hub.load(str(first))
     tf.saved_model.save(loaded, str(second), signatures=dict(loaded.signatures))
     shutil.rmtree(first)
-    again = SavedTask(task_case.case, second)
+    again = dataclasses.replace(task_case, path=second)
     given = task_case.given(TEXTS)
     assert_same(again.model(given), task_case.model(given))
     assert_same(again.serve(TEXTS), task_case.serve(TEXTS))

@@ -16,11 +16,13 @@ import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
 import hub_export
-from hub_export import ExportError, SourceError
+from encoders import bert, distilbert
+from hub_export import ExportError, SourceError, support
 from hub_export.litert import Model, TextModel
 from hub_export.litert.description import LABELS as LABELS_FILE
 from hub_export.litert.description import Description, read
 from hub_export.litert.model import Row
+from hub_export.models.product import OfRows
 from hub_export.use import embed_cli, predict_cli
 from hub_export.verify.checks import Outcome
 from tests import checkpoints
@@ -160,20 +162,23 @@ def test_many_threads_ask_one_model(embedding: Path) -> None:
             np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
 
 
-def test_it_needs_no_tensorflow(embedding: Path) -> None:
+NEEDED = ("numpy", "numpy.libs", "tokenizers", "ai_edge_litert", "flatbuffers")
+
+
+def test_it_needs_little(embedding: Path, tmp_path: Path) -> None:
+    """In an environment that has nothing but a few packages."""
+    installed = Path(np.__file__).parents[1]
+    for place in (*(installed / name for name in NEEDED), Path(hub_export.__file__).parent):
+        if place.exists():  # numpy.libs is not there on every system
+            (tmp_path / place.name).symlink_to(place)
     script = """
 import sys
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in sys.argv[2].split(","):
-            raise ImportError(name + " is not installed here")
-sys.meta_path.insert(0, Absent())
+sys.path.insert(0, sys.argv[2])
 from hub_export.litert import TextModel
 print(TextModel(sys.argv[1], precision="int8")(["a text", "another"]).shape)
 """
-    absent = "tensorflow,tensorflow_text,tensorflow_hub,torch,transformers,keras,tf_keras,absl,h5py"
     done = subprocess.run(
-        [sys.executable, "-c", script, str(embedding), absent],
+        [sys.executable, "-I", "-S", "-c", script, str(embedding), str(tmp_path)],
         capture_output=True,
         text=True,
         check=False,
@@ -246,6 +251,43 @@ def test_every_architecture_converts(case: EncoderCase, tmp_path: Path) -> None:
     assert [each.outcome for each in found] == [Outcome.PASSED] * 2
 
 
+def needing_digamma(encoder: Any) -> OfRows:
+    def compute(word_ids: tf.Tensor, *others: tf.Tensor) -> dict[str, tf.Tensor]:
+        del others
+        return {"digamma": tf.math.digamma(tf.cast(word_ids, tf.float32))}
+
+    return OfRows(encoder, compute)
+
+
+def test_what_does_not_convert_is_refused_by_name(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub_export.models.encoder.of_rows", needing_digamma)
+    options: dict[str, Any] = {"parts": ["encoder"], "verify": "none", "litert": ["int8"]}
+    words = r"LiteRT cannot compute the encoder of this bert: it has no tf\.Digamma"
+    with pytest.raises(ExportError, match=words):
+        hub_export.export(tiny_bert, tmp_path / "out", **options, litert_length=16)
+    assert not (tmp_path / "out").exists() or [*(tmp_path / "out").iterdir()] == []
+
+
+def test_the_table_of_what_converts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(support, "_modules", lambda _: [bert, distilbert])
+    made = support.of_rows
+    monkeypatch.setattr(
+        support,
+        "of_rows",
+        lambda encoder: needing_digamma(encoder) if encoder.pooler is None else made(encoder),
+    )
+    support.main(["--litert"])
+    assert capsys.readouterr().out.splitlines() == [
+        "model_type  LiteRT copy",
+        "bert        yes",
+        "distilbert  - (it has no tf.Digamma)",
+    ]
+
+
 def test_what_is_wrong_is_said(embedding: Path, copied: hub_export.Export, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no LiteRT copy that hub_export wrote"):
         TextModel(tmp_path)
@@ -261,6 +303,8 @@ def test_what_is_wrong_is_said(embedding: Path, copied: hub_export.Export, tmp_p
         TextModel(embedding)("ab")
     with pytest.raises(ExportError, match="expected texts, strings or bytes, found None"):
         TextModel(embedding)(["a", None])  # type: ignore[list-item]
+    with pytest.raises(ExportError, match="half of a surrogate pair, character 1 of"):
+        TextModel(embedding)(["a\ud800"])
     with pytest.raises(ExportError, match="are all ids, and type ids, among those that"):
         Model(copied.paths["encoder_litert"])([Row([10**6], [1], [0])])
     damaged = tmp_path / "damaged"
@@ -270,6 +314,10 @@ def test_what_is_wrong_is_said(embedding: Path, copied: hub_export.Export, tmp_p
         TextModel(damaged)(["a"])
     (damaged / "tokenizer.json").write_text("{}")
     with pytest.raises(SourceError, match="cannot be read as a tokenizer"):
+        TextModel(damaged)
+    other = json.loads((embedding / "model.json").read_text())
+    (damaged / "model.json").write_text(json.dumps({**other, "name": "haiku"}))
+    with pytest.raises(SourceError, match="found one of haiku; take the hub_export that wrote it"):
         TextModel(damaged)
     (damaged / "model.json").write_text('{"format": 9}')
     with pytest.raises(SourceError, match="expected format 1, found 9"):

@@ -19,8 +19,9 @@ from tokenizers import pre_tokenizers
 
 import hub_export
 from hub_export import ExportError, SourceError, VerificationError
+from hub_export.litert.windows import windows
+from hub_export.models.tasks import passages
 from hub_export.verify import samples
-from hub_export.verify.tasks.windows import windows
 from tests import checkpoints
 
 PART = "question_answering"
@@ -308,7 +309,7 @@ def test_a_question_that_leaves_no_room(source: Path, exported: Path) -> None:
         )
         assert int(np.argmax(found["limit"].numpy()[0] > 0)) == kept + 2
         tokenizer = transformers.AutoTokenizer.from_pretrained(source).backend_tokenizer
-        rows = [*windows(tokenizer, question, context, 40)]
+        rows = [*windows(tokenizer, question, context, 40, passages.OVERLAP)]
         assert rows[0].place == kept + 2
         assert len(rows) == -(-(26 - (37 - kept)) // (17 - kept)) + 1
         assert model.answer([question], [context])["score"][0, 0] > 0

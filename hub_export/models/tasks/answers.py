@@ -9,13 +9,12 @@ import tensorflow as tf
 
 from hub_export import contract
 from hub_export.contract import Tensors
+from hub_export.litert.answers import MASKED
 from hub_export.models.tasks.passages import Passages
 from hub_export.models.texts import cut
 
 LONGEST = 15
 """Tokens of an answer."""
-MASKED = -10000.0
-"""The logit where no answer may begin or end."""
 
 
 class Spans(NamedTuple):

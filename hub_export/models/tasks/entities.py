@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from hub_export.contract import AVERAGE, FIRST, MAX, NONE, SIMPLE
+from hub_export.litert.entities import OUTSIDE, EntityLabels
 from preprocess import Places
 
-_OUTSIDE = "O"
 _SPACE = b" "
 
 
@@ -105,20 +105,17 @@ class Labels:
 
     def __init__(self, labels: Sequence[str]) -> None:
         """Takes all of them, in the order of the logits."""
-        self._names = {False: [*labels], True: [each.split("-", 1)[-1] for each in labels]}
-        kinds = [each[2:] if each.startswith(("B-", "I-")) else each for each in labels]
-        self._kinds = np.array([kinds.index(each) for each in kinds])
-        self._begins = np.array([each.startswith("B-") for each in labels])
+        self._labels = EntityLabels(labels)
 
     def begins(self, spans: Spans) -> tf.Tensor:
         """Whether each span begins an entity: bool [n]."""
-        kinds = tf.gather(self._kinds, spans.label)
-        return _changes(spans.row) | _changes(kinds) | tf.gather(self._begins, spans.label)
+        kinds = tf.gather(self._labels.kinds, spans.label)
+        return _changes(spans.row) | _changes(kinds) | tf.gather(self._labels.begins, spans.label)
 
     def named(self, spans: Spans, grouped: bool) -> tuple[tf.Tensor, Spans]:
         """Names of labels, or of the kinds of entities, string [n], without what is outside."""
-        names = self._names[grouped]
-        kept = tf.gather(np.array([each != _OUTSIDE for each in names]), spans.label)
+        names = self._labels.names[grouped]
+        kept = tf.gather(np.array([each != OUTSIDE for each in names]), spans.label)
         spans = spans.where(kept)
         return tf.gather(tf.constant(names), spans.label), spans
 

@@ -1,7 +1,8 @@
 """What stands for mask tokens in texts, as the root of a SavedModel."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -10,7 +11,7 @@ from hub_export import contract
 from hub_export.contract import LOGITS, ROW_SPLITS, SCORE, TOKEN, TOKEN_ID, Tensors
 from hub_export.errors import SourceError
 from hub_export.models import signatures
-from hub_export.models.product import Product
+from hub_export.models.product import OfRows, Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
 from hub_export.models.tasks import task_model
@@ -115,4 +116,21 @@ def product(session: Session, task: Task) -> Product:
         assert isinstance(headed.head, FillMask)
         return FillMaskModel(preprocessor, headed, headed.head, mask, words)
 
-    return task_model.product(session, task, build, _USAGE)
+    token = session.mask
+    id = None if token is None else session.tokenizer.token_to_id(token)
+    of_rows = functools.partial(_of_rows, {"mask": id, "best": BEST})
+    return task_model.product(session, task, build, _USAGE, of_rows)
+
+
+def _of_rows(options: Mapping[str, Any], headed: HeadedEncoder, task: Task) -> OfRows:
+    """Logits of the position of each row that is asked about, which its mask tells."""
+    del task
+    encoder, head = headed.encoder, headed.head
+    assert isinstance(head, FillMask)
+
+    def compute(word_ids: tf.Tensor, marks: tf.Tensor, type_ids: tf.Tensor) -> Tensors:
+        sequence = encoder(word_ids, tf.minimum(marks, 1), type_ids).sequence
+        place = tf.argmax(marks, axis=1)  # that of hub_export.litert.model.ASKED
+        return {LOGITS: head.logits(tf.gather(sequence, place, axis=1, batch_dims=1))}
+
+    return OfRows(headed, compute, options=options)

@@ -22,7 +22,7 @@ from hub_export.contract import (
 )
 from hub_export.errors import ExportError
 from hub_export.models import signatures
-from hub_export.models.product import Product
+from hub_export.models.product import OfRows, Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
 from hub_export.models.tasks import task_model
@@ -185,4 +185,19 @@ def product(session: Session, task: Task) -> Product:
     words = task_model.words(session.tokenizer, session.size.vocabulary)
     build = functools.partial(LateInteractionModel, words, sides)
     notes = {"late": {name: side.words(session.tokenizer) for name, side in sides.items()}}
-    return task_model.product(session, task, build, _USAGE, notes=notes)
+    of_rows = functools.partial(_of_rows, sides, len(words))
+    longest = max(side.seq_length for side in sides.values())
+    return task_model.product(session, task, build, _USAGE, of_rows, longest=longest, notes=notes)
+
+
+def _of_rows(sides: Mapping[str, Rows], words: int, headed: HeadedEncoder, task: Task) -> OfRows:
+    assert task.late is not None
+    options = {
+        "words": words,
+        "is_mean": task.late.is_mean,
+        "worst": WORST,
+        **{name: side.options() for name, side in sides.items()},
+    }
+    # Of some architectures, what no token attends to depends on how far a row is padded.
+    lengths = {side.filling.length for side in sides.values() if side.filling is not None}
+    return OfRows(headed, headed, by_token=[VECTORS], lengths=sorted(lengths), options=options)

@@ -11,7 +11,7 @@ from encoders import HeadedEncoder
 from hub_export import contract
 from hub_export.contract import ANSWER, CHOICE, CHOICES, LOGITS, PROBABILITIES, TEXT, Tensors
 from hub_export.models import signatures
-from hub_export.models.product import Product
+from hub_export.models.product import OfRows, Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
 from hub_export.models.tasks import task_model
@@ -108,4 +108,9 @@ def product(session: Session, task: Task) -> Product:
     Raises:
         SourceError: the head is not supported, or is not in the checkpoint.
     """
-    return task_model.product(session, task, MultipleChoiceModel, _USAGE)
+    return task_model.product(session, task, MultipleChoiceModel, _USAGE, _of_pairs)
+
+
+def _of_pairs(headed: HeadedEncoder, task: Task) -> OfRows:
+    del task
+    return OfRows(headed, headed, pairs=True)

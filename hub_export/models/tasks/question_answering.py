@@ -8,8 +8,9 @@ import tensorflow as tf
 from encoders import HeadedEncoder, RealTokens, by_length
 from hub_export import contract
 from hub_export.contract import CONTEXT, END_LOGITS, LIMIT, QUESTION, START, START_LOGITS, Tensors
+from hub_export.litert.answers import MASKED
 from hub_export.models import signatures
-from hub_export.models.product import Product
+from hub_export.models.product import OfRows, Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
 from hub_export.models.tasks import answers, passages, task_model
@@ -45,7 +46,7 @@ class QuestionAnsweringModel(TaskModel):
         def rows(training: bool, question: tf.Tensor, context: tf.Tensor) -> Tensors:
             read = reader(question, context, whole=False)
             real, logits = tf.equal(read.rows.mask, 1), compute[training](*read.rows)
-            start, end = (tf.where(real, each, answers.MASKED) for each in logits)
+            start, end = (tf.where(real, each, MASKED) for each in logits)
             return {START_LOGITS: start, END_LOGITS: end, **_extents(read)}
 
         def answer(
@@ -162,4 +163,19 @@ def product(session: Session, task: Task) -> Product:
     Raises:
         SourceError: the head is not supported, or is not in the checkpoint.
     """
-    return task_model.product(session, task, QuestionAnsweringModel, _USAGE)
+    longest = min(session.plan.max_length, passages.LONGEST)
+    return task_model.product(
+        session, task, QuestionAnsweringModel, _USAGE, _of_rows, longest=longest
+    )
+
+
+def _of_rows(headed: HeadedEncoder, task: Task) -> OfRows:
+    del task
+    options = {
+        "row": passages.LONGEST,
+        "overlap": passages.OVERLAP,
+        "answer": answers.LONGEST,
+        "best": TOP_K,
+    }
+    by_token = [START_LOGITS, END_LOGITS]
+    return OfRows(headed, headed, by_token, pairs=True, options=options)

@@ -9,7 +9,7 @@ from encoders import HeadedEncoder
 from hub_export import contract
 from hub_export.contract import ROW_SPLITS, TERMS, TOKEN, TOKEN_ID, WEIGHT, WEIGHTS, Tensors
 from hub_export.models import signatures
-from hub_export.models.product import Product
+from hub_export.models.product import OfRows, Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
 from hub_export.models.tasks import task_model
@@ -100,4 +100,9 @@ def product(session: Session, task: Task) -> Product:
     words = task_model.words(session.tokenizer, session.size.vocabulary)
     prompt = session.plan.prompt
     build = functools.partial(SparseEmbeddingModel, words, prompt)
-    return task_model.product(session, task, build, _USAGE, prompt=prompt)
+    return task_model.product(session, task, build, _USAGE, _of_rows, prompt)
+
+
+def _of_rows(headed: HeadedEncoder, task: Task) -> OfRows:
+    del task
+    return OfRows(headed, headed, options={"most": MOST})

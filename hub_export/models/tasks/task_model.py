@@ -1,5 +1,6 @@
 """What the models of all tasks have in common: how each is made of a session."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -38,8 +39,9 @@ def product(
     task: Task,
     build: Build,
     usage: str,
-    of_rows: Rows | None = None,
+    of_rows: Rows,
     prompt: str = "",
+    longest: int | None = None,
     notes: Mapping[str, Any] = MappingProxyType({}),
 ) -> Product:
     """The model of a session's task.
@@ -50,9 +52,9 @@ def product(
         build: makes the root of the SavedModel of what packs texts, and of the encoder with its
             head.
         usage: what goes in and comes out, for a reader of its card.
-        of_rows: what the encoder with its head computes of rows of tokens, for copies; nothing
-            where there are none of the task.
+        of_rows: what the encoder with its head computes of rows of tokens, for copies.
         prompt: what it puts before a text.
+        longest: the longest row; None for that of the session's plan.
         notes: what a reader of the report should know of the task besides.
 
     Raises:
@@ -64,6 +66,9 @@ def product(
     def built() -> Model:
         return build(rows_of_texts(session), _headed(session, task), task)
 
+    def rows() -> OfRows:
+        return dataclasses.replace(of_rows(_headed(session, task), task), prompt=prompt)
+
     described = {**task.words(), "prompt": prompt, "max_length": session.plan.max_length}
     return Product(
         name,
@@ -71,7 +76,8 @@ def product(
         usage,
         built,
         lambda: {contract.TASK: {**described, **notes}},
-        None if of_rows is None else lambda: of_rows(_headed(session, task), task),
+        longest or session.plan.max_length,
+        rows,
     )
 
 

@@ -20,7 +20,7 @@ from hub_export.contract import (
     Tensors,
 )
 from hub_export.models import signatures
-from hub_export.models.product import Product
+from hub_export.models.product import OfRows, Product
 from hub_export.models.session import Session
 from hub_export.models.task import Task
 from hub_export.models.tasks import task_model
@@ -134,7 +134,14 @@ def product(session: Session, task: Task) -> Product:
         SourceError: the head is not supported, or is not in the checkpoint.
     """
     build = functools.partial(TokenClassificationModel, _subwords(session))
-    return task_model.product(session, task, build, _USAGE)
+    of_rows = functools.partial(_of_rows, session.unknown)
+    return task_model.product(session, task, build, _USAGE, of_rows)
+
+
+def _of_rows(unknown: int | None, headed: HeadedEncoder, task: Task) -> OfRows:
+    return OfRows(
+        headed, headed, by_token=[LOGITS], labels=task.labels, options={"unknown": unknown}
+    )
 
 
 def _subwords(session: Session) -> Subwords:

@@ -80,6 +80,22 @@ class Rows:
             return is_there
         return is_there & tf.gather(tf.constant(self.counts), rows.word_ids)
 
+    def options(self) -> Mapping[str, Any]:
+        """The same for a LiteRT copy; see `hub_export.litert.products.late_interaction`."""
+        filling = self.filling
+        return {
+            "prompt": self.prompt,
+            "max_length": self.seq_length,
+            "left_out": [id for id, counted in enumerate(self.counts or ()) if not counted],
+            "filling": None
+            if filling is None
+            else {
+                "length": filling.length,
+                "id": filling.id,
+                "is_attended": filling.mark == _ATTENDED,
+            },
+        }
+
     def words(self, tokenizer: Tokenizer) -> Mapping[str, Any]:
         """The same for a reader of the report."""
         word, counts, filling = tokenizer.id_to_token, self.counts or (), self.filling

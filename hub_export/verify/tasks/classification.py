@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from hub_export import contract
 from hub_export.contract import LOGITS
+from hub_export.litert.numbers import softmax
 from hub_export.models.task import Task
 from hub_export.models.tasks.classification import SOFTMAX
 from hub_export.terminal import Progress
@@ -26,6 +27,7 @@ from hub_export.verify.references.modules import torch_function
 from hub_export.verify.source import Source
 from hub_export.verify.texts import (
     Columns,
+    OfTexts,
     Texts,
     batches,
     by_signature,
@@ -40,7 +42,7 @@ _OF_LABELS = (LOGITS, contract.LABEL)
 
 
 @dataclasses.dataclass(frozen=True)
-class Answers:
+class Answers(OfTexts):
     """What the source gives.
 
     Attributes:
@@ -149,5 +151,5 @@ def _noted(call: Call, given: list[Named], texts: Columns) -> Named:
 def _probabilities(logits: Floats, activation: str) -> Floats:
     """By numpy; an activation of torch by torch."""
     if activation == SOFTMAX:
-        return outputs.softmax(logits)
+        return softmax(logits)
     return torch_function(activation)(logits)

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from hub_export import contract
 from hub_export.contract import LOGITS, MLM_LOGITS, POSITIONS, ROW_SPLITS, SCORE, TOKEN, TOKEN_ID
+from hub_export.litert.numbers import softmax
 from hub_export.models.tasks.fill_mask import BEST
 from hub_export.terminal import Progress
 from hub_export.verify import outputs, samples
@@ -21,7 +22,7 @@ from hub_export.verify.checks import Check
 from hub_export.verify.closeness import Closeness, Floats
 from hub_export.verify.outputs import Named, Road, Sample
 from hub_export.verify.source import Source
-from hub_export.verify.texts import batches, by_signature, row, sample_texts, words_of
+from hub_export.verify.texts import OfTexts, batches, by_signature, row, sample_texts, words_of
 
 _PLACES = 5
 """How many positions of a row are asked about."""
@@ -29,7 +30,7 @@ _SAME = 1e-5
 
 
 @dataclasses.dataclass(frozen=True)
-class Answers:
+class Answers(OfTexts):
     """What the source gives.
 
     Attributes:
@@ -121,7 +122,7 @@ def _samples(answers: Answers) -> list[Sample]:
     found = []
     for rows, columns in batches(answers.texts):
         logits = np.concatenate(answers.logits[rows])
-        best = -np.sort(-outputs.softmax(logits), axis=1)[:, :BEST]
+        best = -np.sort(-softmax(logits), axis=1)[:, :BEST]
         found.append(Sample(columns, {LOGITS: logits, SCORE: best}))
     return found
 

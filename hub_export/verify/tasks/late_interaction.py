@@ -31,6 +31,7 @@ from hub_export.verify.outputs import Named, Road, Sample
 from hub_export.verify.source import Source
 from hub_export.verify.texts import (
     Columns,
+    Fits,
     Texts,
     batches,
     by_signature,
@@ -70,6 +71,18 @@ class Answers:
     pairs: Texts
     scores: Floats
     words: Callable[[int], str]
+
+    def where(self, fits: Fits) -> "Answers":
+        """Those about texts that fit."""
+        kept = [fits(*text) for text in self.texts]
+        pairs = [all(map(fits, pair)) for pair in self.pairs]
+        return dataclasses.replace(
+            self,
+            texts=[*itertools.compress(self.texts, kept)],
+            kept={side: [*itertools.compress(each, kept)] for side, each in self.kept.items()},
+            pairs=[*itertools.compress(self.pairs, pairs)],
+            scores=self.scores[np.array(pairs, bool)],
+        )
 
     def samples(self, side: str) -> list[Sample]:
         """Batches of a few texts; a sample's inputs are their columns, and how much is kept."""

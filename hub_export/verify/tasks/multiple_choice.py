@@ -15,13 +15,14 @@ import tensorflow as tf
 
 from hub_export import contract
 from hub_export.contract import ANSWER, CHOICE, LOGITS, PROBABILITIES
+from hub_export.litert.numbers import softmax
 from hub_export.terminal import Progress
 from hub_export.verify import outputs
 from hub_export.verify.checks import Check
 from hub_export.verify.closeness import Closeness, Floats
 from hub_export.verify.outputs import Named, Road, Sample
 from hub_export.verify.source import Source
-from hub_export.verify.texts import row, sample_texts, short
+from hub_export.verify.texts import Fits, row, sample_texts, short
 
 _BATCH = 8
 _COUNTS = (4, 1, 2, 5, 3)
@@ -34,6 +35,12 @@ class Asked(NamedTuple):
     text: str
     choices: Sequence[str]
     logits: Floats
+
+    def where(self, fits: Fits) -> "Asked":
+        """The same with the choices alone that fit into a row with the text."""
+        kept = [fits(self.text, each) for each in self.choices]
+        choices = [*itertools.compress(self.choices, kept)]
+        return Asked(self.text, choices, self.logits[np.array(kept, bool)])
 
 
 Answer = Callable[[Sequence[Asked]], Mapping[str, Any]]
@@ -72,6 +79,7 @@ def compare(
         closeness: what is compared, and what is allowed.
         progress: told of every batch.
     """
+    answers = [each for each in answers if each.choices]
     alike = [[*some] for _, some in itertools.groupby(sorted(answers, key=_count), _count)]
     checks, compared = list[Check](), sum(map(_count, answers))
     for way, answer, groups in (
@@ -101,7 +109,7 @@ def _samples(groups: Iterable[Sequence[Asked]]) -> list[Sample]:
         for begin in range(0, len(group), _BATCH):
             some = group[begin : begin + _BATCH]
             logits = [each.logits for each in some]
-            wanted = {LOGITS: logits, PROBABILITIES: [*map(outputs.softmax, logits)]}
+            wanted = {LOGITS: logits, PROBABILITIES: [*map(softmax, logits)]}
             found.append(Sample(some, {name: np.concatenate(x) for name, x in wanted.items()}))
     return found
 

@@ -1,15 +1,16 @@
 """Comparing an exported question answering with its source, by call and by signatures.
 
 The source is its tokenizer, whose own truncation makes the windows of a context, and the model in
-torch; numpy makes answers of its logits. Logits and scores count as numbers of an encoder do; an
-answer must be the source's, unless another one's score is closer than the tolerance.
+torch; numpy makes answers of its logits, as in LiteRT copies. Logits and scores count as numbers of
+an encoder do; an answer must be the source's, unless another one's score is closer than the
+tolerance.
 """
 
 import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -25,6 +26,8 @@ from hub_export.contract import (
     START,
     START_LOGITS,
 )
+from hub_export.litert.answers import Ranked, Span, best, merged, spans
+from hub_export.litert.windows import Places, Window, windows
 from hub_export.models.tasks import answers as exported
 from hub_export.models.tasks import passages
 from hub_export.models.tasks.question_answering import TOP_K
@@ -35,36 +38,13 @@ from hub_export.verify.closeness import Closeness, Floats
 from hub_export.verify.outputs import Named, Road, Sample
 from hub_export.verify.samples import Ids
 from hub_export.verify.source import Source
-from hub_export.verify.tasks.windows import Places, Window, windows
-from hub_export.verify.texts import Columns, Texts, batches, by_signature, sample_texts
+from hub_export.verify.texts import Columns, OfTexts, Texts, batches, by_signature, sample_texts
 
 Call = Callable[[Columns], Mapping[str, tf.Tensor]]
 _MOST_WINDOWS = 8
-_MASKED = -10000.0
 _KEPT = 2 * TOP_K + 10
 # Below it a score may be zero elsewhere.
 _VANISHING = 1e-30
-
-
-class Span(NamedTuple):
-    """A candidate: how probable it is, and its bytes of the context."""
-
-    score: float
-    start: int
-    limit: int
-
-
-@dataclasses.dataclass
-class Ranked:
-    """An answer.
-
-    Attributes:
-        score: the sum of its spans' scores.
-        spans: those of the first window that has it; the first one counts.
-    """
-
-    score: float
-    spans: list[Span]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,9 +69,7 @@ class Asked:
 
     def ranked(self, may_be_none: bool) -> list[Ranked]:
         """The best answers, and one more."""
-        empty = [Ranked(self.none, [Span(self.none, 0, 0)])] if may_be_none else []
-        best = sorted([*self.found, *empty], key=lambda each: -each.score)[: TOP_K + 1]
-        return [*best, *[Ranked(0.0, [Span(0.0, 0, 0)])] * (TOP_K + 1 - len(best))]
+        return best(self.found, self.none if may_be_none else None, TOP_K + 1)
 
     def is_clear(self, part: float) -> bool:
         """Whether the same spans count where each score differs by no more than a part of it."""
@@ -99,7 +77,7 @@ class Asked:
 
 
 @dataclasses.dataclass(frozen=True)
-class Answers:
+class Answers(OfTexts):
     """What the source gives.
 
     Attributes:
@@ -123,7 +101,7 @@ def ask(source: Source, progress: Progress) -> Answers:
         tokenizer.no_truncation()
         with progress.bar("asking torch for answers", len(pairs)) as advance:
             for question, context in pairs:
-                found = windows(tokenizer, question, context, longest, direction)
+                found = windows(tokenizer, question, context, longest, passages.OVERLAP, direction)
                 cut = [*itertools.islice(found, _MOST_WINDOWS + 1)]
                 if len(cut) <= _MOST_WINDOWS:
                     rows = [_row(each, session.size.types) for each in cut]
@@ -141,52 +119,19 @@ def _row(window: Window, types: int) -> list[Ids]:
 
 
 def _answered(context: str, cut: Sequence[Window], logits: Sequence[Mapping[str, Floats]]) -> Asked:
-    raw, found = context.encode(), dict[str, Ranked]()
-    none, cuts = list[float](), list[tuple[float, float]]()
+    of_windows, none, cuts = list[list[Span]](), list[float](), list[tuple[float, float]]()
     for window, each in zip(cut, logits, strict=True):
-        spans, nothing = _spans(window, each)
-        own = dict[str, Ranked]()
-        for span in spans[:_KEPT]:
-            key = raw[span.start : span.limit].decode().lower()
-            ranked = own.setdefault(key, Ranked(0.0, []))
-            ranked.score += span.score
-            ranked.spans.append(span)
-        for key, ranked in own.items():
-            found.setdefault(key, Ranked(0.0, ranked.spans)).score += ranked.score
+        start, end = (each[name][0] for name in (START_LOGITS, END_LOGITS))
+        found, nothing = spans(window, start, end, exported.LONGEST, _KEPT + 1)
+        of_windows.append(found[:_KEPT])
         none.append(nothing)
-        last, next = [*spans, *_NOTHING][_KEPT - 1 : _KEPT + 1]
+        last, next = [*found, *_NOTHING][_KEPT - 1 : _KEPT + 1]
         cuts.append((last.score, next.score))
     first = {name: logits[0][name][0] for name in (START_LOGITS, END_LOGITS)}
-    return Asked(context, cut[0], first, [*found.values()], min(none), cuts)
+    return Asked(context, cut[0], first, merged(context, of_windows), min(none), cuts)
 
 
 _NOTHING = [Span(0.0, 0, 0)] * (_KEPT + 1)
-
-
-def _spans(window: Window, logits: Mapping[str, Floats]) -> tuple[list[Span], float]:
-    """Spans that are possible at all, by falling score, and how probable it is that none is."""
-    [ids] = window.row[0]
-    kept = np.zeros(len(ids), bool)
-    kept[window.inside] = True
-    if window.special:
-        kept |= ids == ids[0]
-    start, end = (
-        outputs.softmax(np.where(kept, logits[name][0], np.float32(_MASKED)))
-        for name in (START_LOGITS, END_LOGITS)
-    )
-    products = np.outer(start[window.inside], end[window.inside])
-    products = np.tril(np.triu(products), exported.LONGEST - 1)
-    order = np.argsort(-products, axis=None, kind="stable")[: _KEPT + 1]
-    spans = [
-        Span(
-            float(products[first, last]),
-            int(window.starts[window.firsts[first]]),
-            int(max(window.limits[window.lasts[last]], window.starts[window.firsts[first]])),
-        )
-        for first, last in zip(*np.unravel_index(order, products.shape), strict=True)
-        if products[first, last] > 0
-    ]
-    return spans, float(start[0] * end[0])
 
 
 def compare(model: Any, answers: Answers, closeness: Closeness, progress: Progress) -> list[Check]:

@@ -19,11 +19,19 @@ from hub_export.verify.checks import Check
 from hub_export.verify.closeness import Closeness, Floats
 from hub_export.verify.outputs import Named, Road, Sample
 from hub_export.verify.source import Source
-from hub_export.verify.texts import Columns, batches, by_signature, row, sample_texts, words_of
+from hub_export.verify.texts import (
+    Columns,
+    OfTexts,
+    batches,
+    by_signature,
+    row,
+    sample_texts,
+    words_of,
+)
 
 
 @dataclasses.dataclass(frozen=True)
-class Answers:
+class Answers(OfTexts):
     """What the source gives.
 
     Attributes:

@@ -15,6 +15,7 @@ import numpy as np
 
 from hub_export import contract
 from hub_export.contract import AGGREGATIONS, LABEL, LIMIT, LOGITS, MASK, SCORE, START, TEXT
+from hub_export.litert.places import bytes_before
 from hub_export.models.session import Session
 from hub_export.terminal import Progress
 from hub_export.verify import outputs
@@ -23,7 +24,7 @@ from hub_export.verify.closeness import Closeness, Floats
 from hub_export.verify.outputs import Distance, Road, Sample
 from hub_export.verify.references.entities import EntityReference
 from hub_export.verify.source import Source
-from hub_export.verify.texts import Columns, batches, by_signature, row, sample_texts
+from hub_export.verify.texts import Columns, Fits, batches, by_signature, row, sample_texts
 
 Call = Callable[[Columns], Mapping[str, Any]]
 _EVERY = 12
@@ -71,6 +72,10 @@ class Answers:
 
     asked: Sequence[Asked]
     pipeline: Callable[[Asked, Floats, str], Entities]
+
+    def where(self, fits: Fits) -> "Answers":
+        """Those about texts that fit."""
+        return dataclasses.replace(self, asked=[each for each in self.asked if fits(each.text)])
 
     def some(self) -> "Answers":
         """A few of them."""
@@ -164,14 +169,9 @@ def _tokens(
 
 def _places(asked: Asked) -> np.ndarray:
     """Where the tokens of a text stand, in bytes: int64 [S, 2]; zeros for special ones."""
-    bytes_before = _bytes_before(asked.text)
-    places = [bytes_before[each] for each in np.array(asked.places)]
+    before = bytes_before(asked.text)
+    places = [before[each] for each in np.array(asked.places)]
     return np.array(places) * (1 - np.array(asked.is_special))[:, np.newaxis]
-
-
-def _bytes_before(text: str) -> np.ndarray:
-    """How many bytes stand before each character, and before the end."""
-    return np.cumsum([0, *(len(each.encode()) for each in text)])
 
 
 class _Comparison:
@@ -247,7 +247,7 @@ def _pipeline(session: Session) -> Callable[[Asked, Floats, str], Entities]:
 
     def call(asked: Asked, logits: Floats, aggregation: str) -> Entities:
         found = pipeline(aggregation, logits, *asked[:-1])
-        before = _bytes_before(asked.text)
+        before = bytes_before(asked.text)
         spans = [
             (label.encode(), *before[[start, end]].tolist(), asked.text[start:end].encode())
             for label, start, end, _ in found

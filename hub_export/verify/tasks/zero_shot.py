@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from hub_export import contract
 from hub_export.contract import LOGITS, SCORES, ZERO_SHOT, ZERO_SHOT_MULTI_LABEL
+from hub_export.litert.numbers import softmax
 from hub_export.terminal import Progress
 from hub_export.verify import outputs
 from hub_export.verify.checks import Check
@@ -65,7 +66,7 @@ def _asked(model: Any, inputs: Mapping[str, Sequence[str]]) -> Mapping[str, tf.T
 
 def _scores(logits: Floats) -> Named:
     """Signature -> float32 [B, C], of the logits of contradiction and entailment [B, C, 2]."""
-    alone = outputs.softmax(logits)[..., 1]
+    alone = softmax(logits)[..., 1]
     several = logits.shape[1] > 1
-    among = outputs.softmax(logits[..., 1]) if several else alone
+    among = softmax(logits[..., 1]) if several else alone
     return {ZERO_SHOT: among, ZERO_SHOT_MULTI_LABEL: alone}

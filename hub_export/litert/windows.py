@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Encoding, Tokenizer
 
-from hub_export.models.tasks import passages
-from hub_export.verify.samples import Ids
+from hub_export.litert.places import bytes_before
 
+Ids = npt.NDArray[np.int32]
 Places = npt.NDArray[np.int64]
 _WORDS = "Hello, world!"
 
@@ -57,7 +57,12 @@ class Part(NamedTuple):
 
 
 def windows(
-    tokenizer: Tokenizer, question: str, context: str, longest: int, direction: str = "right"
+    tokenizer: Tokenizer,
+    question: str,
+    context: str,
+    longest: int,
+    overlap: int,
+    direction: str = "right",
 ) -> Iterator[Window]:
     """The rows of a question, as the pipeline of `transformers` 4 makes them.
 
@@ -66,20 +71,17 @@ def windows(
         question: cut only where it leaves no room.
         context: read in windows.
         longest: tokens of a row.
+        overlap: tokens that two windows share; half of a row, if that is less.
         direction: the side on which what is too long goes on.
     """
     asked, read = (tokenizer.encode(each, add_special_tokens=False) for each in (question, context))
-    room, overlap = (
-        longest - tokenizer.num_special_tokens_to_add(True),
-        min(longest // 2, passages.OVERLAP),
-    )
+    room = longest - tokenizer.num_special_tokens_to_add(True)
+    overlap = min(longest // 2, overlap)
     if len(asked) + min(len(read), overlap + 1) > room:
         asked.truncate((room - overlap) // 2, direction="right")
     if len(read) > room - len(asked):
         read.truncate(room - len(asked), overlap, direction)
-    sizes = np.array([0, *(len(character.encode()) for character in context)])
-    bounds = np.cumsum(sizes)
-    frame = _frame(tokenizer)
+    frame, bounds = _frame(tokenizer), bytes_before(context)
     for each in (read, *read.overflowing):
         yield _window(frame, asked, each, bounds)
 
