@@ -12,7 +12,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 from tokenizers import Tokenizer
@@ -36,20 +36,29 @@ _MISSING = re.compile(r"'(tf\.\w+)' op is neither a custom op nor a flex op")
 
 @dataclasses.dataclass(frozen=True)
 class LiteRtCopy:
-    """The copy of a product, to be."""
+    """The copy of a product, to be.
+
+    Attributes:
+        kind: what it is called in a report.
+        suffix: how its folder's name ends.
+        any_length: whether a signature takes shorter rows, too.
+    """
 
     session: Session
     of: Product
+    kind: ClassVar[str] = "LiteRT"
+    suffix: ClassVar[str] = "_litert"
+    any_length: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
         """Where its notes are in a report."""
-        return f"{self.of.name}_litert"
+        return self.of.name + self.suffix
 
     @property
     def folder(self) -> str:
         """What it is called in the output folder."""
-        return f"{self.of.folder}_litert"
+        return self.of.folder + self.suffix
 
     @property
     def longest(self) -> int:
@@ -66,6 +75,11 @@ class LiteRtCopy:
         short = [(TOGETHER, length) for length in lengths if length <= SHORT]
         return [*((1, length) for length in lengths), *short]
 
+    @property
+    def signatures(self) -> Mapping[str, tuple[int, int]]:
+        """Name -> [B, S] of its inputs."""
+        return {description.signature(*shape): shape for shape in self.shapes}
+
     def save(self, path: Path) -> None:
         """Converts the product, and writes the files of `litert.description`.
 
@@ -77,11 +91,8 @@ class LiteRtCopy:
         path.mkdir()
         try:
             self._describe(rows, path)
-            with tempfile.TemporaryDirectory(dir=path) as folder:
-                self._trace(rows, Path(folder))
-                for precision in self.session.settings.litert:
-                    content = self._converted(Path(folder), precision)
-                    (path / description.model_file(precision)).write_bytes(content)
+            for precision, content in self._made(rows, self.session.settings.litert, path):
+                (path / description.model_file(precision)).write_bytes(content)
         except OSError as error:
             raise TargetError(f"{path.parent}: the copy cannot be written: {error}") from error
 
@@ -102,6 +113,7 @@ class LiteRtCopy:
             rows.by_token,
             reading,
             rows.labels,
+            self.any_length,
         )
         found.write(path)
 
@@ -121,22 +133,31 @@ class LiteRtCopy:
             pairs=pairs,
         )
 
+    def _made(
+        self, rows: OfRows, precisions: Sequence[str], room: Path
+    ) -> Iterator[tuple[str, bytes]]:
+        """The file of each precision, made by way of a SavedModel in a folder of the room."""
+        with tempfile.TemporaryDirectory(dir=room) as folder:
+            self._trace(rows, Path(folder))
+            for precision in precisions:
+                yield precision, self._converted(Path(folder), precision)
+
     def _trace(self, rows: OfRows, folder: Path) -> None:
-        """Saves a SavedModel with a signature for each shape."""
+        """Saves a SavedModel with these signatures."""
         signatures = {
-            description.signature(*shape): tf.function(
+            name: tf.function(
                 functools.partial(_computed, rows),
                 autograph=False,
-                input_signature=_specs(shape),
+                input_signature=_specs(count, None if self.any_length else length),
             )
-            for shape in self.shapes
+            for name, (count, length) in self.signatures.items()
         }
         holder = tf.Module()
         holder.module = rows.module
         tf.saved_model.save(holder, str(folder), signatures=signatures)
 
     def _converted(self, folder: Path, precision: str) -> bytes:
-        names = [description.signature(*shape) for shape in self.shapes]
+        names = [*self.signatures]
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=names)
         if precision != FLOAT32:  # by default int8 weights, as their dynamic range asks
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -153,15 +174,15 @@ class LiteRtCopy:
         found = sorted({*_MISSING.findall(message)})
         why = f"it has no {', '.join(found)}" if found else f"its converter says: {message:.500}"
         model_type = self.session.checkpoint.config.get("model_type")
-        return f"LiteRT cannot compute the {self.of.name} of this {model_type}: {why}"
+        return f"{self.kind} cannot compute the {self.of.name} of this {model_type}: {why}"
 
 
 def _computed(rows: OfRows, *inputs: tf.Tensor) -> Tensors:
     return dict(rows.compute(*inputs))
 
 
-def _specs(shape: tuple[int, int]) -> list[tf.TensorSpec]:
-    return [tf.TensorSpec(shape, tf.int32, name) for name in description.INPUTS]
+def _specs(rows: int, length: int | None) -> list[tf.TensorSpec]:
+    return [tf.TensorSpec([rows, length], tf.int32, name) for name in description.INPUTS]
 
 
 def _write(tokenizer: Tokenizer, source: Path, file: Path) -> None:
