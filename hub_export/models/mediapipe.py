@@ -53,21 +53,30 @@ class MediaPipeCopy(LiteRtCopy):
 
         cut = dataclasses.replace(rows, compute=compute)
         for precision, content in super()._made(cut, precisions, room):
-            yield precision, self._described(content, rows.labels)
+            yield precision, described(content, self.folder, self.session.tokenizer, rows.labels)
 
-    def _described(self, content: bytes, labels: Sequence[str]) -> bytes:
-        """The file with its metadata, and the files that these name."""
-        file = LiteRtFile(content)
-        file.put_first(PROBABILITIES)
-        inputs = [_INPUTS[each.name] for each in file.inputs]
-        outputs = [each.name for each in file.outputs]
-        about = mediapipe_metadata.metadata(self.folder, inputs, outputs, bool(labels))
-        file.add(mediapipe_metadata.NAME, about)
-        entries = "".join(f"{each}\n" for each in _entries(self.session.tokenizer))
-        files = {mediapipe_metadata.VOCABULARY: entries}
-        if labels:
-            files[mediapipe_metadata.LABELS] = description.lines(labels)
-        return mediapipe_metadata.followed_by(file.content(), files)
+
+def described(content: bytes, name: str, tokenizer: Tokenizer, labels: Sequence[str] = ()) -> bytes:
+    """A LiteRT file with what MediaPipe's tasks ask of it.
+
+    Args:
+        content: a file with one signature, of the inputs of an encoder, int32 [1, S] each.
+        name: of the model.
+        tokenizer: whose vocabulary MediaPipe is to cut words by.
+        labels: what the columns of the outputs stand for.
+    """
+    file = LiteRtFile(content)
+    file.put_first(PROBABILITIES)
+    inputs = [_INPUTS[each.name] for each in file.inputs]
+    outputs = [each.name for each in file.outputs]
+    about = mediapipe_metadata.metadata(name, inputs, outputs, bool(labels))
+    file.add(mediapipe_metadata.NAME, about)
+    found: dict[str, int] = tokenizer.get_vocab()
+    entries = "".join(f"{each}\n" for each in sorted(found, key=found.__getitem__))
+    files = {mediapipe_metadata.VOCABULARY: entries}
+    if labels:
+        files[mediapipe_metadata.LABELS] = description.lines(labels)
+    return mediapipe_metadata.followed_by(file.content(), files)
 
 
 def _cut(values: tf.Tensor, longest: int) -> tf.Tensor:
@@ -76,12 +85,6 @@ def _cut(values: tf.Tensor, longest: int) -> tf.Tensor:
     MediaPipe does not cut rows whose length is free.
     """
     return tf.concat([values[:, :-1][:, : longest - 1], values[:, -1:]], axis=1)
-
-
-def _entries(tokenizer: Tokenizer) -> list[str]:
-    """The entries in the order of their ids."""
-    found: dict[str, int] = tokenizer.get_vocab()
-    return sorted(found, key=found.__getitem__)
 
 
 def copies(session: Session, products: Sequence[Product]) -> Iterator[MediaPipeCopy]:
