@@ -44,10 +44,10 @@ def describe_copy(copy: LiteRtCopy, path: Path, report: Report) -> None:
     """
     kind, takes = ("Model", "ids") if copy.of.name == ENCODER else ("TextModel", "texts")
     place = f"{copy.folder}/{report.settings['version']}"
-    file = f"{place}/{model_file(report.notes[copy.name]['precisions'][0])}"
+    first = f"{place}/{model_file(report.notes[copy.name]['precisions'][0])}"
     lines = [
         *_head(copy.name, report),
-        *(_of_mediapipe(copy, file) if isinstance(copy, MediaPipeCopy) else ()),
+        *(_of_mediapipe(copy, first) if isinstance(copy, MediaPipeCopy) else ()),
         f"The {copy.of.name.replace('_', ' ')} for LiteRT. It takes {takes}:",
         *("", "```python", f"from hub_export.litert import {kind}", ""),
         *(f'model = {kind}("{place}")', "```", ""),

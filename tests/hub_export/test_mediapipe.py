@@ -18,7 +18,7 @@ from hub_export.verify.checks import Outcome
 from tests import checkpoints
 from tools import mediapipe_tokens, texts
 
-TEXTS = ["the cat sat on the mat", "", "x", "a b, c! " * 9, "Ab CD  e\tf", "unknown 日本"]
+TEXTS = ["the cat sat", "", "x", "a b, c!", "Ab CD  e\tf", "unknown 日本"]
 LABELS = ("bad", "so\nso", "good")
 LONGEST = 24
 

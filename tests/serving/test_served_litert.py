@@ -65,8 +65,6 @@ class Session:
     def __init__(self, file: Path) -> None:
         self._interpreter = Interpreter(str(file), num_threads=1)
         self._interpreter.allocate_tensors()
-        details = self._interpreter.get_input_details()
-        self._inputs = {each["name"]: each["index"] for each in details}
         outputs = self._interpreter.get_output_details()
         self._outputs = {each["name"]: each["index"] for each in outputs}
 
@@ -75,11 +73,12 @@ class Session:
     ) -> dict[str, npt.NDArray[Any]]:
         interpreter = self._interpreter
         named = {signature.inputs[name].name: each for name, each in inputs.items()}
-        for tensor, index in sorted(self._inputs.items(), key=lambda each: each[1]):
-            if interpreter.get_tensor(index).shape != named[tensor].shape:
-                interpreter.resize_tensor_input(index, named[tensor].shape)
+        for each in sorted(interpreter.get_input_details(), key=lambda each: each["index"]):
+            index, value = each["index"], named[each["name"]]
+            if (*each["shape"],) != value.shape:
+                interpreter.resize_tensor_input(index, value.shape)
                 interpreter.allocate_tensors()
-            interpreter.set_tensor(index, named[tensor])
+            interpreter.set_tensor(index, value)
         interpreter.invoke()
         found = signature.outputs.items()
         return {name: interpreter.get_tensor(self._outputs[each.name]) for name, each in found}
