@@ -36,9 +36,13 @@ const answer = async () => {{
   const begin = performance.now();
   const model = await TextModel.load("/model", {precision});
   const loaded = performance.now();
-  const vectors = [];
-  for (const text of {texts}) vectors.push([...(await model.embed(text))]);
-  return {{ vectors, loading: loaded - begin, embedding: performance.now() - loaded }};
+  const vectors = [], times = [loaded - begin];
+  for (const text of {texts}) {{
+    const before = performance.now();
+    vectors.push([...(await model.embed(text))]);
+    times.push(performance.now() - before);
+  }}
+  return {{ vectors, times }};
 }};
 const found = await answer().catch((error) => ({{ error: String(error) }}));
 await fetch("/answer", {{ method: "POST", body: JSON.stringify(found) }});
@@ -95,7 +99,7 @@ def browsing(address: str, profile: Path) -> Iterator[None]:
 
 
 def ask(model: Path, precision: str, texts: list[str], profile: Path) -> dict[str, Any]:
-    """What the example answers in a browser: vectors, and milliseconds of loading and embedding."""
+    """What the example answers in a browser: vectors; milliseconds of loading, and of each text."""
     html = (BROWSER / "index.html").read_text(encoding="utf-8")
     importmap = html.partition('<script type="importmap">')[2].partition("</script>")[0]
     page = PAGE.format(
