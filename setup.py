@@ -15,13 +15,16 @@ KERAS = ["keras-hub; python_version >= '3.11'"]
 SENTENCES = ["sentence-transformers>=6"]
 # The interpreter of LiteRT copies.
 LITERT = ["ai-edge-litert>=2.1"]
+# Runs their copies for phones, in a test.
+MEDIAPIPE = ["mediapipe>=1.2"]
 # Its messages: warm-up requests and the configuration of a server.
 SERVING = ["tensorflow-serving-api>=2.21,<2.22"]
 # Other ways to embed texts, to measure against.
 BENCHMARKS = ["onnx", "onnxruntime", "openvino", *REFERENCE, *SENTENCES]
 # With pytest 9.2, xdist 3.8 takes no notice of groups: each test runs wherever there is room.
 XDIST = ["pytest<9.2", "pytest-xdist"]
-TEST = ["hypothesis", "peft", *XDIST, *KERAS, *LITERT, *REFERENCE, *SENTENCES, *SERVING]
+PEERS = [*KERAS, *LITERT, *MEDIAPIPE, *REFERENCE, *SENTENCES, *SERVING]
+TEST = ["hypothesis", "peft", *XDIST, *PEERS]
 
 setup(
     name="hub_export",

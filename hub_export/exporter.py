@@ -9,9 +9,11 @@ from pathlib import Path
 
 from hub_export import parts
 from hub_export.errors import ExportError
-from hub_export.models.litert import LiteRtCopy, copies
+from hub_export.models import litert, mediapipe, served_litert
+from hub_export.models.litert import LiteRtCopy
 from hub_export.models.product import Product
 from hub_export.models.products import PRODUCTS
+from hub_export.models.served_litert import ServedCopy
 from hub_export.models.session import Session
 from hub_export.publish import card
 from hub_export.publish.report import Report, source
@@ -30,8 +32,8 @@ class Export:
 
     Attributes:
         paths: part (`encoder`, `preprocessor`, `text_embedding`; a task's name with underscores,
-            such as `text_classification`) -> the folder of its SavedModel; `encoder_litert`, ... ->
-            that of its LiteRT copy.
+            such as `text_classification`) -> the folder of its SavedModel; `encoder_litert`, ...,
+            `text_embedding_mediapipe`, ... -> that of its copy.
         report: how it was verified.
     """
 
@@ -82,9 +84,10 @@ def run(settings: Settings) -> Export:
         raise ExportError(
             f"{checkpoint.name} has no task that is supported; say other parts, or which task"
         )
-    copied = [*copies(session, chosen)]
+    copied = [*litert.copies(session, chosen), *mediapipe.copies(session, chosen)]
+    served = [*served_litert.copies(session, chosen)]
     with Staging(Path(settings.output_dir), settings.overwrite) as staging:
-        report = _write(chosen, copied, session, staging, progress)
+        report = _write(chosen, copied, served, session, staging, progress)
         names = [each.name for each in chosen] + [each.name for each in copied]
         return Export(dict(zip(names, staging.commit(), strict=True)), report)
 
@@ -95,23 +98,25 @@ export = taking(Settings)(run)
 def _write(
     products: list[Product],
     copied: list[LiteRtCopy],
+    served: list[ServedCopy],
     session: Session,
     staging: Staging,
     progress: Progress,
 ) -> Report:
     """Saves, verifies and describes every product, before any of them gets its final name."""
     version = str(session.settings.version)
-    both: list[Product | LiteRtCopy] = [*products, *copied]
-    places = {each.name: staging.place(Path(each.folder, version)) for each in both}
+    alone: list[Product | LiteRtCopy] = [*products, *copied]
+    places = {each.name: staging.place(Path(each.folder, version)) for each in alone}
+    places |= {each.name: places[each.of.name] for each in served}
     notes = {}
-    for product in both:
+    for product in (*alone, *served):
         progress.say(f"building and saving the {product.name}")
         product.save(places[product.name])
         notes[product.name] = dict(product.notes())
         gc.collect()  # functions and their graphs refer to each other
     session.release()
     saved = {each.name: places[each.name] for each in products}
-    of_copies = {each.of.name: places[each.name] for each in copied}
+    of_copies = [(each, places[each.name]) for each in (*copied, *served)]
     checks = verification.verify(session, saved, of_copies, progress)
     if PREPROCESSOR in notes:
         notes[PREPROCESSOR] |= verification.note(session, checks)

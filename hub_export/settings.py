@@ -234,6 +234,19 @@ class Settings:
         None,
         least=16,
     )
+    mediapipe: bool = option(
+        "Write copies for MediaPipe, too, of the precisions of litert: what its TextEmbedder and "
+        "TextClassifier read on phones and in browsers, as <name>_text_embedding_mediapipe. For "
+        "checkpoints whose tokenizer is BERT's and lower-cases; MediaPipe's own leaves accents.",
+        False,
+    )
+    serving_tflite: str = option(
+        "Experimental. Put model.tflite beside the encoder's saved_model.pb, its weights stored as "
+        "this: what tensorflow_model_server reads instead with --prefer_tflite_model. It takes one "
+        "row of seq_length tokens at a time. Default: none.",
+        NONE,
+        choices=(NONE, *PRECISIONS),
+    )
     quiet: bool = option("Show nothing but errors.", True, recorded=False)
 
     def check(self) -> None:
@@ -251,12 +264,22 @@ class Settings:
         inner = [key for key in INSIDE if getattr(self, key)]
         if inner and ENCODER not in self.parts:
             problems.append(f"{', '.join(inner)}: only for the {ENCODER}, which is not exported")
-        if self.litert and self.compute_dtype != FLOAT32:
-            problems.append(f"litert: of float32 exports, not of {self.compute_dtype}")
-        if self.litert_length is not None and not self.litert:
-            problems.append("litert_length: only for LiteRT copies; say litert, too")
+        problems += self._of_copies()
         if problems:
             raise ExportError("; ".join(problems))
+
+    def _of_copies(self) -> Iterator[str]:
+        """What is wrong with the options of LiteRT copies."""
+        converted = {"litert": bool(self.litert), "serving_tflite": self.serving_tflite != NONE}
+        further = {"litert_length": self.litert_length is not None, "mediapipe": self.mediapipe}
+        if self.compute_dtype != FLOAT32 and any(converted.values()):
+            asked = ", ".join(key for key, said in converted.items() if said)
+            yield f"{asked}: of float32 exports, not of {self.compute_dtype}"
+        if not self.litert and any(further.values()):
+            asked = ", ".join(key for key, said in further.items() if said)
+            yield f"{asked}: only for LiteRT copies; say litert, too"
+        if converted["serving_tflite"] and ENCODER not in self.parts:
+            yield f"serving_tflite: only for the {ENCODER}, which is not exported"
 
     @property
     def of_embedding(self) -> list[str]:

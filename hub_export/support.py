@@ -19,6 +19,7 @@ from types import ModuleType
 import encoders
 import preprocess
 from encoders import SIZES, Architecture, ConfigError
+from hub_export.contract import SERVING
 from hub_export.errors import ExportError
 from hub_export.models.encoder import of_rows
 from hub_export.models.litert import converted, trace
@@ -160,9 +161,9 @@ def _converts(architecture: Architecture) -> str:
     tensors = {name: draw() for name, draw in architecture.initial(config).items()}
     encoder, _ = architecture.build(config, tensors)
     with tempfile.TemporaryDirectory() as folder:
-        trace(of_rows(encoder), [_SHAPE], Path(folder))
+        trace(of_rows(encoder), {SERVING: _SHAPE}, Path(folder))
         try:
-            return YES if converted(Path(folder), [_SHAPE], FLOAT32) else NO
+            return YES if converted(Path(folder), [SERVING], FLOAT32) else NO
         except ExportError as error:
             return f"{NO} ({error})"
 

@@ -73,9 +73,20 @@ class Embeddings(tf.Module):
         x = layout.to_tokens(word_ids)
         x = x if x.dtype.is_floating else self.word(x, training)
         if self.position is not None:
-            x += self.position(self.places(word_ids, layout), training)
+            x += self._of_places(self.position, word_ids, layout, training)
         if self.type is not None and (type_ids is None or self.type.rows == 1):
             x += self.type[0]
         elif self.type is not None:
             x += self.type(layout.to_tokens(type_ids))
         return x
+
+    def _of_places(
+        self, position: Embedding, word_ids: tf.Tensor, layout: Layout, training: bool
+    ) -> tf.Tensor:
+        """The vectors of the tokens' places, float32 [N, D].
+
+        LiteRT's converter to int8 rounds tables that are gathered from, all rows by one scale.
+        """
+        if layout.is_row and self.places is in_row:
+            return position[: layout.length]
+        return position(self.places(word_ids, layout), training)

@@ -20,6 +20,7 @@ class Layout(abc.ABC):
     Attributes:
         length: S, a Python int where it is known statically.
         positions: int32 [N], the place of each token in its row.
+        is_row: whether the tokens are known to be those of one row, padding included.
         real: float32 [N, 1], 1, or 0 for padding.
         bias: float32 [B, 1 or H, 1 or S, S], added to attention scores: the lowest float for
             padding, else 0 or what `biased` put there.
@@ -31,6 +32,7 @@ class Layout(abc.ABC):
 
     length: tf.Tensor | int
     positions: tf.Tensor
+    is_row: bool = False
     real: tf.Tensor
     bias: tf.Tensor
     type_ids: tf.Tensor | None = None
@@ -95,6 +97,7 @@ class Padded(Layout):
             dynamic[axis] if static[axis] is None else static[axis] for axis in (0, 1)
         )
         self.positions = tf.tile(tf.range(self.length), [self._batch])
+        self.is_row = static[0] == 1
         padding = tf.equal(mask, 0)
         self.real = tf.where(tf.reshape(padding, [-1, 1]), 0.0, 1.0)
         self.bias = tf.where(padding[:, tf.newaxis, tf.newaxis, :], tf.float32.min, 0.0)

@@ -17,6 +17,8 @@ from hub_export.settings import PRECISIONS
 
 FILE, TOKENIZER, LABELS = "model.json", "tokenizer.json", "labels.txt"
 SUFFIX = ".tflite"
+SERVED = f"model{SUFFIX}"
+"""Beside a `saved_model.pb`, what TF Serving may read instead."""
 INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 FORMAT = 1
 
@@ -57,6 +59,7 @@ class Description:
         reading: of texts; nothing where the copy takes ids.
         labels: what the columns of the logits stand for.
         options: what the product's file in `hub_export.litert.products` has to know besides.
+        any_length: whether a signature takes shorter rows, too.
     """
 
     name: str
@@ -67,6 +70,7 @@ class Description:
     reading: Reading | None = None
     labels: Sequence[str] = ()
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    any_length: bool = False
 
     @property
     def longest(self) -> int:
@@ -78,8 +82,7 @@ class Description:
         text = json.dumps({"format": FORMAT, **dataclasses.asdict(self)}, ensure_ascii=False)
         (folder / FILE).write_text(text + "\n", encoding="utf-8")
         if self.labels:
-            lines = (" ".join(label.splitlines()) + "\n" for label in self.labels)
-            (folder / LABELS).write_text("".join(lines), encoding="utf-8")
+            (folder / LABELS).write_text(lines(self.labels), encoding="utf-8")
 
 
 def read(folder: Path) -> Description:
@@ -110,6 +113,15 @@ def _described(found: dict[str, Any]) -> Description:
     reading: Mapping[str, Any] | None = found.pop("reading")
     shapes = [(int(rows), int(length)) for rows, length in found.pop("shapes")]
     return Description(**found, shapes=shapes, reading=Reading(**reading) if reading else None)
+
+
+def lines(labels: Sequence[str]) -> str:
+    """A label a line.
+
+    >>> lines(["not\\nbad", "bad"])
+    'not bad\\nbad\\n'
+    """
+    return "".join(" ".join(label.splitlines()) + "\n" for label in labels)
 
 
 def signature(rows: int, length: int) -> str:

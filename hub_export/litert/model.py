@@ -129,7 +129,9 @@ class Model:
 
     def _compute(self, interpreters: Interpreters, rows: Sequence[Row], batch: Batch) -> Arrays:
         places, length = batch
-        inputs = self._padded([rows[place] for place in places], length)
+        some = [rows[place] for place in places]
+        longest = max(len(row.word_ids) for row in some)
+        inputs = self._padded(some, longest if self.description.any_length else length)
         with interpreters.lent() as run:
             return run(description.signature(len(places), length), inputs)
 

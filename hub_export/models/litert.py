@@ -12,7 +12,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 from tokenizers import Tokenizer
@@ -38,20 +38,29 @@ _MISSING = re.compile(r"'(tf\.\w+)' op is neither a custom op nor a flex op")
 
 @dataclasses.dataclass(frozen=True)
 class LiteRtCopy:
-    """The copy of a product, to be."""
+    """The copy of a product, to be.
+
+    Attributes:
+        kind: what it is called in a report.
+        suffix: how its folder's name ends.
+        any_length: whether a signature takes shorter rows, too.
+    """
 
     session: Session
     of: Product
+    kind: ClassVar[str] = "LiteRT"
+    suffix: ClassVar[str] = "_litert"
+    any_length: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
         """Where its notes are in a report."""
-        return f"{self.of.name}_litert"
+        return self.of.name + self.suffix
 
     @property
     def folder(self) -> str:
         """What it is called in the output folder."""
-        return f"{self.of.folder}_litert"
+        return self.of.folder + self.suffix
 
     @property
     def longest(self) -> int:
@@ -86,11 +95,11 @@ class LiteRtCopy:
         path.mkdir()
         try:
             self._describe(rows, shapes, path)
-            with tempfile.TemporaryDirectory(dir=path) as folder:
-                trace(rows, shapes, Path(folder))
-                for precision in self.session.settings.litert:
-                    content = self._converted(Path(folder), shapes, precision)
-                    (path / description.model_file(precision)).write_bytes(content)
+            signatures = {description.signature(*shape): shape for shape in shapes}
+            for precision, content in self._made(
+                rows, signatures, self.session.settings.litert, path
+            ):
+                (path / description.model_file(precision)).write_bytes(content)
         except OSError as error:
             raise TargetError(f"{path.parent}: the copy cannot be written: {error}") from error
 
@@ -112,6 +121,7 @@ class LiteRtCopy:
             reading,
             rows.labels,
             rows.options,
+            self.any_length,
         )
         found.write(path)
 
@@ -132,37 +142,53 @@ class LiteRtCopy:
             cuts=self.longest < self.of.longest,
         )
 
-    def _converted(self, folder: Path, shapes: Sequence[Shape], precision: str) -> bytes:
+    def _made(
+        self,
+        rows: OfRows,
+        signatures: Mapping[str, Shape],
+        precisions: Sequence[str],
+        room: Path,
+    ) -> Iterator[tuple[str, bytes]]:
+        """The file of each precision, made by way of a SavedModel in a folder of the room."""
+        shapes = {
+            name: (count, None if self.any_length else length)
+            for name, (count, length) in signatures.items()
+        }
+        with tempfile.TemporaryDirectory(dir=room) as folder:
+            trace(rows, shapes, Path(folder))
+            for precision in precisions:
+                yield precision, self._converted(Path(folder), [*signatures], precision)
+
+    def _converted(self, folder: Path, names: Sequence[str], precision: str) -> bytes:
         try:
-            return converted(folder, shapes, precision)
+            return converted(folder, names, precision)
         except ExportError as error:
             model_type = self.session.checkpoint.config.get("model_type")
             raise ExportError(
-                f"LiteRT cannot compute the {self.of.name} of this {model_type}: {error}"
+                f"{self.kind} cannot compute the {self.of.name} of this {model_type}: {error}"
             ) from error
 
 
-def trace(rows: OfRows, shapes: Sequence[Shape], folder: Path) -> None:
-    """Saves a SavedModel with a signature for each shape."""
+def trace(rows: OfRows, shapes: Mapping[str, tuple[int, int | None]], folder: Path) -> None:
+    """Saves a SavedModel whose signatures, by their names, take inputs of these shapes."""
     signatures = {
-        description.signature(*shape): tf.function(
+        name: tf.function(
             functools.partial(_computed, rows), autograph=False, input_signature=_specs(shape)
         )
-        for shape in shapes
+        for name, shape in shapes.items()
     }
     holder = tf.Module()
     holder.module = rows.module
     tf.saved_model.save(holder, str(folder), signatures=signatures)
 
 
-def converted(folder: Path, shapes: Sequence[Shape], precision: str) -> bytes:
-    """What `trace` has saved, for LiteRT.
+def converted(folder: Path, names: Sequence[str], precision: str) -> bytes:
+    """What `trace` has saved, for LiteRT, with the signatures of these names.
 
     Raises:
         ExportError: an operation has no counterpart.
     """
-    names = [description.signature(*shape) for shape in shapes]
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=names)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[*names])
     if precision != FLOAT32:  # by default int8 weights, as their dynamic range asks
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if precision == FLOAT16:
@@ -181,7 +207,7 @@ def _computed(rows: OfRows, *inputs: tf.Tensor) -> Tensors:
     return dict(rows.compute(*inputs))
 
 
-def _specs(shape: Shape) -> list[tf.TensorSpec]:
+def _specs(shape: tuple[int, int | None]) -> list[tf.TensorSpec]:
     return [tf.TensorSpec(shape, tf.int32, name) for name in description.INPUTS]
 
 

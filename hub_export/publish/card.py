@@ -7,7 +7,10 @@ from typing import Any
 
 from hub_export import contract
 from hub_export.errors import TargetError
+from hub_export.litert.description import SERVED, model_file
+from hub_export.models import mediapipe, served_litert
 from hub_export.models.litert import LiteRtCopy
+from hub_export.models.mediapipe import MediaPipeCopy
 from hub_export.models.product import Product
 from hub_export.publish import manifest
 from hub_export.publish.report import Report
@@ -24,6 +27,7 @@ def describe(product: Product, path: Path, report: Report) -> None:
         TargetError: there is no room for them.
     """
     lines = [*_head(product.name, report), product.usage, "", *_notes(product.name, report)]
+    lines += _served(report) if product.name == ENCODER else ()
     lines += ["## Custom operations", ""]
     lines += [f"- `{name}` (tensorflow_text)" for name in manifest.custom_ops(path)] or ["None."]
     with _explained(path / ASSETS):
@@ -40,8 +44,10 @@ def describe_copy(copy: LiteRtCopy, path: Path, report: Report) -> None:
     """
     kind, takes = ("Model", "ids") if copy.of.name == ENCODER else ("TextModel", "texts")
     place = f"{copy.folder}/{report.settings['version']}"
+    first = f"{place}/{model_file(report.notes[copy.name]['precisions'][0])}"
     lines = [
         *_head(copy.name, report),
+        *(_of_mediapipe(copy, first) if isinstance(copy, MediaPipeCopy) else ()),
         f"The {copy.of.name.replace('_', ' ')} for LiteRT. It takes {takes}:",
         *("", "```python", f"from hub_export.litert import {kind}", ""),
         *(f'model = {kind}("{place}")', "```", ""),
@@ -54,9 +60,41 @@ def describe_copy(copy: LiteRtCopy, path: Path, report: Report) -> None:
     _write(path, [*lines, ""], report)
 
 
+_MEDIAPIPE = """A file is what MediaPipe's `{task}` reads, on phones, in browsers and in Python:
+
+```python
+from mediapipe.tasks.python.text import {task}
+
+task = {task}.create_from_model_path("{place}")
+```
+
+MediaPipe tokenizes by itself. It lower-cases ASCII letters alone and leaves accents: give it texts
+in lower case whose accents are gone (NFD without combining marks), and nearly all tokens are those
+of the source. What follows reads texts as the source does, always.
+"""
+
+
+def _of_mediapipe(copy: MediaPipeCopy, place: str) -> list[str]:
+    """How MediaPipe asks a copy."""
+    return [_MEDIAPIPE.format(task=mediapipe.TASKS[copy.of.name], place=place)]
+
+
+def _served(report: Report) -> Iterator[str]:
+    """What lies beside an encoder for TF Serving."""
+    if served := report.notes.get(ENCODER + served_litert.SUFFIX):
+        yield from (
+            f"`{SERVED}`, its weights stored as {', '.join(served['precisions'])}, is what "
+            "`tensorflow_model_server --prefer_tflite_model` reads instead of `saved_model.pb` "
+            "(experimental). Its only signature, `serving_default`, takes one row of exactly "
+            f"{served['longest']} tokens; without `--enable_batching`.",
+            "",
+        )
+
+
 def _head(name: str, report: Report) -> Iterator[str]:
     """Title, revision and notes."""
-    title = name.capitalize().replace("_litert", " (LiteRT)").replace("_", " ")
+    title = name.capitalize().replace("_litert", " (LiteRT)").replace("_mediapipe", " (MediaPipe)")
+    title = title.replace("_", " ")
     yield from (f"# {title} of {report.source['name']}", "")
     if report.source["revision"]:
         yield from (f"Revision {report.source['revision']}.", "")

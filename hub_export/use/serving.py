@@ -26,6 +26,10 @@ MODELS, BATCHING = "models.config", "batching_parameters.txt"
 COMMAND = """tensorflow_model_server --rest_api_port=8501 --model_config_file={}/models.config \\
   --allow_version_labels_for_unavailable_models \\
   --enable_batching --batching_parameters_file={}/batching_parameters.txt"""
+_OF_ONE_LENGTH = (
+    f"no warm-up requests, for its {description.SERVED} takes rows of one length alone; with "
+    "--prefer_tflite_model, start a server without --enable_batching"
+)
 _PARAMETERS = """# Texts of any length share a batch. Ids [batch, length] share one with ids of the
 # same length only: the server pads with a row's first value, which is wrong for a mask.
 max_batch_size {{ value: {} }}
@@ -97,8 +101,12 @@ def run(settings: ServingSettings) -> Path:
         entry.model_version_policy.specific.versions.extend(sorted(set(served.values())))
         entry.version_labels.update(served)
         for version in entry.model_version_policy.specific.versions:
-            progress.say(f"warm-up requests of {folder / str(version)}")
-            serving_warmup.write(folder / str(version), folder.name, settings.lengths)
+            place = folder / str(version)
+            if (place / description.SERVED).is_file():
+                progress.say(f"{place}: {_OF_ONE_LENGTH}")
+                continue
+            progress.say(f"warm-up requests of {place}")
+            serving_warmup.write(place, folder.name, settings.lengths)
     threads = settings.num_batch_threads
     batching = _PARAMETERS.format(
         settings.max_batch_size, settings.batch_timeout_micros, 100 * threads, threads

@@ -7,7 +7,7 @@ the cosine; of a text embedding the report states, too, how well similarities ke
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from hub_export import contract
 from hub_export.contract import MASK, POOLED, SEQUENCE, TYPE_IDS, WORD_IDS
-from hub_export.litert import Model, TextModel
+from hub_export.litert import Model, TextModel, description
+from hub_export.litert.interpreters import Interpreters
 from hub_export.litert.model import Row
 from hub_export.litert.text_model import Signature
-from hub_export.models.session import Session
+from hub_export.models.litert import LiteRtCopy
+from hub_export.models.served_litert import ServedCopy
 from hub_export.settings import (
     ENCODER,
     FILL_MASK,
@@ -49,18 +52,16 @@ from hub_export.verify.tasks import (
 )
 
 
-def compare(
-    folder: Path, name: str, answers: Any, session: Session, progress: Progress
-) -> Iterator[Check]:
+def compare(folder: Path, copy: LiteRtCopy, answers: Any, progress: Progress) -> Iterator[Check]:
     """Compares every precision of a copy.
 
     Args:
         folder: of the copy.
-        name: of the product copied.
-        answers: of the source about it.
-        session: of the export.
+        copy: what it is.
+        answers: of the source about the product copied.
         progress: told of every sample.
     """
+    name, session = copy.of.name, copy.session
     settings = session.settings
     for precision in settings.litert:
         asked = settings.tolerance if precision == FLOAT32 else None
@@ -74,24 +75,72 @@ def compare(
             found = compare(served(model), fitting, close, progress)
             found += [_order(model, fitting[0])] if name == TEXT_EMBEDDING else []
         for each in found:
-            yield dataclasses.replace(each, subject=f"LiteRT {precision}, {each.subject}")
+            yield dataclasses.replace(each, subject=f"{copy.kind} {precision}, {each.subject}")
+
+
+def compare_served(
+    place: Path, copy: ServedCopy, answers: Sequence[Sample], progress: Progress
+) -> Iterator[Check]:
+    """Compares the file beside an encoder, asked by its signature, a row at a time.
+
+    Args:
+        place: the folder of the encoder's SavedModel.
+        copy: what it is.
+        answers: of the source about the encoder.
+        progress: told of every sample.
+    """
+    settings, length = copy.session.settings, copy.longest
+    precision = settings.serving_tflite
+    padding = {WORD_IDS: copy.session.size.padding, MASK: 0, TYPE_IDS: 0}
+    with Interpreters(place / description.SERVED, threads=1).lent() as run:
+
+        def compute(inputs: Mapping[str, Any]) -> Named:
+            rows, tokens = inputs[MASK].shape
+            full = {name: np.full((rows, length), id, np.int32) for name, id in padding.items()}
+            for name, values in full.items():
+                values[:, :tokens] = inputs[name]
+            found = [
+                run(contract.SERVING, {name: each[[row]] for name, each in full.items()})
+                for row in range(rows)
+            ]
+            return {
+                POOLED: np.concatenate([each[POOLED] for each in found]),
+                SEQUENCE: np.concatenate([each[SEQUENCE][:, :tokens] for each in found]),
+            }
+
+        asked = settings.tolerance if precision == FLOAT32 else None
+        checks = _rows(compute, length, answers, closeness(precision, asked), progress)
+    for each in checks:
+        yield dataclasses.replace(each, subject=f"{copy.kind} {precision}, {each.subject}")
 
 
 def _encoder(
     model: Model, answers: Sequence[Sample], close: Closeness, progress: Progress
 ) -> list[Check]:
-    longest = model.description.longest
-    fitting = [each for each in answers if each.inputs[MASK].shape[1] <= longest]
-
     def compute(inputs: Mapping[str, Any]) -> Named:
         columns = (inputs[name] for name in (WORD_IDS, MASK, TYPE_IDS))
         found = model([Row(*row) for row in zip(*columns, strict=True)])
+        return {name: np.asarray(each) for name, each in found.items()}
+
+    return _rows(compute, model.description.longest, answers, close, progress)
+
+
+def _rows(
+    compute: Callable[[Mapping[str, Any]], Named],
+    longest: int,
+    answers: Sequence[Sample],
+    close: Closeness,
+    progress: Progress,
+) -> list[Check]:
+    """Compares what is computed of rows of tokens, of those that are not too long."""
+    fitting = [each for each in answers if each.inputs[MASK].shape[1] <= longest]
+
+    def at_tokens(inputs: Mapping[str, Any]) -> Named:
         # What stands at padding depends on how far a row is padded, in some architectures.
-        computed = {name: np.asarray(each) for name, each in found.items()}
-        return numbers.real(Sample(inputs, computed))
+        return numbers.real(Sample(inputs, compute(inputs)))
 
     asked = progress.over("verifying a LiteRT copy", fitting)
-    worst = outputs.distances(asked, [Road(compute, numbers.real)], close)
+    worst = outputs.distances(asked, [Road(at_tokens, numbers.real)], close)
     return numbers.checks(worst, [POOLED, SEQUENCE], close)
 
 

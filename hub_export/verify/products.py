@@ -1,6 +1,6 @@
 """Which comparison a product gets. The source answers first, and is gone before an export loads."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,8 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401 (loading a preprocessor needs its operations)
 
 from hub_export.contract import ZERO_SHOT
+from hub_export.models.litert import LiteRtCopy
+from hub_export.models.served_litert import ServedCopy
 from hub_export.models.session import Session
 from hub_export.settings import (
     ENCODER,
@@ -57,14 +59,17 @@ INSIDE, MLM = "inside", "mlm"
 
 
 def verify(
-    session: Session, places: Mapping[str, Path], copies: Mapping[str, Path], progress: Progress
+    session: Session,
+    places: Mapping[str, Path],
+    copies: Sequence[tuple[LiteRtCopy, Path]],
+    progress: Progress,
 ) -> list[Check]:
     """Compares saved products with their source.
 
     Args:
         session: what they are made of.
         places: name of a product -> the folder of its SavedModel.
-        copies: name of a product -> the folder of its LiteRT copy.
+        copies: copies of products, and their folders.
         progress: told of every sample.
 
     Raises:
@@ -85,9 +90,9 @@ def verify(
                 continue
             for subject in (name, *_beside(name, session)):
                 checks += _compare(model, subject, source, answers.get(subject), progress)
-        for name, place in copies.items():
-            progress.say(f"verifying the LiteRT copy of the {name}")
-            checks += _compare_copy(place, name, source, answers.get(name), progress)
+        for copy, place in copies:
+            progress.say(f"verifying the {copy.kind} copy of the {copy.of.name}")
+            checks += _compare_copy(place, copy, source, answers.get(copy.of.name), progress)
     return checks
 
 
@@ -175,12 +180,14 @@ def _compare(
 
 
 def _compare_copy(
-    place: Path, name: str, source: Source, answers: Any, progress: Progress
+    place: Path, copy: LiteRtCopy, source: Source, answers: Any, progress: Progress
 ) -> Iterator[Check]:
     if answers is None:
-        yield outputs.not_compared(f"LiteRT, {_NUMERIC[name][0]}", _needs(source))
-        return
-    yield from litert.compare(place, name, answers, source.session, progress)
+        yield outputs.not_compared(f"{copy.kind}, {_NUMERIC[copy.of.name][0]}", _needs(source))
+    elif isinstance(copy, ServedCopy):
+        yield from litert.compare_served(place, copy, answers, progress)
+    else:
+        yield from litert.compare(place, copy, answers, progress)
 
 
 def _needs(source: Source) -> str:
