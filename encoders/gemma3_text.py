@@ -1,9 +1,9 @@
 """Gemma 3 (https://arxiv.org/abs/2503.19786), its text model.
 
 EmbeddingGemma (https://arxiv.org/abs/2509.20354) is one whose tokens see the whole text. Blocks
-normalise what goes into attention and feed-forward layers and what comes out of them; norms multiply
-by one plus what is learned. Word vectors are multiplied by the square root of their width. Most
-layers attend to a window; these and the others have wavelengths of RoPE of their own.
+normalise what goes into attention and feed-forward layers and what comes out of them; norms
+multiply by one plus what is learned. Word vectors are multiplied by the square root of their width.
+Most layers attend to a window; these and the others have wavelengths of RoPE of their own.
 """
 
 import dataclasses

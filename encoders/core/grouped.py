@@ -1,4 +1,4 @@
-"""Grouped-query attention (https://arxiv.org/abs/2305.13245): several heads share keys and values."""
+"""Grouped-query attention (https://arxiv.org/abs/2305.13245): heads that share keys and values."""
 
 from collections.abc import Callable
 

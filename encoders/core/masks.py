@@ -40,8 +40,8 @@ def decoder_window(reach: int | None, is_causal: bool) -> Window:
     """That of a layer of a decoder, as `transformers` counts.
 
     Args:
-        reach: how many tokens a causal window has, the query among them; where it is not causal, how
-            far it goes on each side. None for all tokens.
+        reach: how many tokens a causal window has, the query among them; where it is not causal,
+            how far it goes on each side. None for all tokens.
         is_causal: whether the query sees no token after it.
     """
     if is_causal:

@@ -22,6 +22,7 @@ _TOKEN = re.compile(
     | (?P<escape>\\[nrtfv])
     | (?P<quoted>\\[^a-zA-Z0-9])
     | (?P<set>\[\^?(?:[^\[\]\\&]|\\.(?:\{\w+\})?)+\])
+    | (?P<caseless>\(\?i:[^\\\[\](){}*+?.^$]+\))
     | (?P<operator>\(\?:|[()|*?+.^$]|\{\d+(?:,\d*)?\})
     | (?P<character>[^\\\[\](){}*+?.|^$])""",
     re.VERBOSE | re.DOTALL,
@@ -59,6 +60,11 @@ def _class_of(pattern: str) -> str:
     return character_class(matched(pattern))
 
 
+def _caseless(character: str) -> str:
+    """What matches a character in either case, or the sign between alternatives."""
+    return character if character == "|" else _class_of(f"(?i:{character})")
+
+
 def _translated(pattern: str) -> Iterator[str]:
     at, bare = 0, True  # bare: nothing precedes that may be repeated
     while at < len(pattern):
@@ -75,6 +81,8 @@ def _translated(pattern: str) -> Iterator[str]:
             yield text
         elif found["class"] or found["set"]:
             yield _class_of(text)
+        elif found["caseless"]:
+            yield "".join(["(?:", *map(_caseless, text[4:-1]), ")"])
         else:
             character = _ESCAPES[text[1]] if found["escape"] else text[-1]
             yield f"\\x{{{ord(character):x}}}"

@@ -366,7 +366,7 @@ class SavedEncoder:
 
     @functools.cached_property
     def reference(self) -> Reference:
-        return Reference.load(self.source, self.size, self.case.pooler)
+        return Reference.load(self.source, self.size, self.case.pooler, self.token)
 
     @functools.cached_property
     def source(self) -> Checkpoint:
@@ -379,6 +379,10 @@ class SavedEncoder:
     @functools.cached_property
     def size(self) -> encoders.Dimensions:
         return self.architecture.dimensions(self.source.config)
+
+    @functools.cached_property
+    def token(self) -> encoders.TokenOfRow:
+        return self.architecture.declare(self.source.config).token
 
     @functools.cached_property
     def dropout(self) -> dict[str, float]:
