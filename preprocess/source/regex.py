@@ -60,9 +60,16 @@ def _class_of(pattern: str) -> str:
     return character_class(matched(pattern))
 
 
-def _caseless(character: str) -> str:
-    """What matches a character in either case, or the sign between alternatives."""
-    return character if character == "|" else _class_of(f"(?i:{character})")
+def _caseless(alternatives: str) -> str:
+    """The same alternatives of characters, each in either case."""
+    characters = {*alternatives} - {"|"}
+    either = matched(f"(?i:[{''.join(sorted(characters))}])")
+    replace = {each: normalizers.Replace(Regex(f"(?i:{each})"), "") for each in characters}
+    classes = {
+        each: character_class([x for x in either if not replace[each].normalize_str(x)])
+        for each in characters
+    }
+    return "".join(classes.get(each, each) for each in alternatives)
 
 
 def _translated(pattern: str) -> Iterator[str]:
@@ -82,7 +89,7 @@ def _translated(pattern: str) -> Iterator[str]:
         elif found["class"] or found["set"]:
             yield _class_of(text)
         elif found["caseless"]:
-            yield "".join(["(?:", *map(_caseless, text[4:-1]), ")"])
+            yield f"(?:{_caseless(text[4:-1])})"
         else:
             character = _ESCAPES[text[1]] if found["escape"] else text[-1]
             yield f"\\x{{{ord(character):x}}}"
