@@ -88,6 +88,9 @@ def test_pooled_output_without_pooler_is_the_vector_of_one_token(
     places = pooled_places(encoder_case, inputs["input_mask"])
     vectors = found["sequence_output"].numpy()[np.arange(len(places)), places]
     assert np.array_equal(found["pooled_output"], vectors) != encoder_case.case.pooler
+    token = "first token's vector" if not any(places) else "last token's vector, padding aside"
+    card = (encoder_case.path / "assets.extra" / "README.md").read_text()
+    assert (f"`pooled_output` is the {token}." in card) != encoder_case.case.pooler
 
 
 def pooled_places(case: SavedEncoder, mask: np.ndarray) -> list[int]:

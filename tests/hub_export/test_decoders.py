@@ -3,8 +3,14 @@
 import json
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import numpy as np
+import pytest
+import tensorflow as tf
 import torch
+from safetensors.torch import save_file
+from sentence_transformers import SentenceTransformer
 from tokenizers import (
     AddedToken,
     Regex,
@@ -17,6 +23,9 @@ from tokenizers import (
     trainers,
 )
 
+import hub_export
+from hub_export import contract
+from hub_export.verify.checks import Outcome
 from tests import checkpoints
 
 _SPLIT = (
@@ -166,10 +175,58 @@ def save_embedding_gemma(folder: Path) -> None:
 
 
 def save_dense(folder: Path, inputs: int, outputs: int) -> None:
-    from safetensors.torch import save_file
 
     identity = "torch.nn.modules.linear.Identity"
     sizes = {"in_features": inputs, "out_features": outputs, "bias": False}
     write(folder / "config.json", {**sizes, "activation_function": identity})
     torch.manual_seed(inputs)
     save_file({"linear.weight": torch.randn(outputs, inputs)}, folder / "model.safetensors")
+
+
+LAYOUTS = {
+    "qwen3": (save_qwen3, ["preprocessor", "text_embedding"]),
+    "embedding_gemma": (save_embedding_gemma, ["text_embedding"]),
+}
+Exported = tuple[Path, hub_export.Export]
+
+
+@pytest.fixture(scope="module", params=LAYOUTS)
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """A checkpoint, and what was exported from it and compared."""
+    folder, (make, parts) = tmp_path_factory.mktemp(request.param), LAYOUTS[request.param]
+    make(folder / "source")
+    with mock.patch.object(contract, "MOST_SEGMENTS", 2):
+        done = hub_export.export(
+            folder / "source", folder / "out", name="x", parts=parts, verify="quick"
+        )
+    return folder / "source", done
+
+
+def test_all_that_is_compared_passes(exported: Exported) -> None:
+    checks = exported[1].report.checks
+    assert {each.outcome for each in checks} == {Outcome.PASSED}
+    assert checks[-1].subject == "vectors, against sentence-transformers"
+
+
+def test_vectors_of_texts_with_a_prompt(exported: Exported) -> None:
+    """In one batch, which sentence-transformers pads at the left."""
+    source, done = exported
+    texts = ["a lo mi", "", "Ka 12 tre\n\n  su's", "日 ñe " * 60]
+    model = SentenceTransformer(str(source), device="cpu", local_files_only=True)
+    assert model.tokenizer.padding_side == "left"
+    wanted = model.encode(texts, prompt_name="query", show_progress_bar=False)
+    embed = tf.saved_model.load(str(done.paths["text_embedding"]))
+    found = embed(tf.constant([PROMPTS["query"] + text for text in texts])).numpy()
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
+
+
+def test_rows_are_padded_at_the_side_of_the_source(exported: Exported) -> None:
+    source, done = exported
+    if "preprocessor" not in done.paths:
+        pytest.skip("its text embedding alone is exported")
+    preprocess = tf.saved_model.load(str(done.paths["preprocessor"]))
+    end = Tokenizer.from_file(str(source / "tokenizer.json")).token_to_id("<|endoftext|>")
+    packed = preprocess(tf.constant(["ka lo"]))
+    mask, words = (packed[f"input_{name}"][0].numpy() for name in ("mask", "word_ids"))
+    assert sorted(mask) == [*mask] and 1 < mask.sum() < len(mask)
+    assert words[-1] == end and {*words[mask == 0]} == {end}
