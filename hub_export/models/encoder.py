@@ -6,7 +6,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from encoders import Encoder, FillMask, RealTokens, by_length, first_token, last_token
+from encoders import (
+    Encoder,
+    FillMask,
+    RealTokens,
+    TokenOfRow,
+    by_length,
+    first_token,
+    last_token,
+)
 from hub_export import contract
 from hub_export.contract import (
     ATTENTIONS,
@@ -243,7 +251,7 @@ def _of_rows(encoder: Encoder) -> OfRows:
     return OfRows(encoder, compute, by_token=[SEQUENCE])
 
 
-_TOKENS = {
+_TOKENS: Mapping[TokenOfRow, str] = {
     first_token: "the first token's vector",
     last_token: "the last token's vector, padding aside",
 }
