@@ -24,16 +24,8 @@ class EuroBertConfig(llama.LlamaConfig):
     is_causal: bool = False
     pad_token_id: TokenId = 128_001
 
-    # `transformers` reads neither.
-    fixed: ClassVar = {"hidden_dropout": 0.0, "is_causal": False}
-    ignored: ClassVar = (
-        *llama.LlamaConfig.ignored,
-        "bos_token",
-        "classifier_pooling",
-        "eos_token",
-        "mask_token",
-        "pad_token",
-    )
+    fixed: ClassVar = {**llama.LlamaConfig.fixed, "is_causal": False}
+    ignored: ClassVar = (*llama.LlamaConfig.ignored, "classifier_pooling")
 
 
 def build(config: EuroBertConfig) -> Encoder:

@@ -7,7 +7,7 @@ Feed-forward layers are gated, positions rotary, keys and values shared by group
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from encoders.core import rope_scaling
@@ -51,6 +51,8 @@ class LlamaConfig(Config):
     rope_theta: float = at_least(1, default=10_000.0)
     rope_scaling: dict[str, Any] | None = None
 
+    # Where models of both directions came with code of their own; `transformers` says `is_causal`.
+    fixed: ClassVar[Mapping[str, Any]] = {"use_bidirectional_attention": False}
     # `transformers` 5 does not read it any longer; it never changed but roundings.
     ignored: ClassVar[tuple[str, ...]] = ("pretraining_tp",)
 

@@ -18,7 +18,11 @@ class MistralConfig(llama.LlamaConfig):
     max_position_embeddings: int = 131_072
     sliding_window: int | None = at_least(1, default=4096)
 
-    fixed: ClassVar = {"attention_bias": False, "mlp_bias": False}
+    fixed: ClassVar = {
+        **llama.LlamaConfig.fixed,
+        "attention_bias": False,
+        "mlp_bias": False,
+    }
 
     @property
     def windows(self) -> list[Window]:

@@ -26,7 +26,7 @@ class Qwen2Config(llama.LlamaConfig):
     max_window_layers: int = at_least(0, default=28)
     layer_types: list[str] | None = None
 
-    fixed: ClassVar = {"mlp_bias": False}
+    fixed: ClassVar = {**llama.LlamaConfig.fixed, "mlp_bias": False}
 
     @property
     def biases(self) -> tuple[bool, bool]:

@@ -93,7 +93,7 @@ def test_the_kinds_of_scaling_that_are_left_out_are_refused_by_name() -> None:
         ("qwen2", {"layer_types": ["chunked"] * 32}, "layer_types: expected 32"),
         ("qwen2", {"layer_types": ["sliding_attention"] * 32}, "needs a sliding_window"),
         ("qwen3", {"num_experts": 8}, "num_experts: unknown option"),
-        ("qwen3", {"use_bidirectional_attention": True}, "use_bidirectional_attention: unknown"),
+        ("qwen3", {"use_bidirectional_attention": True}, "use_bidirectional_attention: only False"),
         ("eurobert", {"is_causal": True}, "is_causal: only False"),
         ("gemma3_text", {"vision_config": {}}, "vision_config: unknown option"),
         ("gemma3_text", {"attn_logit_softcapping": 50.0}, "attn_logit_softcapping: only None"),

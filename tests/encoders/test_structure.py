@@ -161,18 +161,7 @@ PUBLISHED = {
             },
         },
     ),
-    "EuroBERT-210m": (
-        "eurobert",
-        {
-            "rope_theta": 250_000,
-            "hidden_dropout": 0.0,
-            "bos_token": "<|begin_of_text|>",
-            "eos_token": "<|end_of_text|>",
-            "pad_token": "<|end_of_text|>",
-            "mask_token": "<|mask|>",
-            "pretraining_tp": 1,
-        },
-    ),
+    "EuroBERT-210m": ("eurobert", {"rope_theta": 250_000, "pretraining_tp": 1}),
 }
 
 

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -24,7 +23,6 @@ from tokenizers import (
 )
 
 import hub_export
-from hub_export import contract
 from hub_export.verify.checks import Outcome
 from tests import checkpoints
 
@@ -183,22 +181,18 @@ def save_dense(folder: Path, inputs: int, outputs: int) -> None:
     save_file({"linear.weight": torch.randn(outputs, inputs)}, folder / "model.safetensors")
 
 
-LAYOUTS = {
-    "qwen3": (save_qwen3, ["preprocessor", "text_embedding"]),
-    "embedding_gemma": (save_embedding_gemma, ["text_embedding"]),
-}
+LAYOUTS = {"qwen3": save_qwen3, "embedding_gemma": save_embedding_gemma}
 Exported = tuple[Path, hub_export.Export]
 
 
 @pytest.fixture(scope="module", params=LAYOUTS)
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    """A checkpoint, and what was exported from it and compared."""
-    folder, (make, parts) = tmp_path_factory.mktemp(request.param), LAYOUTS[request.param]
-    make(folder / "source")
-    with mock.patch.object(contract, "MOST_SEGMENTS", 2):
-        done = hub_export.export(
-            folder / "source", folder / "out", name="x", parts=parts, verify="quick"
-        )
+    """A checkpoint, and the text embedding of it, compared with sentence-transformers."""
+    folder = tmp_path_factory.mktemp(request.param)
+    LAYOUTS[request.param](folder / "source")
+    done = hub_export.export(
+        folder / "source", folder / "out", name="x", parts=["text_embedding"], verify="quick"
+    )
     return folder / "source", done
 
 
@@ -218,15 +212,3 @@ def test_vectors_of_texts_with_a_prompt(exported: Exported) -> None:
     embed = tf.saved_model.load(str(done.paths["text_embedding"]))
     found = embed(tf.constant([PROMPTS["query"] + text for text in texts])).numpy()
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
-
-
-def test_rows_are_padded_at_the_side_of_the_source(exported: Exported) -> None:
-    source, done = exported
-    if "preprocessor" not in done.paths:
-        pytest.skip("its text embedding alone is exported")
-    preprocess = tf.saved_model.load(str(done.paths["preprocessor"]))
-    end = Tokenizer.from_file(str(source / "tokenizer.json")).token_to_id("<|endoftext|>")
-    packed = preprocess(tf.constant(["ka lo"]))
-    mask, words = (packed[f"input_{name}"][0].numpy() for name in ("mask", "word_ids"))
-    assert sorted(mask) == [*mask] and 1 < mask.sum() < len(mask)
-    assert words[-1] == end and {*words[mask == 0]} == {end}
