@@ -24,7 +24,7 @@ class EuroBertConfig(llama.LlamaConfig):
     is_causal: bool = False
     pad_token_id: TokenId = 128_001
 
-    fixed: ClassVar = {**llama.LlamaConfig.fixed, "is_causal": False}
+    fixed: ClassVar = {**llama.LlamaConfig.fixed, "hidden_dropout": 0.0, "is_causal": False}
     ignored: ClassVar = (*llama.LlamaConfig.ignored, "classifier_pooling")
 
 

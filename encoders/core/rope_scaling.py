@@ -1,6 +1,6 @@
 """How RoPE is stretched to longer rows than a model was first trained on.
 
-Each kind changes the frequencies, and YaRN also how long the turned vectors are. They are those of
+Each kind makes other frequencies, and YaRN also other lengths of turned vectors. They are those of
 `transformers`, of which `dynamic` and `longrope` are left out: theirs depend on the longest row of
 a batch.
 """
@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from encoders.core.errors import ConfigError
 
-Frequencies = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float32]
 
 
 class Scaling(abc.ABC):
-    """Changes the frequencies of RoPE.
+    """Makes frequencies of wavelengths, in the order of the source: far positions turn many times.
 
     Attributes:
         length: what queries and keys are multiplied by.
@@ -29,18 +29,18 @@ class Scaling(abc.ABC):
     length: float = 1.0
 
     @abc.abstractmethod
-    def __call__(self, frequencies: Frequencies, theta: float) -> Frequencies:
-        """Float32 [K / 2], falling from 1 by powers of `theta` -> float32 [K / 2]."""
+    def __call__(self, wavelengths: Floats, theta: float) -> Floats:
+        """Float32 [K / 2], rising from 1 by powers of `theta` -> float32 [K / 2]."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Plain(Scaling):
-    """Changes nothing."""
+    """Stretches nothing."""
 
-    def __call__(self, frequencies: Frequencies, theta: float) -> Frequencies:
-        """Gives them as they are."""
+    def __call__(self, wavelengths: Floats, theta: float) -> Floats:
+        """Wavelengths to frequencies, float32 [K / 2]."""
         del theta
-        return frequencies
+        return np.float32(1) / wavelengths
 
 
 PLAIN = Plain()
@@ -52,10 +52,9 @@ class Linear(Scaling):
 
     factor: float
 
-    def __call__(self, frequencies: Frequencies, theta: float) -> Frequencies:
-        """Float32 [K / 2] -> float32 [K / 2]."""
-        del theta
-        return frequencies / np.float32(self.factor)
+    def __call__(self, wavelengths: Floats, theta: float) -> Floats:
+        """Wavelengths to frequencies, float32 [K / 2]."""
+        return PLAIN(wavelengths, theta) / np.float32(self.factor)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,13 +66,13 @@ class Llama3(Scaling):
     high_freq_factor: float
     original_max_position_embeddings: float
 
-    def __call__(self, frequencies: Frequencies, theta: float) -> Frequencies:
-        """Float32 [K / 2] -> float32 [K / 2]."""
-        del theta
-        low, high = self.low_freq_factor, self.high_freq_factor
-        turns = frequencies * np.float32(self.original_max_position_embeddings / (2 * math.pi))
-        kept = np.clip((turns - low) / (high - low), 0, 1).astype(np.float32)
-        return (1 - kept) * frequencies / np.float32(self.factor) + kept * frequencies
+    def __call__(self, wavelengths: Floats, theta: float) -> Floats:
+        """Wavelengths to frequencies, float32 [K / 2]."""
+        plain, low, high = PLAIN(wavelengths, theta), self.low_freq_factor, self.high_freq_factor
+        turns = np.float32(self.original_max_position_embeddings) / (np.float32(2 * np.pi) / plain)
+        kept = np.clip((turns - np.float32(low)) / np.float32(high - low), 0, 1)
+        frequencies: Floats = (1 - kept) * plain / np.float32(self.factor) + kept * plain
+        return frequencies
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,17 +100,19 @@ class Yarn(Scaling):
             return self._grown(self.mscale) / self._grown(self.mscale_all_dim)
         return self._grown(1.0)
 
-    def __call__(self, frequencies: Frequencies, theta: float) -> Frequencies:
-        """Float32 [K / 2] -> float32 [K / 2]."""
-        pairs = len(frequencies)
+    def __call__(self, wavelengths: Floats, theta: float) -> Floats:
+        """Wavelengths to frequencies, float32 [K / 2]."""
+        pairs = len(wavelengths)
         low = self._pair(self.beta_fast or 32.0, pairs, theta)
         high = self._pair(self.beta_slow or 1.0, pairs, theta)
         if self.truncate:
             low, high = math.floor(low), math.ceil(high)
         low, high = max(low, 0), min(high, 2 * pairs - 1)
         ramp = (np.arange(pairs, dtype=np.float32) - low) / (high - low or 0.001)
-        kept = 1 - np.clip(ramp, 0, 1).astype(np.float32)
-        return frequencies / np.float32(self.factor) * (1 - kept) + frequencies * kept
+        kept = 1 - np.clip(ramp, 0, 1)
+        divided = np.float32(1) / (np.float32(self.factor) * wavelengths)
+        frequencies: Floats = divided * (1 - kept) + PLAIN(wavelengths, theta) * kept
+        return frequencies
 
     def _grown(self, scale: float) -> float:
         return 1.0 if self.factor <= 1 else 0.1 * scale * math.log(self.factor) + 1.0

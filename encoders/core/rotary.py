@@ -67,7 +67,7 @@ class Rotary:
         steps = np.arange(0, head_width, 2, dtype=np.float32) / np.float32(head_width)
         # To the last bit, as torch nearly always has it: far positions turn many times.
         wavelengths = np.power(float(theta), steps.astype(np.float64)).astype(np.float32)
-        self._frequencies = scaling(np.float32(1) / wavelengths, theta)
+        self._frequencies = scaling(wavelengths, theta)
         self._length = scaling.length
 
     def __call__(self, layout: Layout) -> Rotation:

@@ -161,7 +161,10 @@ PUBLISHED = {
             },
         },
     ),
-    "EuroBERT-210m": ("eurobert", {"rope_theta": 250_000, "pretraining_tp": 1}),
+    "EuroBERT-210m": (
+        "eurobert",
+        {"rope_theta": 250_000, "pretraining_tp": 1, "hidden_dropout": 0.0},
+    ),
 }
 
 
