@@ -134,35 +134,35 @@ class SandwichBlock(tf.Module):
         self,
         attention_layer_norm: ShiftedNorm,
         attention: GroupedAttention,
-        attention_output_norm: ShiftedNorm,
+        attention_output_layer_norm: ShiftedNorm,
         feed_forward_layer_norm: ShiftedNorm,
         feed_forward: GatedFeedForward,
-        feed_forward_output_norm: ShiftedNorm,
+        feed_forward_output_layer_norm: ShiftedNorm,
     ) -> None:
         super().__init__()
         self.attention_layer_norm = attention_layer_norm
         self.attention = attention
-        self.attention_output_norm = attention_output_norm
+        self.attention_output_layer_norm = attention_output_layer_norm
         self.feed_forward_layer_norm = feed_forward_layer_norm
         self.feed_forward = feed_forward
-        self.feed_forward_output_norm = feed_forward_output_norm
+        self.feed_forward_output_layer_norm = feed_forward_output_layer_norm
 
     def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """float32 [N, D] -> float32 [N, D]."""
         attended = self.attention(self.attention_layer_norm(x), layout, training)
-        x += self.attention_output_norm(attended)
+        x += self.attention_output_layer_norm(attended)
         fed = self.feed_forward(self.feed_forward_layer_norm(x), training)
-        return x + self.feed_forward_output_norm(fed)
+        return x + self.feed_forward_output_layer_norm(fed)
 
 
 _BLOCK = "layers.{layer}"
 _NORMS = {
     "blocks.{layer}.attention_layer_norm": f"{_BLOCK}.input_layernorm",
-    "blocks.{layer}.attention_output_norm": f"{_BLOCK}.post_attention_layernorm",
-    "blocks.{layer}.attention.query_norm": f"{_BLOCK}.self_attn.q_norm",
-    "blocks.{layer}.attention.key_norm": f"{_BLOCK}.self_attn.k_norm",
+    "blocks.{layer}.attention_output_layer_norm": f"{_BLOCK}.post_attention_layernorm",
+    "blocks.{layer}.attention.query_layer_norm": f"{_BLOCK}.self_attn.q_norm",
+    "blocks.{layer}.attention.key_layer_norm": f"{_BLOCK}.self_attn.k_norm",
     "blocks.{layer}.feed_forward_layer_norm": f"{_BLOCK}.pre_feedforward_layernorm",
-    "blocks.{layer}.feed_forward_output_norm": f"{_BLOCK}.post_feedforward_layernorm",
+    "blocks.{layer}.feed_forward_output_layer_norm": f"{_BLOCK}.post_feedforward_layernorm",
     "layer_norm": "norm",
 }
 

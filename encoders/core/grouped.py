@@ -49,15 +49,15 @@ class GroupedAttention(Attention):
         self.query = Linear(width, heads * head_width, bias)
         self.key = Linear(width, groups * head_width, bias)
         self.value = Linear(width, groups * head_width, bias)
-        self.query_norm = norm(head_width) if norm else None
-        self.key_norm = norm(head_width) if norm else None
+        self.query_layer_norm = norm(head_width) if norm else None
+        self.key_layer_norm = norm(head_width) if norm else None
 
     def project(self, x: tf.Tensor, layout: Layout) -> Projected:
         """[N, D] -> query, key and value, each [N, H, K]."""
         rotate = layout.once(self.rotary)
         query, key = self.split(self.query(x)), self._grouped(self.key(x))
-        query = query if self.query_norm is None else self.query_norm(query)
-        key = key if self.key_norm is None else self.key_norm(key)
+        query = query if self.query_layer_norm is None else self.query_layer_norm(query)
+        key = key if self.key_layer_norm is None else self.key_layer_norm(key)
         return rotate(query), self._shared(rotate(key)), self._shared(self._grouped(self.value(x)))
 
     def scores(self, query: tf.Tensor, key: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
