@@ -17,9 +17,10 @@ from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
 from encoders.core.bottleneck import CHANNEL, GIVEN, LEARNED, SEEN, SUM, Adapters, BottleneckForm
 from encoders.core.config import SIZES, Dimensions
-from encoders.core.encoder import Encoded, Encoder, Inside
+from encoders.core.encoder import Encoded, Encoder, Inside, TokenOfRow
 from encoders.core.errors import ConfigError, EncoderError, WeightsError
 from encoders.core.groups import by_length
+from encoders.core.layout import first_token, last_token
 from encoders.core.real_tokens import RealTokens
 from encoders.core.rows import (
     FLATTEN,
@@ -101,12 +102,15 @@ __all__ = [
     "TaskHead",
     "TextEmbedding",
     "TokenClassification",
+    "TokenOfRow",
     "TruncateModule",
     "VectorModule",
     "WeightsError",
     "activation",
     "architectures",
     "by_length",
+    "first_token",
+    "last_token",
 ]
 
 

@@ -40,6 +40,7 @@ _SIZES = {
     "embedding_size": 10,
     "num_hidden_layers": 2,
     "num_attention_heads": 3,
+    "num_key_value_heads": 1,
     "intermediate_size": 36,
     "hidden_dim": 36,
     "max_position_embeddings": 40,

@@ -1,12 +1,13 @@
 """Transformer blocks: attention, feed-forward, and how they are joined."""
 
+import abc
 from collections.abc import Callable
 
 import tensorflow as tf
 
 from encoders.core.activations import Activation
 from encoders.core.attention import Attention, SelfAttention
-from encoders.core.layers import Dropout, LayerNorm, Linear
+from encoders.core.layers import Dropout, LayerNorm, Linear, Norm
 from encoders.core.layout import Layout
 
 Join = Callable[[tf.Tensor, tf.Tensor, LayerNorm, bool], tf.Tensor]
@@ -31,6 +32,50 @@ class FeedForward(tf.Module):
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         return self.output(self.activation(self.inner.narrow(x)))
+
+
+class Gated(tf.Module, abc.ABC):
+    """[N, D] -> [N, F], activated, times another [N, F] -> [N, D] (https://arxiv.org/abs/2002.05202).
+
+    How the two come about is left to those below.
+    """
+
+    def __init__(
+        self, width: int, inner: int, activation: Activation, bias: bool, dropout: float
+    ) -> None:
+        super().__init__()
+        self.activation = activation
+        self.output = Linear(inner, width, bias)
+        self.dropout = Dropout(dropout)
+
+    def __call__(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Float32 [N, D] -> float32 [N, D]."""
+        activated, other = self.both(x)
+        return self.output(self.dropout(self.activation(activated) * other, training))
+
+    @abc.abstractmethod
+    def both(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """[N, D] -> what is activated and what it is multiplied by, each [N, F]."""
+
+
+class GatedFeedForward(Gated):
+    """With a dense layer for each; what `gate` gives is activated."""
+
+    def __init__(
+        self,
+        width: int,
+        inner: int,
+        activation: Activation,
+        bias: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(width, inner, activation, bias, dropout)
+        self.gate = Linear(width, inner, bias)
+        self.inner = Linear(width, inner, bias)
+
+    def both(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """[N, D] -> what is activated and what it is multiplied by, each [N, F]."""
+        return self.gate.narrow(x), self.inner.narrow(x)
 
 
 class PostNormBlock(tf.Module):
@@ -67,6 +112,31 @@ class PostNormBlock(tf.Module):
         x = self.attention_join(x, attended, self.attention_layer_norm, training)
         fed = self.feed_forward_dropout(self.feed_forward(x), training)
         return self.feed_forward_join(x, fed, self.feed_forward_layer_norm, training)
+
+
+class PreNormBlock(tf.Module):
+    """Normalises what goes into attention and feed-forward layers, and not their sums."""
+
+    def __init__(
+        self,
+        attention_layer_norm: Norm | None,
+        attention: Attention,
+        attention_dropout: Dropout,
+        feed_forward_layer_norm: Norm,
+        feed_forward: Callable[[tf.Tensor, bool], tf.Tensor],
+    ) -> None:
+        super().__init__()
+        self.attention_layer_norm = attention_layer_norm
+        self.attention = attention
+        self.attention_dropout = attention_dropout
+        self.feed_forward_layer_norm = feed_forward_layer_norm
+        self.feed_forward = feed_forward
+
+    def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
+        """float32 [N, D] -> float32 [N, D]."""
+        normed = x if self.attention_layer_norm is None else self.attention_layer_norm(x)
+        x += self.attention_dropout(self.attention(normed, layout, training), training)
+        return x + self.feed_forward(self.feed_forward_layer_norm(x), training)
 
 
 def post_norm_blocks(

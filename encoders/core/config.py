@@ -1,7 +1,7 @@
 """The config guard: no option of a source model is passed over in silence."""
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
@@ -80,7 +80,8 @@ class Config:
 
     An integer is positive, and another number from 0 to below 1, if `at_least` says nothing else.
     Field names and defaults are those of `transformers`. A key that is neither a field, nor
-    ignored, nor `fixed` at the value found, is refused: its effect on the numbers is unknown.
+    ignored, nor `fixed` at the value found, is refused: its effect on the numbers is unknown. What
+    is `fixed` may be a field of the class below.
     `renamed` lists old names of options: they are not read, but must not contradict the new ones.
     `sizes` names the attributes that sizes are taken from, where they are not those of `SIZES`.
     """
@@ -122,14 +123,14 @@ class Config:
         unknown = cls.unknown(source, handled)
         problems = []
         for key, value in source.items():
-            if key in fields:
+            if key in fixed:
+                if value != fixed[key]:
+                    problems.append(f"{key}: only {fixed[key]!r} is supported, found {value!r}")
+            elif key in fields:
                 least = fields[key].metadata.get("least")
                 if not _fits(value, hints[key], least):
                     wanted = _named(hints[key], least)
                     problems.append(f"{key}: expected {wanted}, found {value!r}")
-            elif key in fixed:
-                if value != fixed[key]:
-                    problems.append(f"{key}: only {fixed[key]!r} is supported, found {value!r}")
             elif key in unknown:
                 problems.append(f"{key}: unknown option (value {value!r})")
         if problems:
@@ -195,3 +196,17 @@ def check_heads(width: int, heads: int) -> None:
     """Raises ConfigError unless the hidden width splits evenly over the attention heads."""
     if width % heads:
         raise ConfigError(f"a hidden width of {width} does not split over {heads} attention heads")
+
+
+def check_groups(heads: int, groups: int) -> None:
+    """Raises ConfigError unless the attention heads share keys and values in groups of one size."""
+    if heads % groups:
+        raise ConfigError(f"{heads} attention heads do not share {groups} heads of keys and values")
+
+
+def check_kinds(kinds: Sequence[str], known: Sequence[str], layers: int) -> None:
+    """Raises ConfigError unless there is a kind for each layer, of those that are known."""
+    if not {*kinds} <= {*known} or len(kinds) != layers:
+        raise ConfigError(
+            f"layer_types: expected {layers} of {' and '.join(known)}, found {[*kinds]}"
+        )

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from encoders.core.config import Dimensions
 from encoders.core.embeddings import Embeddings
-from encoders.core.layers import LayerNorm, Linear
+from encoders.core.layers import Linear, Norm
 from encoders.core.layout import Layout, Padded, first_token
 
 Block = Callable[[tf.Tensor, Layout, bool], tf.Tensor]
@@ -75,7 +75,7 @@ class Encoder(tf.Module):
         blocks: Blocks,
         pooler: Pooler | None = None,
         added_scores: AddedScores | None = None,
-        layer_norm: LayerNorm | None = None,
+        layer_norm: Norm | None = None,
         shared: tf.Module | None = None,
         token: TokenOfRow = first_token,
     ) -> None:

@@ -75,6 +75,10 @@ class Layout(abc.ABC):
     def first(self, x: tf.Tensor) -> tf.Tensor:
         """[N, D] -> [B, D], the first position of each row."""
 
+    @abc.abstractmethod
+    def last(self, x: tf.Tensor) -> tf.Tensor:
+        """[N, D] -> [B, D], the last real position of each row; the first one where none is."""
+
     def once(self, part: Callable[["Layout"], T]) -> T:
         """What `part` makes of this layout: computed at the first call, for all blocks."""
         if part not in self._shared:
@@ -122,7 +126,18 @@ class Padded(Layout):
         """[N, D] -> [B, D], the first position of each row."""
         return self.to_batch(x)[:, 0]
 
+    def last(self, x: tf.Tensor) -> tf.Tensor:
+        """[N, D] -> [B, D], the last real position of each row; the first one where none is."""
+        real = self.to_batch(tf.cast(self.real[:, 0], tf.int32))
+        at = tf.reduce_max(real * tf.range(self.length), axis=1)
+        return tf.gather(self.to_batch(x), at, axis=1, batch_dims=1)
+
 
 def first_token(layout: Layout, x: tf.Tensor) -> tf.Tensor:
     """[N, D] -> [B, D], the first position of each row."""
     return layout.first(x)
+
+
+def last_token(layout: Layout, x: tf.Tensor) -> tf.Tensor:
+    """[N, D] -> [B, D], the last real position of each row; the first one where none is."""
+    return layout.last(x)

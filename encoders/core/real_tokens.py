@@ -71,3 +71,7 @@ class RealTokens(Layout):
     def first(self, x: tf.Tensor) -> tf.Tensor:
         """[N, D] -> [B, D], the first position of each row."""
         return tf.gather(x, self._tokens[:, 0])
+
+    def last(self, x: tf.Tensor) -> tf.Tensor:
+        """[N, D] -> [B, D], the last real position of each row; the first one where none is."""
+        return tf.gather(x, tf.reduce_max(self._tokens, axis=1))

@@ -15,13 +15,19 @@ from encoders.core.config import check_heads
 from encoders.core.errors import ConfigError
 from encoders.core.layers import Linear
 from encoders.core.layout import Layout
+from encoders.core.rope_scaling import PLAIN, Scaling
 
 
 def check_rotary(width: int, heads: int) -> None:
     """Raises ConfigError unless each head has pairs to turn."""
     check_heads(width, heads)
-    if width // heads % 2:
-        raise ConfigError(f"RoPE needs heads of even width, found {width // heads}")
+    check_head_width(width // heads)
+
+
+def check_head_width(width: int) -> None:
+    """Raises ConfigError unless a head of this width has pairs to turn."""
+    if width % 2:
+        raise ConfigError(f"RoPE needs heads of even width, found {width}")
 
 
 def theta(parameters: Mapping[str, Any], default: float, option: str) -> float:
@@ -57,17 +63,18 @@ class Rotation(NamedTuple):
 class Rotary:
     """Gives the rotation of each token, for heads of this width."""
 
-    def __init__(self, head_width: int, theta: float) -> None:
+    def __init__(self, head_width: int, theta: float, scaling: Scaling = PLAIN) -> None:
         steps = np.arange(0, head_width, 2, dtype=np.float32) / np.float32(head_width)
         # To the last bit, as torch nearly always has it: far positions turn many times.
         wavelengths = np.power(float(theta), steps.astype(np.float64)).astype(np.float32)
-        self._frequencies = np.float32(1) / wavelengths
+        self._frequencies = scaling(wavelengths, theta)
+        self._length = scaling.length
 
     def __call__(self, layout: Layout) -> Rotation:
         """Computes them at the layout's positions."""
         positions = tf.cast(layout.positions, tf.float32)
         angles = positions[:, tf.newaxis, tf.newaxis] * self._frequencies
-        return Rotation(tf.cos(angles), tf.sin(angles))
+        return Rotation(tf.cos(angles) * self._length, tf.sin(angles) * self._length)
 
 
 class RotaryAttention(Attention):

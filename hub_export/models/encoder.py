@@ -6,7 +6,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from encoders import Encoder, FillMask, RealTokens, by_length
+from encoders import (
+    Encoder,
+    FillMask,
+    RealTokens,
+    TokenOfRow,
+    by_length,
+    first_token,
+    last_token,
+)
 from hub_export import contract
 from hub_export.contract import (
     ATTENTIONS,
@@ -247,10 +255,16 @@ def of_rows(encoder: Encoder) -> OfRows:
     return OfRows(encoder, compute, by_token=[SEQUENCE])
 
 
+_TOKENS: Mapping[TokenOfRow, str] = {
+    first_token: "the first token's vector",
+    last_token: "the last token's vector, padding aside",
+}
+
+
 def _pooled(encoder: Encoder) -> str:
     """What the encoder's pooled output is, in words."""
     if encoder.pooler is None:
-        return "the first token's vector"
+        return _TOKENS[encoder.token]
     if not np.any(encoder.pooler.dense.bias):
         # `transformers` starts from zeros; no training leaves every one of them as it was.
         return "the output of the pooler, whose bias is zero: it has probably not been trained"

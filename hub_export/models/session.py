@@ -20,6 +20,7 @@ from encoders import (
     Filled,
     Stored,
     TaskHead,
+    TokenOfRow,
     VectorModule,
 )
 from hub_export import contract
@@ -56,6 +57,7 @@ class Session:
         size: its sizes.
         stored: what its variables are stored as.
         checkpoint: where everything comes from.
+        token: takes the vector of one token of each row, for an encoder without a pooler.
         has_pooler: whether it has a pooler, known as soon as the encoder is built.
         absent: optional parts of the encoder that it does not have, known then as well.
         head_tensors: the tensors that the head has taken, as soon as it is asked for.
@@ -65,6 +67,7 @@ class Session:
     config: Mapping[str, Any]
     size: Dimensions
     stored: Sequence[Stored]
+    token: TokenOfRow
     has_pooler: bool
     absent: frozenset[str]
     head_tensors: frozenset[str] = frozenset()
@@ -87,7 +90,7 @@ class Session:
         self.config = {k: v for k, v in checkpoint.config.items() if k not in ignored}
         with naming(checkpoint.config_file, self._advice()):
             self._encoder = self.architecture.declare(self.config)
-            self.size = self._encoder.dimensions
+            self.size, self.token = self._encoder.dimensions, self._encoder.token
             dtype = tf.as_dtype(settings.compute_dtype)
             self.stored = self.architecture.table.stored(self._encoder, dtype)
             if settings.weights == NONE:

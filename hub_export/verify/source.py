@@ -41,8 +41,8 @@ class Source:
         if whole is not None and not (
             session.has_pooler and getattr(whole.encoder, "pooler", None) is None
         ):
-            return Reference(whole.encoder, session.size, session.has_pooler)
-        return Reference.load(session.checkpoint, session.size, session.has_pooler)
+            return Reference(whole.encoder, session.size, session.has_pooler, session.token)
+        return Reference.load(session.checkpoint, session.size, session.has_pooler, session.token)
 
     @property
     def _whole(self) -> SentenceReference | TaskReference | LateReference | None:

@@ -22,6 +22,7 @@ _TOKEN = re.compile(
     | (?P<escape>\\[nrtfv])
     | (?P<quoted>\\[^a-zA-Z0-9])
     | (?P<set>\[\^?(?:[^\[\]\\&]|\\.(?:\{\w+\})?)+\])
+    | (?P<caseless>\(\?i:[^\\\[\](){}*+?.^$]+\))
     | (?P<operator>\(\?:|[()|*?+.^$]|\{\d+(?:,\d*)?\})
     | (?P<character>[^\\\[\](){}*+?.|^$])""",
     re.VERBOSE | re.DOTALL,
@@ -59,6 +60,18 @@ def _class_of(pattern: str) -> str:
     return character_class(matched(pattern))
 
 
+def _caseless(alternatives: str) -> str:
+    """The same alternatives of characters, each in either case."""
+    characters = {*alternatives} - {"|"}
+    either = matched(f"(?i:[{''.join(sorted(characters))}])")
+    replace = {each: normalizers.Replace(Regex(f"(?i:{each})"), "") for each in characters}
+    classes = {
+        each: character_class([x for x in either if not replace[each].normalize_str(x)])
+        for each in characters
+    }
+    return "".join(classes.get(each, each) for each in alternatives)
+
+
 def _translated(pattern: str) -> Iterator[str]:
     at, bare = 0, True  # bare: nothing precedes that may be repeated
     while at < len(pattern):
@@ -75,6 +88,8 @@ def _translated(pattern: str) -> Iterator[str]:
             yield text
         elif found["class"] or found["set"]:
             yield _class_of(text)
+        elif found["caseless"]:
+            yield f"(?:{_caseless(text[4:-1])})"
         else:
             character = _ESCAPES[text[1]] if found["escape"] else text[-1]
             yield f"\\x{{{ord(character):x}}}"

@@ -40,8 +40,18 @@ _REWRITES = {
     "MergedWithNext": r"\xff\0",
 }
 _GPT_2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+"
+_OF_LINES = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|",
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+",
+)
+_FAMILY: Mapping[str, str] = {
+    _GPT_2: "",
+    r"\p{N}".join(_OF_LINES): "\r\n",  # Qwen
+    r"\p{N}{1,3}".join(_OF_LINES): "\r\n",  # GPT-4, LLaMA 3
+}
+"""How expressions of a family begin -> what ends a word to which all spaces before it belong."""
 _LAST_SPACE = r"|\s+(?!\S)|\s+"
-"""How expressions of this family end: the last space before a word is by itself, or the word's."""
+"""How they end: the last space before a word is by itself, or the word's."""
 _CLIP = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 """Matches whatever is no whitespace."""
 _ASCII_SPACES = " \t\n\v\f\r"
@@ -127,7 +137,8 @@ def _byte_level(component: Component, stages: list[Stage]) -> None:
 
 def _family(head: str) -> Items:
     spaces, others = (character_class(whitespace(), negated) for negated in (False, True))
-    last = Cut(f"({spaces}+)({spaces}{others})", r"\1\xff\2")
+    own = character_class(whitespace() - {*_FAMILY[head]})
+    last = Cut(f"({spaces}+)({own}{others})", r"\1\xff\2")
     return [last, Cut(f"{regex.translate(head)}|{spaces}+", r"\0\xff")]
 
 
@@ -183,8 +194,9 @@ def _split(component: Component, stages: list[Stage]) -> None:
             # What no alternative matches is whitespace.
             items += [Cut(regex.translate(pattern), ISOLATED), dict.fromkeys(whitespace(), MARK)]
             return
-    if kind == "Regex" and behavior == "Isolated" and pattern == _GPT_2 + _LAST_SPACE:
-        items += _family(_GPT_2)
+    head = pattern.removesuffix(_LAST_SPACE)
+    if kind == "Regex" and behavior == "Isolated" and head != pattern and head in _FAMILY:
+        items += _family(head)
         return
     if component["invert"] or behavior not in {"Removed", *_REWRITES}:
         raise UnsupportedTokenizerError(

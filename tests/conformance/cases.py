@@ -342,14 +342,111 @@ ENCODERS = [
         pooler=False,
         dtype=torch.float16,
     ),
+    EncoderCase(
+        "llama",
+        "llama",
+        {
+            "num_key_value_heads": 1,
+            "head_dim": 6,
+            "attention_bias": True,
+            "mlp_bias": True,
+            "attention_dropout": 0.1,
+            "hidden_act": "gelu",
+            "rms_norm_eps": 1e-3,
+            "rope_parameters": {
+                "rope_type": "llama3",
+                "rope_theta": 50.0,
+                "factor": 4.0,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 16,
+            },
+            "pad_token_id": 3,
+        },
+        architecture="LlamaForCausalLM",
+        pooler=False,
+        dtype=torch.bfloat16,
+    ),
+    EncoderCase(
+        "mistral", "mistral", {"num_key_value_heads": 3, "sliding_window": 5}, pooler=False
+    ),
+    EncoderCase(
+        "qwen2_both_directions",
+        "qwen2",
+        {
+            "num_key_value_heads": 1,
+            "use_sliding_window": True,
+            "sliding_window": 4,
+            "max_window_layers": 1,
+            "is_causal": False,
+            "rope_parameters": {"rope_type": "linear", "rope_theta": 90.0, "factor": 2.0},
+        },
+        pooler=False,
+    ),
+    EncoderCase(
+        "qwen3",
+        "qwen3",
+        {
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 10,
+            "use_sliding_window": True,
+            "sliding_window": 4,
+            "max_window_layers": 1,
+            "rope_parameters": {
+                "rope_type": "yarn",
+                "rope_theta": 30.0,
+                "factor": 4.0,
+                "original_max_position_embeddings": 10,
+            },
+            "tie_word_embeddings": True,
+        },
+        architecture="Qwen3ForCausalLM",
+        pooler=False,
+    ),
+    EncoderCase("eurobert", "eurobert", {"pad_token_id": 1}, pooler=False),
+    EncoderCase(
+        "gemma3_text",
+        "gemma3_text",
+        {
+            "num_hidden_layers": 3,
+            "num_key_value_heads": 1,
+            "head_dim": 10,
+            "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+            "sliding_window": 7,
+            "use_bidirectional_attention": True,
+            "query_pre_attn_scalar": 11,
+            "attention_bias": True,
+            "attention_dropout": 0.1,
+            "rms_norm_eps": 1e-3,
+            "rope_parameters": {
+                "full_attention": {"rope_type": "linear", "rope_theta": 90.0, "factor": 2.0},
+                "sliding_attention": {"rope_type": "default", "rope_theta": 20.0},
+            },
+            "pad_token_id": 7,
+        },
+        pooler=False,
+    ),
+    EncoderCase(
+        "gemma3_text_causal",
+        "gemma3_text",
+        {
+            "num_key_value_heads": 3,
+            "head_dim": 6,
+            "sliding_window": 6,
+            "sliding_window_pattern": 2,
+        },
+        architecture="Gemma3ForCausalLM",
+        pooler=False,
+    ),
 ]
 
 
 _OWN = """bert_options distilbert_options albert_groups electra_discriminator roberta_masked_lm
 mpnet_masked_lm deberta_masked_lm deberta_v2_convolution modernbert_masked_lm
-nomic_bert_masked_lm""".split()
+nomic_bert_masked_lm qwen3 gemma3_text""".split()
 WHOLE_ENCODERS = [case for case in ENCODERS if case.name in _OWN]
-"""Of each file of `encoders/` the case with the most options of its own."""
+"""Of each file of `encoders/` the case with the most options of its own; of LLaMA's family one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -366,7 +463,7 @@ class SavedEncoder:
 
     @functools.cached_property
     def reference(self) -> Reference:
-        return Reference.load(self.source, self.size, self.case.pooler)
+        return Reference.load(self.source, self.size, self.case.pooler, self.token)
 
     @functools.cached_property
     def source(self) -> Checkpoint:
@@ -379,6 +476,10 @@ class SavedEncoder:
     @functools.cached_property
     def size(self) -> encoders.Dimensions:
         return self.architecture.dimensions(self.source.config)
+
+    @functools.cached_property
+    def token(self) -> encoders.TokenOfRow:
+        return self.architecture.declare(self.source.config).token
 
     @functools.cached_property
     def dropout(self) -> dict[str, float]:

@@ -14,6 +14,7 @@ import torch
 import transformers
 from safetensors.numpy import load_file
 
+import encoders
 from encoders.core.rows import Row
 from encoders.core.weights import expand
 from hub_export.terminal import Progress
@@ -79,10 +80,25 @@ def test_verification_passes(encoder_case: SavedEncoder) -> None:
     assert len(checks) == 2 + case.size.layers
 
 
-def test_pooled_output_without_pooler_is_the_first_vector(encoder_case: SavedEncoder) -> None:
-    found = encoder_case.model(batch(encoder_case))
-    is_first = np.array_equal(found["pooled_output"], found["sequence_output"][:, 0])
-    assert is_first != encoder_case.case.pooler
+def test_pooled_output_without_pooler_is_the_vector_of_one_token(
+    encoder_case: SavedEncoder,
+) -> None:
+    inputs = batch(encoder_case)
+    found = encoder_case.model(inputs)
+    places = pooled_places(encoder_case, inputs["input_mask"])
+    vectors = found["sequence_output"].numpy()[np.arange(len(places)), places]
+    assert np.array_equal(found["pooled_output"], vectors) != encoder_case.case.pooler
+    token = "first token's vector" if not any(places) else "last token's vector, padding aside"
+    card = (encoder_case.path / "assets.extra" / "README.md").read_text()
+    assert (f"`pooled_output` is the {token}." in card) != encoder_case.case.pooler
+
+
+def pooled_places(case: SavedEncoder, mask: np.ndarray) -> list[int]:
+    """Where in each row the token is whose vector is the pooled output; 0 in one of padding."""
+    if case.token is encoders.first_token:
+        return [0] * len(mask)
+    assert case.token is encoders.last_token
+    return [max(np.flatnonzero(row), default=0) for row in mask]
 
 
 def test_padding_changes_no_real_position(encoder_case: SavedEncoder) -> None:
@@ -228,7 +244,8 @@ def torch_gradients(
     optional = {"token_type_ids": types} if case.size.types else {}
     result = source(input_ids=words, attention_mask=mask, **optional)
     hidden = result.last_hidden_state
-    pooled = result.pooler_output if case.case.pooler else hidden[:, 0]
+    places = pooled_places(case, inputs["input_mask"])
+    pooled = result.pooler_output if case.case.pooler else hidden[range(len(places)), places]
     (torch.sin(pooled).sum() + torch.sin(hidden).sum()).backward()
     with torch.no_grad():
         for each in source.parameters():

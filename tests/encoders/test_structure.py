@@ -106,6 +106,65 @@ PUBLISHED = {
             "num_hidden_layers": 28,
         },
     ),
+    "Qwen3-Embedding-0.6B": (
+        "qwen3",
+        {
+            "vocab_size": 151_669,
+            "hidden_size": 1024,
+            "intermediate_size": 3072,
+            "num_hidden_layers": 28,
+            "num_attention_heads": 16,
+            "num_key_value_heads": 8,
+        },
+    ),
+    "embeddinggemma-300m": (
+        "gemma3_text",
+        {
+            "vocab_size": 262_144,
+            "hidden_size": 768,
+            "intermediate_size": 1152,
+            "num_hidden_layers": 24,
+            "num_attention_heads": 3,
+            "num_key_value_heads": 1,
+            "sliding_window": 512,
+            "use_bidirectional_attention": True,
+        },
+    ),
+    "e5-mistral-7b-instruct": ("mistral", {}),
+    "gte-Qwen2-1.5B-instruct": (
+        "qwen2",
+        {
+            "vocab_size": 151_646,
+            "hidden_size": 1536,
+            "intermediate_size": 8960,
+            "num_hidden_layers": 28,
+            "num_attention_heads": 12,
+            "num_key_value_heads": 2,
+            "is_causal": False,
+        },
+    ),
+    "Llama-3.2-1B": (
+        "llama",
+        {
+            "vocab_size": 128_256,
+            "hidden_size": 2048,
+            "intermediate_size": 8192,
+            "num_hidden_layers": 16,
+            "num_key_value_heads": 8,
+            "rope_theta": 500_000.0,
+            "rope_scaling": {
+                "rope_type": "llama3",
+                "factor": 32.0,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 8192,
+            },
+        },
+    ),
+    "EuroBERT-210m": (
+        "eurobert",
+        {"rope_theta": 250_000, "pretraining_tp": 1, "hidden_dropout": 0.0},
+    ),
 }
 
 

@@ -11,6 +11,18 @@ from tests.preprocess.same import assert_same, characters, words
 _TEXTS = ["a-b--c", "don't they're 'S", "x1 22,3!? ...", " a  b ▁c▁▁d", "a\u200db 👩\u200d👩 a²b"]
 _GPT_2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
+_OF_LINES = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|",
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+)
+_LINES = [
+    "a \n\n  b",
+    "!\r\n \n c \t 1234567",
+    "\n \n",
+    "x\t y \n",
+    "I'LL it'ſ 'S\u3000\u3000z \n!",
+]
+
 
 def sequence(*parts: pre_tokenizers.PreTokenizer) -> pre_tokenizers.PreTokenizer:
     return pre_tokenizers.Sequence([*parts])
@@ -41,6 +53,8 @@ _CASES = {
         pre_tokenizers.Digits(), pre_tokenizers.Split(" ", "removed"), pre_tokenizers.Punctuation()
     ),
     "Split of GPT-2": pre_tokenizers.Split(Regex(_GPT_2), "isolated"),
+    "Split of Qwen": pre_tokenizers.Split(Regex(r"\p{N}".join(_OF_LINES)), "isolated"),
+    "Split of LLaMA 3": pre_tokenizers.Split(Regex(r"\p{N}{1,3}".join(_OF_LINES)), "isolated"),
     "Metaspace always": pre_tokenizers.Metaspace(),
     "Metaspace always, whole": pre_tokenizers.Metaspace(split=False),
     "Metaspace first": pre_tokenizers.Metaspace(prepend_scheme="first"),
@@ -55,7 +69,7 @@ _CASES = {
 @pytest.mark.parametrize("pre_tokenizer", _CASES.values(), ids=_CASES.keys())
 def test_words_equal_the_source(pre_tokenizer: pre_tokenizers.PreTokenizer | None) -> None:
     parts = {"pre_tokenizer": pre_tokenizer} if pre_tokenizer else {}
-    assert_same(words(normalizer=normalizers.NFC(), **parts), _TEXTS, fuzz=400)
+    assert_same(words(normalizer=normalizers.NFC(), **parts), [*_TEXTS, *_LINES], fuzz=400)
 
 
 @pytest.mark.parametrize("prefix", [False, True])

@@ -1,44 +1,69 @@
 """The source's encoder in torch, to compare an export's numbers with."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from encoders import Dimensions, Encoded, Inside
+from encoders import Dimensions, Encoded, Inside, TokenOfRow, first_token, last_token
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.verify.closeness import Floats
 from hub_export.verify.references.loading import loaded
 
 Ids = npt.NDArray[np.int32]
+Places = npt.NDArray[np.int64]
 
 # What loads a folder, and what loads tensors.
 ENCODERS = ("AutoModel", "MODEL_MAPPING")
 
 
+def _first(mask: Ids) -> Places:
+    """The place of the first position, int32 [B, S] -> int64 [B]."""
+    return np.zeros(len(mask), np.int64)
+
+
+def _last(mask: Ids) -> Places:
+    """The place of the last real token, int32 [B, S] -> int64 [B]; 0 where there is none."""
+    places: Places = (np.arange(mask.shape[1]) * (mask != 0)).max(axis=1)
+    return places
+
+
+_PLACES: Mapping[TokenOfRow, Callable[[Ids], Places]] = {first_token: _first, last_token: _last}
+
+
 class Reference:
     """The checkpoint's encoder in torch, float32, inference mode."""
 
-    def __init__(self, model: Any, size: Dimensions, pooler: bool) -> None:
+    def __init__(
+        self, model: Any, size: Dimensions, pooler: bool, token: TokenOfRow = first_token
+    ) -> None:
         """Takes it.
 
         Args:
             model: that of `transformers`.
             size: the encoder's sizes.
             pooler: whether the checkpoint has one; torch makes one up where it has not.
+            token: which token of a row is the pooled output without one.
         """
         self._model, self._size, self._pooler = model.eval(), size, pooler
+        self._place = _PLACES[token]
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint, size: Dimensions, pooler: bool) -> "Reference":
-        """Loads the model of a checkpoint.
+    def load(
+        cls,
+        checkpoint: Checkpoint,
+        size: Dimensions,
+        pooler: bool,
+        token: TokenOfRow = first_token,
+    ) -> "Reference":
+        """Loads the model of a checkpoint; arguments are those of the class.
 
         Raises:
             SourceError: `transformers` refuses the checkpoint.
         """
-        return cls(loaded(checkpoint, pooler, *ENCODERS), size, pooler)
+        return cls(loaded(checkpoint, pooler, *ENCODERS), size, pooler, token)
 
     def __call__(self, word_ids: Ids, mask: Ids, type_ids: Ids) -> Encoded:
         """int32 [B, S] each -> the encoder's outputs, as numpy arrays."""
@@ -72,7 +97,10 @@ class Reference:
         embedded, *states = result.hidden_states
         repeats = len(states) // self._size.layers
         layers = [state.numpy() for state in states[repeats - 1 :: repeats]]
-        pooled = result.pooler_output.numpy() if self._pooler else layers[-1][:, 0]
+        if self._pooler:
+            pooled = result.pooler_output.numpy()
+        else:
+            pooled = layers[-1][np.arange(len(mask)), self._place(mask)]
         weights = [each.numpy() for each in result.attentions or ()]
         return Inside(Encoded(pooled, layers[-1], layers), embedded.numpy(), weights)
 
