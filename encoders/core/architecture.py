@@ -33,7 +33,7 @@ class Architecture:
         config: its config class.
         encoder: builds the encoder, its variables declared.
         table: its weight table.
-        reference: the class of `transformers` that computes the same.
+        reference: the class of `transformers` that loads what computes the same.
     """
 
     model_types: tuple[str, ...]

@@ -13,12 +13,28 @@ Projected = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 class Attention(tf.Module, abc.ABC):
     """Scaled dot-product attention of each row's tokens to each other."""
 
-    def __init__(self, width: int, heads: int, dropout: float, bias: bool = True) -> None:
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        dropout: float,
+        bias: bool = True,
+        head_width: int | None = None,
+    ) -> None:
+        """Takes sizes.
+
+        Args:
+            width: D.
+            heads: H.
+            dropout: the rate for the weights.
+            bias: whether the output has one.
+            head_width: K, where it is not D / H.
+        """
         super().__init__()
         self.heads = heads
-        self.head_width = width // heads
+        self.head_width = head_width or width // heads
         self.scale = self.head_width**-0.5
-        self.output = Linear(width, width, bias)
+        self.output = Linear(heads * self.head_width, width, bias)
         self.dropout = Dropout(dropout)
 
     def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
@@ -46,11 +62,19 @@ class Attention(tf.Module, abc.ABC):
 class SelfAttention(Attention):
     """Attention with a dense layer each for query, key and value."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
-        super().__init__(width, heads, dropout)
-        self.query = Linear(width, width)
-        self.key = Linear(width, width)
-        self.value = Linear(width, width)
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        dropout: float,
+        bias: bool = True,
+        head_width: int | None = None,
+    ) -> None:
+        super().__init__(width, heads, dropout, bias, head_width)
+        inner = heads * self.head_width
+        self.query = Linear(width, inner, bias)
+        self.key = Linear(width, inner, bias)
+        self.value = Linear(width, inner, bias)
 
     def project(self, x: tf.Tensor, layout: Layout) -> Projected:
         """[N, D] -> query, key and value, each [N, H, K]."""

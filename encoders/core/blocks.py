@@ -1,15 +1,17 @@
 """Transformer blocks: attention, feed-forward, and how they are joined."""
 
+import abc
 from collections.abc import Callable
 
 import tensorflow as tf
 
 from encoders.core.activations import Activation
 from encoders.core.attention import Attention, SelfAttention
-from encoders.core.layers import Dropout, LayerNorm, Linear
+from encoders.core.layers import Dropout, LayerNorm, Linear, Norm
 from encoders.core.layout import Layout
 
 Join = Callable[[tf.Tensor, tf.Tensor, LayerNorm, bool], tf.Tensor]
+Fed = Callable[[tf.Tensor, bool], tf.Tensor]
 
 
 def add_and_norm(
@@ -23,33 +25,89 @@ def add_and_norm(
 class FeedForward(tf.Module):
     """Two dense layers with an activation between them, [N, D] -> [N, F] -> [N, D]."""
 
-    def __init__(self, width: int, inner: int, activation: Activation) -> None:
+    def __init__(
+        self,
+        width: int,
+        inner: int,
+        activation: Activation,
+        bias: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        """Takes sizes and parts.
+
+        Args:
+            width: D.
+            inner: F.
+            activation: of what is F wide.
+            bias: whether the layers have one.
+            dropout: the rate for what is F wide.
+        """
         super().__init__()
         self.activation = activation
-        self.inner = Linear(width, inner)
-        self.output = Linear(inner, width)
+        self.inner = Linear(width, inner, bias)
+        self.output = Linear(inner, width, bias)
+        self.dropout = Dropout(dropout)
 
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        return self.output(self.activation(self.inner.narrow(x)))
+    def __call__(self, x: tf.Tensor, training: bool) -> tf.Tensor:
+        """Float32 [N, D] -> float32 [N, D]."""
+        return self.output(self.dropout(self.activation(self.inner.narrow(x)), training))
 
 
-class PostNormBlock(tf.Module):
-    """Normalises after each residual sum, as the original transformer does.
+class Gated(tf.Module, abc.ABC):
+    """[N, D] -> [N, F], activated, times another [N, F] -> [N, D] (https://arxiv.org/abs/2002.05202).
 
-    Attributes:
-        attention_join: joins the input of the attention, its output and its norm; an adapter where
-            it has one.
-        feed_forward_join: the same of the feed-forward part.
+    How the two come about is left to those below.
     """
+
+    def __init__(
+        self, width: int, inner: int, activation: Activation, bias: bool, dropout: float
+    ) -> None:
+        super().__init__()
+        self.activation = activation
+        self.output = Linear(inner, width, bias)
+        self.dropout = Dropout(dropout)
+
+    def __call__(self, x: tf.Tensor, training: bool) -> tf.Tensor:
+        """Float32 [N, D] -> float32 [N, D]."""
+        activated, other = self.both(x)
+        return self.output(self.dropout(self.activation(activated) * other, training))
+
+    @abc.abstractmethod
+    def both(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """[N, D] -> what is activated and what it is multiplied by, each [N, F]."""
+
+
+class GatedFeedForward(Gated):
+    """With a dense layer for each; what `gate` gives is activated."""
+
+    def __init__(
+        self,
+        width: int,
+        inner: int,
+        activation: Activation,
+        bias: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(width, inner, activation, bias, dropout)
+        self.gate = Linear(width, inner, bias)
+        self.inner = Linear(width, inner, bias)
+
+    def both(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """[N, D] -> what is activated and what it is multiplied by, each [N, F]."""
+        return self.gate.narrow(x), self.inner.narrow(x)
+
+
+class Block(tf.Module):
+    """The parts of a block; how they are joined is left to what inherits it."""
 
     def __init__(
         self,
         attention: Attention,
         attention_dropout: Dropout,
-        attention_layer_norm: LayerNorm,
-        feed_forward: Callable[[tf.Tensor], tf.Tensor],
+        attention_layer_norm: Norm | None,
+        feed_forward: Fed,
         feed_forward_dropout: Dropout,
-        feed_forward_layer_norm: LayerNorm,
+        feed_forward_layer_norm: Norm,
     ) -> None:
         super().__init__()
         self.attention = attention
@@ -58,15 +116,53 @@ class PostNormBlock(tf.Module):
         self.feed_forward = feed_forward
         self.feed_forward_dropout = feed_forward_dropout
         self.feed_forward_layer_norm = feed_forward_layer_norm
-        self.attention_join: Join = add_and_norm
-        self.feed_forward_join: Join = add_and_norm
 
     def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """float32 [N, D] -> float32 [N, D]."""
-        attended = self.attention_dropout(self.attention(x, layout, training), training)
+        raise NotImplementedError
+
+    def attended(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
+        """What the attention gives, float32 [N, D] -> float32 [N, D]."""
+        return self.attention_dropout(self.attention(x, layout, training), training)
+
+    def fed(self, x: tf.Tensor, training: bool) -> tf.Tensor:
+        """What the feed-forward part gives, float32 [N, D] -> float32 [N, D]."""
+        return self.feed_forward_dropout(self.feed_forward(x, training), training)
+
+
+class PostNormBlock(Block):
+    """Normalises after each residual sum, as the original transformer does.
+
+    Attributes:
+        attention_join: joins the input of the attention, its output and its norm; an adapter where
+            it has one.
+        feed_forward_join: the same of the feed-forward part.
+    """
+
+    attention_layer_norm: LayerNorm
+    feed_forward_layer_norm: LayerNorm
+    attention_join: Join = staticmethod(add_and_norm)
+    feed_forward_join: Join = staticmethod(add_and_norm)
+
+    def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
+        """float32 [N, D] -> float32 [N, D]."""
+        attended = self.attended(x, layout, training)
         x = self.attention_join(x, attended, self.attention_layer_norm, training)
-        fed = self.feed_forward_dropout(self.feed_forward(x), training)
+        fed = self.fed(x, training)
         return self.feed_forward_join(x, fed, self.feed_forward_layer_norm, training)
+
+
+class PreNormBlock(Block):
+    """Normalises what goes into attention and feed-forward part, and not their sums.
+
+    Without an `attention_layer_norm`, the attention gets its input as it is.
+    """
+
+    def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
+        """float32 [N, D] -> float32 [N, D]."""
+        normed = x if self.attention_layer_norm is None else self.attention_layer_norm(x)
+        x += self.attended(normed, layout, training)
+        return x + self.fed(self.feed_forward_layer_norm(x), training)
 
 
 def post_norm_blocks(

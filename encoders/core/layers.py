@@ -44,6 +44,29 @@ class LayerNorm(tf.Module):
         return scaled if self.beta is None else scaled + self.beta
 
 
+class RMSNorm(tf.Module):
+    """Division by the root mean square of the last axis (https://arxiv.org/abs/1910.07467)."""
+
+    gamma: tf.Variable
+    beta: tf.Variable | None = None
+
+    def __init__(self, width: int, epsilon: float) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        self.gamma = declare(width)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        return self.normalised(x) * self.gamma
+
+    def normalised(self, x: tf.Tensor) -> tf.Tensor:
+        """The same before anything learned."""
+        mean = tf.reduce_mean(tf.square(x), axis=-1, keepdims=True)
+        return x * tf.math.rsqrt(mean + self.epsilon)
+
+
+Norm = LayerNorm | RMSNorm
+
+
 class Embedding(tf.Module):
     """A table of vectors, ids [N] -> float32 [N, D].
 

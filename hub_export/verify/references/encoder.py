@@ -7,15 +7,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from encoders import Dimensions, Encoded, Inside
+from encoders import Dimensions, Encoded, Inside, architectures
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.verify.closeness import Floats
 from hub_export.verify.references.loading import loaded
 
 Ids = npt.NDArray[np.int32]
 
-# What loads a folder, and what loads tensors.
-ENCODERS = ("AutoModel", "MODEL_MAPPING")
+# What loads a folder -> what loads tensors.
+_CLASSES = {
+    "AutoModel": "MODEL_MAPPING",
+    "AutoModelForTextEncoding": "MODEL_FOR_TEXT_ENCODING_MAPPING",
+}
+
+
+def loaded_encoder(checkpoint: Checkpoint, pooler: bool) -> Any:
+    """The encoder of a checkpoint in `transformers`; see `loaded`.
+
+    Raises:
+        SourceError: `transformers` refuses the checkpoint.
+    """
+    automatic = architectures()[checkpoint.config["model_type"]].reference
+    return loaded(checkpoint, pooler, automatic, _CLASSES[automatic])
 
 
 class Reference:
@@ -38,7 +51,7 @@ class Reference:
         Raises:
             SourceError: `transformers` refuses the checkpoint.
         """
-        return cls(loaded(checkpoint, pooler, *ENCODERS), size, pooler)
+        return cls(loaded_encoder(checkpoint, pooler), size, pooler)
 
     def __call__(self, word_ids: Ids, mask: Ids, type_ids: Ids) -> Encoded:
         """int32 [B, S] each -> the encoder's outputs, as numpy arrays."""
