@@ -42,6 +42,8 @@ _SIZES = {
     "num_attention_heads": 3,
     "intermediate_size": 36,
     "hidden_dim": 36,
+    "d_ff": 36,
+    "d_kv": 7,
     "max_position_embeddings": 40,
 }
 
