@@ -75,6 +75,10 @@ def test_options_that_never_matter_are_passed_over() -> None:
         ("mpnet", {"relative_attention_num_buckets": 31}, "expected 32 or more"),
         ("mpnet", {"max_position_embeddings": 2}, "expected more than 2"),
         ("mpnet", {"type_vocab_size": 2}, "type_vocab_size: unknown option"),
+        ("t5", {"feed_forward_proj": "double-gelu"}, "an activation, or gated- and an activation"),
+        ("t5", {"feed_forward_proj": "gated-swoosh"}, "unsupported activation 'swoosh'"),
+        ("t5", {"relative_attention_max_distance": 8}, "expected more than the 8 distances"),
+        ("umt5", {"relative_attention_num_buckets": 3}, "expected an integer from 4"),
     ],
 )
 def test_values_that_cannot_be_built(
