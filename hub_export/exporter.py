@@ -79,9 +79,7 @@ def run(settings: Settings) -> Export:
     session = Session(checkpoint, settings)
     chosen = [made for name in settings.parts if (made := PRODUCTS[name](session)) is not None]
     if not chosen:
-        raise ExportError(
-            f"{checkpoint.name} has no task that is supported; say other parts, or which task"
-        )
+        raise ExportError(_nothing(checkpoint))
     copied = [*copies(session, chosen)]
     with Staging(Path(settings.output_dir), settings.overwrite) as staging:
         report = _write(chosen, copied, session, staging, progress)
@@ -90,6 +88,16 @@ def run(settings: Settings) -> Export:
 
 
 export = taking(Settings)(run)
+
+
+def _nothing(checkpoint: Checkpoint) -> str:
+    """Why a checkpoint has none of the parts that were asked for."""
+    if checkpoint.is_static:
+        return (
+            f"{checkpoint.name} is a static embedding: vectors of tokens, no encoder and no task; "
+            "say parts=text_embedding"
+        )
+    return f"{checkpoint.name} has no task that is supported; say other parts, or which task"
 
 
 def _write(

@@ -22,7 +22,7 @@ class Encoded(NamedTuple):
 
     Attributes:
         pooled: [B, D], one vector a row.
-        sequence: [B, S, D], the output of the last block.
+        sequence: [B, S, D], the output of the last block; without any, that of the embeddings.
         layers: L times [B, S, D], the output of each block; of the last one, normalised if the
             encoder ends with a norm.
     """
@@ -156,10 +156,11 @@ class Encoder(tf.Module):
             layers.append(layout.to_batch(x))
         if self.layer_norm is not None:
             x = self.dropout(self.layer_norm(x), training)
-            layers[-1] = layout.to_batch(x)
+            layers[-1:] = [layout.to_batch(x)]
         token = self.token(layout, x)
         pooled = self.pooler(token) if self.pooler is not None else token
-        return Inside(Encoded(pooled, layers[-1], layers), embedded, layout.attentions)
+        sequence = layers[-1] if layers else embedded
+        return Inside(Encoded(pooled, sequence, layers), embedded, layout.attentions)
 
     def without_pooler(self) -> "Encoder":
         """The same encoder, of the same variables, whose pooled output is the first token."""
