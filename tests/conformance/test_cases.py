@@ -8,7 +8,9 @@ from tests.conformance import cases, task_cases
 
 
 def test_every_architecture_has_a_case() -> None:
-    assert {case.model_type for case in cases.ENCODERS} == set(encoders.architectures())
+    """Of those that `transformers` has."""
+    known = {name for name, each in encoders.architectures().items() if each.reference}
+    assert {case.model_type for case in cases.ENCODERS} == known
 
 
 def test_every_tokenizer_kind_has_a_case() -> None:
