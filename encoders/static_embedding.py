@@ -21,10 +21,10 @@ POSITIONS = 2**16
 
 @dataclasses.dataclass(frozen=True)
 class StaticEmbeddingConfig(Config):
-    """The sizes of the table, which only the table tells; by default those of potion-base."""
+    """The sizes of the table, which only the table tells."""
 
-    vocab_size: int = 29528
-    hidden_size: int = 256
+    vocab_size: int
+    hidden_size: int
 
     sizes: ClassVar = {"positions": "positions"}
 

@@ -14,7 +14,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from encoders import NormalizeModule
-from hub_export.errors import SourceError
+from hub_export.errors import ExportError, SourceError
 from hub_export.sources import module_list, sentence_transformers
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.formats.json_files import read_json, sums
@@ -56,12 +56,17 @@ def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> C
         folder: where its files are.
         name: what the user calls it.
         revision: the commit of the hub, if it is from there.
-        weights: without effect: nothing but the table tells its sizes.
+        weights: whether its weights are wanted.
 
     Raises:
         SourceError: a file is missing or damaged.
+        ExportError: the weights are not wanted.
     """
-    del weights
+    if not weights:
+        raise ExportError(
+            f"weights=none: of the static embedding {name}, only the table tells the sizes; leave "
+            "weights out"
+        )
     has_modules = (folder / MODULES).exists()
     place = module_list.modules(folder)[0].folder if has_modules else folder
     file = WeightsFile.find(place, WEIGHTS)

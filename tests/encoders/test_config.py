@@ -77,6 +77,7 @@ def test_options_that_never_matter_are_passed_over() -> None:
         ("mpnet", {"relative_attention_num_buckets": 31}, "expected 32 or more"),
         ("mpnet", {"max_position_embeddings": 2}, "expected more than 2"),
         ("mpnet", {"type_vocab_size": 2}, "type_vocab_size: unknown option"),
+        ("static_embedding", {"hidden_size": 3}, "vocab_size: missing"),
         ("t5", {"feed_forward_proj": "double-gelu"}, "an activation, or gated- and an activation"),
         ("t5", {"feed_forward_proj": "gated-swoosh"}, "unsupported activation 'swoosh'"),
         ("t5", {"relative_attention_max_distance": 8}, "expected more than the 8 distances"),

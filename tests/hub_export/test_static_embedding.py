@@ -157,6 +157,11 @@ def test_there_is_no_encoder(source: Path, tmp_path: Path) -> None:
         hub_export.export(source, tmp_path, parts=["encoder", "task_model"], verify="none")
 
 
+def test_random_vectors_are_refused(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(hub_export.ExportError, match="only the table tells the sizes"):
+        hub_export.export(source, tmp_path, weights="none", verify="none")
+
+
 def test_another_pooling_is_refused(source: Path, tmp_path: Path) -> None:
     with pytest.raises(hub_export.ExportError, match="static embedding, which is a mean alone"):
         hub_export.export(source, tmp_path, pooling=["max"], verify="none")
