@@ -63,7 +63,6 @@ class T5Config(Config):
         "scale_decoder_outputs",
         "initializer_factor",
         "classifier_dropout",
-        "output_past",
     )
     sizes: ClassVar = {
         "layers": "num_layers",

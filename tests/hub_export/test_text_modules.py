@@ -186,7 +186,6 @@ def test_downloads_stay_within_the_folder(tmp_path: Path) -> None:
         "1_Pooling/config.json",
         "1_Pooling/model.safetensors",
         "1_Pooling/pytorch_model.bin",
-        "1_Pooling/tokenizer.json",
     ]
 
 
