@@ -169,9 +169,10 @@ def build(config: ModernBertConfig) -> Encoder:
 
     def block(layer: int, kind: str) -> PreNormBlock:
         return PreNormBlock(
+            layer_norm() if layer else None,
             attention(kind),
             Dropout(config.attention_dropout),
-            layer_norm() if layer else None,
+            layer_norm(),
             JointFeedForward(
                 width,
                 config.intermediate_size,
@@ -179,8 +180,6 @@ def build(config: ModernBertConfig) -> Encoder:
                 config.mlp_bias,
                 config.mlp_dropout,
             ),
-            Dropout(0.0),
-            layer_norm(),
         )
 
     return Encoder(

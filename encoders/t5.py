@@ -187,12 +187,12 @@ def encoder(
 
     def block() -> PreNormBlock:
         return PreNormBlock(
+            layer_norm(),
             attention(config),
             Dropout(dropout),
             layer_norm(),
             feed_forward(width, config.d_ff, activation(config.activation), False, dropout),
             Dropout(dropout),
-            layer_norm(),
         )
 
     return Encoder(

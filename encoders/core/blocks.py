@@ -11,7 +11,6 @@ from encoders.core.layers import Dropout, LayerNorm, Linear, Norm
 from encoders.core.layout import Layout
 
 Join = Callable[[tf.Tensor, tf.Tensor, LayerNorm, bool], tf.Tensor]
-Fed = Callable[[tf.Tensor, bool], tf.Tensor]
 
 
 def add_and_norm(
@@ -48,7 +47,7 @@ class FeedForward(tf.Module):
         self.output = Linear(inner, width, bias)
         self.dropout = Dropout(dropout)
 
-    def __call__(self, x: tf.Tensor, training: bool) -> tf.Tensor:
+    def __call__(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Float32 [N, D] -> float32 [N, D]."""
         return self.output(self.dropout(self.activation(self.inner.narrow(x)), training))
 
@@ -67,7 +66,7 @@ class Gated(tf.Module, abc.ABC):
         self.output = Linear(inner, width, bias)
         self.dropout = Dropout(dropout)
 
-    def __call__(self, x: tf.Tensor, training: bool) -> tf.Tensor:
+    def __call__(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Float32 [N, D] -> float32 [N, D]."""
         activated, other = self.both(x)
         return self.output(self.dropout(self.activation(activated) * other, training))
@@ -97,40 +96,7 @@ class GatedFeedForward(Gated):
         return self.gate.narrow(x), self.inner.narrow(x)
 
 
-class Block(tf.Module):
-    """The parts of a block; how they are joined is left to what inherits it."""
-
-    def __init__(
-        self,
-        attention: Attention,
-        attention_dropout: Dropout,
-        attention_layer_norm: Norm | None,
-        feed_forward: Fed,
-        feed_forward_dropout: Dropout,
-        feed_forward_layer_norm: Norm,
-    ) -> None:
-        super().__init__()
-        self.attention = attention
-        self.attention_dropout = attention_dropout
-        self.attention_layer_norm = attention_layer_norm
-        self.feed_forward = feed_forward
-        self.feed_forward_dropout = feed_forward_dropout
-        self.feed_forward_layer_norm = feed_forward_layer_norm
-
-    def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
-        """float32 [N, D] -> float32 [N, D]."""
-        raise NotImplementedError
-
-    def attended(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
-        """What the attention gives, float32 [N, D] -> float32 [N, D]."""
-        return self.attention_dropout(self.attention(x, layout, training), training)
-
-    def fed(self, x: tf.Tensor, training: bool) -> tf.Tensor:
-        """What the feed-forward part gives, float32 [N, D] -> float32 [N, D]."""
-        return self.feed_forward_dropout(self.feed_forward(x, training), training)
-
-
-class PostNormBlock(Block):
+class PostNormBlock(tf.Module):
     """Normalises after each residual sum, as the original transformer does.
 
     Attributes:
@@ -139,30 +105,59 @@ class PostNormBlock(Block):
         feed_forward_join: the same of the feed-forward part.
     """
 
-    attention_layer_norm: LayerNorm
-    feed_forward_layer_norm: LayerNorm
-    attention_join: Join = staticmethod(add_and_norm)
-    feed_forward_join: Join = staticmethod(add_and_norm)
+    def __init__(
+        self,
+        attention: Attention,
+        attention_dropout: Dropout,
+        attention_layer_norm: LayerNorm,
+        feed_forward: Callable[[tf.Tensor, bool], tf.Tensor],
+        feed_forward_dropout: Dropout,
+        feed_forward_layer_norm: LayerNorm,
+    ) -> None:
+        super().__init__()
+        self.attention = attention
+        self.attention_dropout = attention_dropout
+        self.attention_layer_norm = attention_layer_norm
+        self.feed_forward = feed_forward
+        self.feed_forward_dropout = feed_forward_dropout
+        self.feed_forward_layer_norm = feed_forward_layer_norm
+        self.attention_join: Join = add_and_norm
+        self.feed_forward_join: Join = add_and_norm
 
     def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """float32 [N, D] -> float32 [N, D]."""
-        attended = self.attended(x, layout, training)
+        attended = self.attention_dropout(self.attention(x, layout, training), training)
         x = self.attention_join(x, attended, self.attention_layer_norm, training)
-        fed = self.fed(x, training)
+        fed = self.feed_forward_dropout(self.feed_forward(x, training), training)
         return self.feed_forward_join(x, fed, self.feed_forward_layer_norm, training)
 
 
-class PreNormBlock(Block):
-    """Normalises what goes into attention and feed-forward part, and not their sums.
+class PreNormBlock(tf.Module):
+    """Normalises what goes into attention and feed-forward layers, and not their sums."""
 
-    Without an `attention_layer_norm`, the attention gets its input as it is.
-    """
+    def __init__(
+        self,
+        attention_layer_norm: Norm | None,
+        attention: Attention,
+        attention_dropout: Dropout,
+        feed_forward_layer_norm: Norm,
+        feed_forward: Callable[[tf.Tensor, bool], tf.Tensor],
+        feed_forward_dropout: Dropout | None = None,
+    ) -> None:
+        super().__init__()
+        self.attention_layer_norm = attention_layer_norm
+        self.attention = attention
+        self.attention_dropout = attention_dropout
+        self.feed_forward_layer_norm = feed_forward_layer_norm
+        self.feed_forward = feed_forward
+        self.feed_forward_dropout = feed_forward_dropout or Dropout(0.0)
 
     def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """float32 [N, D] -> float32 [N, D]."""
         normed = x if self.attention_layer_norm is None else self.attention_layer_norm(x)
-        x += self.attended(normed, layout, training)
-        return x + self.fed(self.feed_forward_layer_norm(x), training)
+        x += self.attention_dropout(self.attention(normed, layout, training), training)
+        fed = self.feed_forward(self.feed_forward_layer_norm(x), training)
+        return x + self.feed_forward_dropout(fed, training)
 
 
 def post_norm_blocks(
