@@ -240,6 +240,11 @@ def changing(file: str, **changes: Any) -> Callable[[Path], object]:
     return change
 
 
+def in_transformers() -> list[str]:
+    """The model types that `transformers` has, of those that are supported."""
+    return sorted(name for name, each in encoders.architectures().items() if each.reference)
+
+
 def architecture(checkpoint: Checkpoint) -> encoders.Architecture:
     """That of a checkpoint, with its adapters."""
     found = encoders.architectures()[checkpoint.config["model_type"]]

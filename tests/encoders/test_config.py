@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 
 import encoders
 from encoders.bert import BertConfig
+from tests import checkpoints
 
-ARCHITECTURES = encoders.architectures()
-MODEL_TYPES = sorted(name for name, each in ARCHITECTURES.items() if each.reference)
-"""Those that `transformers` has."""
+MODEL_TYPES = checkpoints.in_transformers()
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)

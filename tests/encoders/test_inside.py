@@ -17,11 +17,7 @@ MODULES = {"nomic_bert": "layers.{layer}.self_attn.o_proj"}
 MASK = (IDS != 1).astype(np.int32)
 
 
-WITH_REFERENCE = [name for name, each in architectures().items() if each.reference]
-"""Those that `transformers` has."""
-
-
-@pytest.fixture(params=WITH_REFERENCE, scope="module")
+@pytest.fixture(params=checkpoints.in_transformers(), scope="module")
 def both(request: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any, str]:
     """An encoder, the model in torch, and its `model_type`."""
     folder = tmp_path_factory.mktemp("source")
