@@ -11,9 +11,6 @@ pass: padding is 1, and there are 32 buckets, whatever a config says.
 import dataclasses
 from typing import ClassVar
 
-import numpy as np
-import tensorflow as tf
-
 from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
 from encoders.core.blocks import post_norm_blocks
@@ -22,7 +19,7 @@ from encoders.core.embeddings import Embeddings, after_padding
 from encoders.core.encoder import Encoder, Pooler
 from encoders.core.errors import ConfigError
 from encoders.core.layers import Dropout, Embedding, LayerNorm
-from encoders.core.layout import Layout
+from encoders.core.relative import RelativeBias
 from encoders.core.rows import embedding, linear, norm
 from encoders.core.weights import Table
 
@@ -71,39 +68,6 @@ class MPNetConfig(Config):
             )
 
 
-def bucket(offset: int) -> int:
-    """The bucket of a key's offset from its query.
-
-    Half of the buckets are for keys ahead. In each half, 8 distances have their own; from there
-    they grow by the square root of two, the last one from 91 on.
-
-    >>> [bucket(offset) for offset in (0, -7, -8, -11, -12, -90, -91, -400, 1, 400)]
-    [0, 7, 8, 8, 9, 14, 15, 15, 17, 31]
-    """
-    distance = abs(offset)
-    if distance >= 8:  # 8 + floor(2 log2(distance / 8)), in whole numbers
-        distance = min(8 + (distance * distance // 64).bit_length() - 1, 15)
-    return distance + (16 if offset > 0 else 0)
-
-
-class RelativeBias(tf.Module):
-    """A bias on attention scores, by the distance of two tokens."""
-
-    def __init__(self, rows: int, heads: int, positions: int) -> None:
-        super().__init__()
-        self.buckets = Embedding(rows, heads)
-        self.positions = positions
-
-    def __call__(self, layout: Layout) -> tf.Tensor:
-        """For a length S of at most `positions`, float32 [1, H, S, S]: head, query, key."""
-        far = self.positions - 1
-        of_offset = np.array([bucket(offset) for offset in range(-far, far + 1)], np.int32)
-        places = tf.range(layout.length)
-        offsets = places - places[:, tf.newaxis]  # [S, S]
-        bias = self.buckets(tf.gather(of_offset, offsets + far))  # [S, S, H]
-        return tf.transpose(bias, [2, 0, 1])[tf.newaxis]
-
-
 _BLOCK = "encoder.layer.{layer}"
 
 TABLE = Table(
@@ -150,7 +114,7 @@ def build(config: MPNetConfig) -> Encoder:
             config.attention_probs_dropout_prob,
         ),
         Pooler(width),
-        RelativeBias(config.relative_attention_num_buckets, heads, config.positions),
+        RelativeBias(config.relative_attention_num_buckets, heads, BUCKETS),
     )
 
 

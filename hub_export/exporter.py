@@ -81,9 +81,7 @@ def run(settings: Settings) -> Export:
     session = Session(checkpoint, settings)
     chosen = [made for name in settings.parts if (made := PRODUCTS[name](session)) is not None]
     if not chosen:
-        raise ExportError(
-            f"{checkpoint.name} has no task that is supported; say other parts, or which task"
-        )
+        raise ExportError(_nothing(checkpoint))
     copied = [*litert.copies(session, chosen), *mediapipe.copies(session, chosen)]
     served = [*served_litert.copies(session, chosen)]
     with Staging(Path(settings.output_dir), settings.overwrite) as staging:
@@ -93,6 +91,16 @@ def run(settings: Settings) -> Export:
 
 
 export = taking(Settings)(run)
+
+
+def _nothing(checkpoint: Checkpoint) -> str:
+    """Why a checkpoint has none of the parts that were asked for."""
+    if checkpoint.is_static:
+        return (
+            f"{checkpoint.name} is a static embedding: vectors of tokens, no encoder and no task; "
+            "say parts=text_embedding"
+        )
+    return f"{checkpoint.name} has no task that is supported; say other parts, or which task"
 
 
 def _write(

@@ -43,6 +43,8 @@ _SIZES = {
     "num_key_value_heads": 1,
     "intermediate_size": 36,
     "hidden_dim": 36,
+    "d_ff": 36,
+    "d_kv": 7,
     "max_position_embeddings": 40,
 }
 
@@ -237,6 +239,11 @@ def changing(file: str, **changes: Any) -> Callable[[Path], object]:
         (folder / file).write_text(json.dumps(read))
 
     return change
+
+
+def in_transformers() -> list[str]:
+    """The model types that `transformers` has, of those that are supported."""
+    return sorted(name for name, each in encoders.architectures().items() if each.reference)
 
 
 def architecture(checkpoint: Checkpoint) -> encoders.Architecture:

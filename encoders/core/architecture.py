@@ -33,7 +33,8 @@ class Architecture:
         config: its config class.
         encoder: builds the encoder, its variables declared.
         table: its weight table.
-        reference: the class of `transformers` that computes the same.
+        reference: the class of `transformers` that loads what computes the same; empty where it has
+            none.
     """
 
     model_types: tuple[str, ...]

@@ -62,11 +62,19 @@ class Attention(tf.Module, abc.ABC):
 class SelfAttention(Attention):
     """Attention with a dense layer each for query, key and value."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
-        super().__init__(width, heads, dropout)
-        self.query = Linear(width, width)
-        self.key = Linear(width, width)
-        self.value = Linear(width, width)
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        dropout: float,
+        bias: bool = True,
+        head_width: int | None = None,
+    ) -> None:
+        super().__init__(width, heads, dropout, bias, head_width)
+        inner = heads * self.head_width
+        self.query = Linear(width, inner, bias)
+        self.key = Linear(width, inner, bias)
+        self.value = Linear(width, inner, bias)
 
     def project(self, x: tf.Tensor, layout: Layout) -> Projected:
         """[N, D] -> query, key and value, each [N, H, K]."""

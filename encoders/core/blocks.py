@@ -24,14 +24,32 @@ def add_and_norm(
 class FeedForward(tf.Module):
     """Two dense layers with an activation between them, [N, D] -> [N, F] -> [N, D]."""
 
-    def __init__(self, width: int, inner: int, activation: Activation) -> None:
+    def __init__(
+        self,
+        width: int,
+        inner: int,
+        activation: Activation,
+        bias: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        """Takes sizes and parts.
+
+        Args:
+            width: D.
+            inner: F.
+            activation: of what is F wide.
+            bias: whether the layers have one.
+            dropout: the rate for what is F wide.
+        """
         super().__init__()
         self.activation = activation
-        self.inner = Linear(width, inner)
-        self.output = Linear(inner, width)
+        self.inner = Linear(width, inner, bias)
+        self.output = Linear(inner, width, bias)
+        self.dropout = Dropout(dropout)
 
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        return self.output(self.activation(self.inner.narrow(x)))
+    def __call__(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Float32 [N, D] -> float32 [N, D]."""
+        return self.output(self.dropout(self.activation(self.inner.narrow(x)), training))
 
 
 class Gated(tf.Module, abc.ABC):
@@ -92,7 +110,7 @@ class PostNormBlock(tf.Module):
         attention: Attention,
         attention_dropout: Dropout,
         attention_layer_norm: LayerNorm,
-        feed_forward: Callable[[tf.Tensor], tf.Tensor],
+        feed_forward: Callable[[tf.Tensor, bool], tf.Tensor],
         feed_forward_dropout: Dropout,
         feed_forward_layer_norm: LayerNorm,
     ) -> None:
@@ -110,7 +128,7 @@ class PostNormBlock(tf.Module):
         """float32 [N, D] -> float32 [N, D]."""
         attended = self.attention_dropout(self.attention(x, layout, training), training)
         x = self.attention_join(x, attended, self.attention_layer_norm, training)
-        fed = self.feed_forward_dropout(self.feed_forward(x), training)
+        fed = self.feed_forward_dropout(self.feed_forward(x, training), training)
         return self.feed_forward_join(x, fed, self.feed_forward_layer_norm, training)
 
 
@@ -124,6 +142,7 @@ class PreNormBlock(tf.Module):
         attention_dropout: Dropout,
         feed_forward_layer_norm: Norm,
         feed_forward: Callable[[tf.Tensor, bool], tf.Tensor],
+        feed_forward_dropout: Dropout | None = None,
     ) -> None:
         super().__init__()
         self.attention_layer_norm = attention_layer_norm
@@ -131,12 +150,14 @@ class PreNormBlock(tf.Module):
         self.attention_dropout = attention_dropout
         self.feed_forward_layer_norm = feed_forward_layer_norm
         self.feed_forward = feed_forward
+        self.feed_forward_dropout = feed_forward_dropout or Dropout(0.0)
 
     def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """float32 [N, D] -> float32 [N, D]."""
         normed = x if self.attention_layer_norm is None else self.attention_layer_norm(x)
         x += self.attention_dropout(self.attention(normed, layout, training), training)
-        return x + self.feed_forward(self.feed_forward_layer_norm(x), training)
+        fed = self.feed_forward(self.feed_forward_layer_norm(x), training)
+        return x + self.feed_forward_dropout(fed, training)
 
 
 def post_norm_blocks(

@@ -81,7 +81,7 @@ class Config:
     An integer is positive, and another number from 0 to below 1, if `at_least` says nothing else.
     Field names and defaults are those of `transformers`. A key that is neither a field, nor
     ignored, nor `fixed` at the value found, is refused: its effect on the numbers is unknown. What
-    is `fixed` may be a field of the class below.
+    is `fixed` may be a field of the class below. A field without a default must be there.
     `renamed` lists old names of options: they are not read, but must not contradict the new ones.
     `sizes` names the attributes that sizes are taken from, where they are not those of `SIZES`.
     """
@@ -121,7 +121,8 @@ class Config:
         hints = get_type_hints(cls)
         fixed = {**ENCODER_ONLY, **cls.fixed}
         unknown = cls.unknown(source, handled)
-        problems = []
+        needed = (key for key, each in fields.items() if each.default is dataclasses.MISSING)
+        problems = [f"{key}: missing" for key in needed if key not in source]
         for key, value in source.items():
             if key in fixed:
                 if value != fixed[key]:

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from encoders.core.config import Dimensions
 from encoders.core.embeddings import Embeddings
-from encoders.core.layers import Linear, Norm
+from encoders.core.layers import Dropout, Linear, Norm
 from encoders.core.layout import Layout, Padded, first_token
 
 Block = Callable[[tf.Tensor, Layout, bool], tf.Tensor]
@@ -22,7 +22,7 @@ class Encoded(NamedTuple):
 
     Attributes:
         pooled: [B, D], one vector a row.
-        sequence: [B, S, D], the output of the last block.
+        sequence: [B, S, D], the output of the last block; without any, that of the embeddings.
         layers: L times [B, S, D], the output of each block; of the last one, normalised if the
             encoder ends with a norm.
     """
@@ -76,6 +76,7 @@ class Encoder(tf.Module):
         pooler: Pooler | None = None,
         added_scores: AddedScores | None = None,
         layer_norm: Norm | None = None,
+        dropout: Dropout | None = None,
         shared: tf.Module | None = None,
         token: TokenOfRow = first_token,
     ) -> None:
@@ -88,7 +89,8 @@ class Encoder(tf.Module):
             pooler: makes one vector of a row.
             added_scores: computes from the layout what every block adds to its scores, float32
                 [1 or B, 1 or H, S, S]: relative positions, a causal mask, a bias of types.
-            norm: normalises the output of the last block.
+            layer_norm: normalises the output of the last block.
+            dropout: of what is normalised so.
             shared: a part that the blocks have in common, kept here to have one name.
             token: takes the vector of one token of each row, [N, D] -> [B, D], for the pooled
                 output.
@@ -100,6 +102,7 @@ class Encoder(tf.Module):
         self.pooler = pooler
         self.added_scores = added_scores
         self.layer_norm = layer_norm
+        self.dropout = dropout or Dropout(0.0)
         self.shared = shared
         self.token = token
 
@@ -152,11 +155,12 @@ class Encoder(tf.Module):
             x = block(x, layout, training)
             layers.append(layout.to_batch(x))
         if self.layer_norm is not None:
-            x = self.layer_norm(x)
-            layers[-1] = layout.to_batch(x)
+            x = self.dropout(self.layer_norm(x), training)
+            layers[-1:] = [layout.to_batch(x)]
         token = self.token(layout, x)
         pooled = self.pooler(token) if self.pooler is not None else token
-        return Inside(Encoded(pooled, layers[-1], layers), embedded, layout.attentions)
+        sequence = layers[-1] if layers else embedded
+        return Inside(Encoded(pooled, sequence, layers), embedded, layout.attentions)
 
     def without_pooler(self) -> "Encoder":
         """The same encoder, of the same variables, whose pooled output is the first token."""

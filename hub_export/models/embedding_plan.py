@@ -122,6 +122,10 @@ def plan(checkpoint: Checkpoint, settings: Settings, size: Dimensions) -> Plan:
         ExportError: the user asks for something that it does not have.
     """
     pipeline = checkpoint.pipeline()
+    if checkpoint.is_static and tuple(settings.pooling or ()) not in ((), ("mean",)):
+        raise ExportError(
+            f"pooling: {checkpoint.name} is a static embedding, which is a mean alone"
+        )
     pooling = _pooling(pipeline, settings)
     width = _width(checkpoint, pooling, pipeline.modules, size.width)
     cut, asked = _cut(pipeline, settings, width), pipeline.max_length or size.positions

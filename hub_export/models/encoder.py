@@ -216,8 +216,10 @@ _USAGE = (
 )
 
 
-def product(session: Session) -> Product:
-    """The encoder of a session."""
+def product(session: Session) -> Product | None:
+    """The encoder of a session; nothing where there is none."""
+    if session.checkpoint.is_static:
+        return None
 
     def notes() -> dict[str, Any]:
         encoder, filled = session.built

@@ -37,6 +37,7 @@ class Checkpoint:
         notes: what a user of the exports should know about the source.
         adapters: those that its encoder has in its blocks; their tensors are among the others.
         head_form: the form of its head, where that isn't its family's.
+        is_static: whether it is a table of vectors and a tokenizer alone, without an encoder.
         head_problem: why the head that it has is not supported; empty where it is.
     """
 
@@ -60,4 +61,5 @@ class Checkpoint:
     route: str = ""
     adapters: Adapters | None = None
     head_form: Form | None = None
+    is_static: bool = False
     head_problem: str = ""

@@ -26,6 +26,8 @@ _ROUTERS = ("Router", "Asym")
 _ROUTES = ("router_config.json", CONFIG)
 """Where a router's routes are told; the latter in older ones."""
 _TABLES = (("structure", list), ("types", str))
+_HERE = ("", ".")
+"""Paths of the folder itself; the second is model2vec's."""
 
 
 class Listed(NamedTuple):
@@ -191,7 +193,7 @@ def _entries(file: Path) -> Sequence[Mapping[str, Any]]:
     if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
         raise SourceError(f"{file}: expected a list of modules, each an object")
     for entry in entries:
-        if not (entry.get("path") == "" or is_name(entry.get("path"))):
+        if not (entry.get("path") in _HERE or is_name(entry.get("path"))):
             raise SourceError(
                 f"{file}: expected the name of a subfolder as path, found {entry.get('path')!r}"
             )

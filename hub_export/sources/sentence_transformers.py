@@ -114,17 +114,33 @@ def read(folder: Path, config: Mapping[str, Any], route: str = "") -> Pipeline:
     is_cross = kind == _CROSS_ENCODER
     if not splade:
         _require_followed(transformer, _SCORES if is_cross and pooling is None else _EMBEDS)
-    return Pipeline(
+    return described(
+        model,
         pooling=pooling,
         modules=tuple(modules),
         max_length=length,
         lower_case=lower_case,
-        prompts=_prompts(model),
-        default_prompt=model.take("default_prompt_name", str | None),
-        dimensions=model.positive("truncate_dim"),
         pairs=is_cross,
         splade=splade,
         activation=model.take("activation_fn", str | None) if is_cross else None,
+    )
+
+
+def described(model: Options, **known: Any) -> Pipeline:
+    """A pipeline of which prompts and dimensions stand in the file MODEL.
+
+    Args:
+        model: the options of that file.
+        known: all else, by name.
+
+    Raises:
+        SourceError: an option is not what it should be.
+    """
+    return Pipeline(
+        prompts=_prompts(model),
+        default_prompt=model.take("default_prompt_name", str | None),
+        dimensions=model.positive("truncate_dim"),
+        **known,
     )
 
 

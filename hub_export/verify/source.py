@@ -64,7 +64,7 @@ class Source:
         checkpoint = self.session.checkpoint
         if (
             TEXT_EMBEDDING not in self.session.settings.parts
-            or checkpoint.folder is None
+            or not (checkpoint.folder or checkpoint.is_static)
             or checkpoint.route
             or checkpoint.pipeline().pooling is None
             or not has_sentence_transformers()
@@ -110,7 +110,8 @@ class Source:
     def needs(self) -> str:
         """What must be installed to say what vectors are right; empty if it is."""
         own = [each for each in self.session.plan.modules if each.module.kind != "Truncate"]
-        return "sentence-transformers" if own and not has_sentence_transformers() else ""
+        wanted = self.session.checkpoint.is_static or own
+        return "sentence-transformers" if wanted and not has_sentence_transformers() else ""
 
     @property
     def vectors(self) -> tuple[str, Callable[..., Floats]]:

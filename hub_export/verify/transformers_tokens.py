@@ -22,13 +22,13 @@ Reading = Tokenizer | Exception | None
 
 
 def read(checkpoint: Checkpoint, special_in_text: bool | None) -> Reading:
-    """The tokenizer of `transformers`, if there is a tokenizer.json; else it is the source itself.
+    """The tokenizer of `transformers`, where it reads a tokenizer.json; else it is the source.
 
     Args:
         checkpoint: where both are from.
         special_in_text: whether special tokens in a text are special, where the user says so.
     """
-    if checkpoint.tokenizer_file.name != TOKENIZER:
+    if checkpoint.is_static or checkpoint.tokenizer_file.name != TOKENIZER:
         return None
     import transformers  # noqa: PLC0415 (slow)
 

@@ -439,12 +439,50 @@ ENCODERS = [
         architecture="Gemma3ForCausalLM",
         pooler=False,
     ),
+    EncoderCase("t5", "t5", {"n_positions": 40}, pooler=False),
+    EncoderCase(
+        "t5_gated",
+        "t5",
+        {
+            "num_layers": 3,
+            "num_decoder_layers": 1,
+            "d_model": 21,
+            "d_ff": 19,
+            "d_kv": 10,
+            "num_heads": 2,
+            "n_positions": 150,
+            "relative_attention_num_buckets": 14,
+            "relative_attention_max_distance": 50,
+            "feed_forward_proj": "gated-silu",
+            "layer_norm_epsilon": 1e-3,
+            "dropout_rate": 0.2,
+            "pad_token_id": 7,
+        },
+        architecture="T5ForConditionalGeneration",
+        pooler=False,
+    ),
+    EncoderCase(
+        "mt5",
+        "mt5",
+        {"n_positions": 40, "dropout_rate": 0.0, "num_layers": 1},
+        architecture="MT5EncoderModel",
+        pooler=False,
+        dtype=torch.float16,
+    ),
+    EncoderCase(
+        "umt5",
+        "umt5",
+        {"n_positions": 40, "relative_attention_max_distance": 20, "pad_token_id": None},
+        architecture="UMT5ForTokenClassification",
+        pooler=False,
+        dtype=torch.bfloat16,
+    ),
 ]
 
 
 _OWN = """bert_options distilbert_options albert_groups electra_discriminator roberta_masked_lm
 mpnet_masked_lm deberta_masked_lm deberta_v2_convolution modernbert_masked_lm
-nomic_bert_masked_lm qwen3 gemma3_text""".split()
+ nomic_bert_masked_lm qwen3 gemma3_text t5_gated""".split()
 WHOLE_ENCODERS = [case for case in ENCODERS if case.name in _OWN]
 """Of each file of `encoders/` the case with the most options of its own; of LLaMA's family one."""
 

@@ -239,7 +239,8 @@ def torch_gradients(
 ) -> dict[str, np.ndarray]:
     """Those of the source, by the names that a checkpoint has, which may not be torch's."""
     how = {"dtype": torch.float32, "attn_implementation": "eager", **dropout}
-    source = transformers.AutoModel.from_pretrained(case.checkpoint, **how).train()
+    loads = getattr(transformers, case.architecture.reference)
+    source = loads.from_pretrained(case.checkpoint, **how).train()
     words, mask, types = map(torch.tensor, inputs.values())
     optional = {"token_type_ids": types} if case.size.types else {}
     result = source(input_ids=words, attention_mask=mask, **optional)

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 import encoders
 from encoders.bert import BertConfig
+from tests import checkpoints
 
-MODEL_TYPES = sorted(encoders.architectures())
+MODEL_TYPES = checkpoints.in_transformers()
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
@@ -75,6 +76,11 @@ def test_options_that_never_matter_are_passed_over() -> None:
         ("mpnet", {"relative_attention_num_buckets": 31}, "expected 32 or more"),
         ("mpnet", {"max_position_embeddings": 2}, "expected more than 2"),
         ("mpnet", {"type_vocab_size": 2}, "type_vocab_size: unknown option"),
+        ("static_embedding", {"hidden_size": 3}, "vocab_size: missing"),
+        ("t5", {"feed_forward_proj": "double-gelu"}, "an activation, or gated- and an activation"),
+        ("t5", {"feed_forward_proj": "gated-swoosh"}, "unsupported activation 'swoosh'"),
+        ("t5", {"relative_attention_max_distance": 8}, "expected more than the 8 distances"),
+        ("umt5", {"relative_attention_num_buckets": 3}, "expected an integer from 4"),
     ],
 )
 def test_values_that_cannot_be_built(

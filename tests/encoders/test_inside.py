@@ -17,12 +17,13 @@ MODULES = {"nomic_bert": "layers.{layer}.self_attn.o_proj"}
 MASK = (IDS != 1).astype(np.int32)
 
 
-@pytest.fixture(params=architectures(), scope="module")
+@pytest.fixture(params=checkpoints.in_transformers(), scope="module")
 def both(request: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any, str]:
     """An encoder, the model in torch, and its `model_type`."""
     folder = tmp_path_factory.mktemp("source")
     checkpoints.save_model(folder, request.param, pad_token_id=1)
-    model = transformers.AutoModel.from_pretrained(folder, attn_implementation="eager").eval()
+    loads = getattr(transformers, architectures()[request.param].reference)
+    model = loads.from_pretrained(folder, attn_implementation="eager").eval()
     return checkpoints.built(folder)[0], model, request.param
 
 

@@ -1,14 +1,16 @@
 """Which row of the position table, or which bucket, a token gets."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 import torch
 from transformers.models.mpnet import modeling_mpnet
 from transformers.models.roberta.modeling_roberta import RobertaEmbeddings
+from transformers.models.t5.modeling_t5 import T5Attention
 
 from encoders.core.embeddings import after_padding, in_row
 from encoders.core.layout import Padded
-from encoders.mpnet import bucket
+from encoders.core.relative import buckets
 
 IDS = np.array([[7, 8, 3, 9, 3, 3], [3, 7, 7, 8, 9, 9], [5, 5, 5, 5, 5, 5]], np.int32)
 
@@ -38,4 +40,16 @@ def test_places_in_a_row_do_not_depend_on_the_ids() -> None:
 def test_buckets_are_those_of_transformers() -> None:
     offsets = np.arange(-3000, 3001)
     expected = modeling_mpnet.MPNetEncoder.relative_position_bucket(torch.tensor(offsets))
-    assert [bucket(int(offset)) for offset in offsets] == expected.tolist()
+    np.testing.assert_array_equal(buckets(offsets), expected.numpy())
+
+
+@pytest.mark.parametrize(
+    ("count", "farthest"), [(32, 128), (4, 2), (5, 2), (7, 9), (20, 100), (64, 512), (48, 1000)]
+)
+def test_buckets_are_those_of_t5(count: int, farthest: int) -> None:
+    """For every number of buckets, and at every border between two."""
+    offsets = np.arange(-1500, 1501)
+    expected = T5Attention._relative_position_bucket(torch.tensor(offsets), True, count, farthest)
+    np.testing.assert_array_equal(buckets(offsets, count, farthest), expected.numpy())
+    near = np.clip(offsets, -farthest, farthest)
+    np.testing.assert_array_equal(buckets(near, count, farthest), expected.numpy())

@@ -165,6 +165,14 @@ PUBLISHED = {
         "eurobert",
         {"rope_theta": 250_000, "pretraining_tp": 1, "hidden_dropout": 0.0},
     ),
+    "t5-base": ("t5", {"d_model": 768, "d_ff": 3072, "num_layers": 12, "num_heads": 12}),
+    "t5-v1_1-small": ("t5", {"d_ff": 1024, "num_heads": 6, "feed_forward_proj": "gated-gelu"}),
+    "t5-11b": (
+        "t5",
+        {"d_model": 1024, "d_ff": 65536, "d_kv": 128, "num_layers": 24, "num_heads": 128},
+    ),
+    "mt5-small": ("mt5", {}),
+    "umt5-small": ("umt5", {}),
 }
 
 
@@ -173,7 +181,8 @@ def test_every_variable_has_the_shape_of_its_source(name: str) -> None:
     model_type, options = PUBLISHED[name]
     config = transformers.AutoConfig.for_model(model_type, **options)
     with torch.device("meta"):
-        source = transformers.AutoModel.from_config(config)
+        reference = encoders.architectures()[model_type].reference
+        source = getattr(transformers, reference).from_config(config)
     expected = {each: tuple(values.shape) for each, values in source.named_parameters()}
     assert declared(model_type, config.to_dict()) == expected
 

@@ -113,10 +113,11 @@ def test_numbers(tiny_bert: Path, tmp_path: Path, case: str) -> None:
     assert ("classifier.weight" in filled.unused) == (case == "classifier")
 
 
-@pytest.mark.parametrize("model_type", sorted(encoders.architectures()))
+@pytest.mark.parametrize("model_type", checkpoints.in_transformers())
 def test_every_architecture(model_type: str, tmp_path: Path) -> None:
     checkpoints.save_model(tmp_path / "base", model_type, pad_token_id=1)
-    merged = adapter(tmp_path / "base", tmp_path / "mine", target_modules="all-linear")
+    loads = encoders.architectures()[model_type].reference
+    merged = adapter(tmp_path / "base", tmp_path / "mine", loads, target_modules="all-linear")
     if model_type in peft_adapter.UNSUPPORTED:
         refuse(tmp_path / "mine", tmp_path / "out", SourceError, model_type, "not supported")
         return

@@ -35,7 +35,7 @@ LEFT_BEHIND = {
     "name": "a name",
     "sbert_ce_default_activation_function": "torch.nn.modules.linear.Identity",
 }
-MODEL_TYPES = sorted(encoders.architectures())
+MODEL_TYPES = checkpoints.in_transformers()
 
 
 @pytest.fixture(scope="module")

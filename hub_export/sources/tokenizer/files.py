@@ -47,6 +47,25 @@ def find(folder: Path) -> Path:
     return next(found, folder / TOKENIZER)
 
 
+def parsed(path: Path) -> Tokenizer:
+    """The tokenizer of a file that `find` found, whatever stands beside tokenizer.json.
+
+    Raises:
+        SourceError: the file is missing or damaged, or its vocabulary is empty.
+    """
+    if not path.exists():
+        raise SourceError(
+            f"{path.parent}: no tokenizer; expected {TOKENIZER} or one of {', '.join(VOCABULARIES)}"
+        )
+    try:
+        tokenizer = Tokenizer.from_file(str(path)) if path.name == TOKENIZER else _built(path)
+    except Exception as error:  # the tokenizers library raises plain Exception
+        raise SourceError(f"{path}: cannot be read as a tokenizer ({error})") from error
+    if not _ordinary(tokenizer):
+        raise SourceError(f"{path}: the vocabulary is empty, but for special tokens")
+    return tokenizer
+
+
 def read(path: Path) -> Tokenizer:
     """The tokenizer of a file that `find` found.
 
@@ -61,16 +80,7 @@ def read(path: Path) -> Tokenizer:
     Raises:
         SourceError: the file is missing or damaged, or contradicts the configuration beside it.
     """
-    if not path.exists():
-        raise SourceError(
-            f"{path.parent}: no tokenizer; expected {TOKENIZER} or one of {', '.join(VOCABULARIES)}"
-        )
-    try:
-        tokenizer = Tokenizer.from_file(str(path)) if path.name == TOKENIZER else _built(path)
-    except Exception as error:  # the tokenizers library raises plain Exception
-        raise SourceError(f"{path}: cannot be read as a tokenizer ({error})") from error
-    if not _ordinary(tokenizer):
-        raise SourceError(f"{path}: the vocabulary is empty, but for special tokens")
+    tokenizer = parsed(path)
     config = path.with_name(CONFIGS[1])
     options = _json(config)
     _check_normalizer(config, options, tokenizer)

@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from encoders import Dimensions, Encoded, Inside, TokenOfRow, first_token, last_token
+from encoders import (
+    Dimensions,
+    Encoded,
+    Inside,
+    TokenOfRow,
+    architectures,
+    first_token,
+    last_token,
+)
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.verify.closeness import Floats
 from hub_export.verify.references.loading import loaded
@@ -15,8 +23,21 @@ from hub_export.verify.references.loading import loaded
 Ids = npt.NDArray[np.int32]
 Places = npt.NDArray[np.int64]
 
-# What loads a folder, and what loads tensors.
-ENCODERS = ("AutoModel", "MODEL_MAPPING")
+# What loads a folder -> what loads tensors.
+_CLASSES = {
+    "AutoModel": "MODEL_MAPPING",
+    "AutoModelForTextEncoding": "MODEL_FOR_TEXT_ENCODING_MAPPING",
+}
+
+
+def loaded_encoder(checkpoint: Checkpoint, pooler: bool) -> Any:
+    """The encoder of a checkpoint in `transformers`; see `loaded`.
+
+    Raises:
+        SourceError: `transformers` refuses the checkpoint.
+    """
+    automatic = architectures()[checkpoint.config["model_type"]].reference
+    return loaded(checkpoint, pooler, automatic, _CLASSES[automatic])
 
 
 def _first(mask: Ids) -> Places:
@@ -63,7 +84,7 @@ class Reference:
         Raises:
             SourceError: `transformers` refuses the checkpoint.
         """
-        return cls(loaded(checkpoint, pooler, *ENCODERS), size, pooler, token)
+        return cls(loaded_encoder(checkpoint, pooler), size, pooler, token)
 
     def __call__(self, word_ids: Ids, mask: Ids, type_ids: Ids) -> Encoded:
         """int32 [B, S] each -> the encoder's outputs, as numpy arrays."""

@@ -24,7 +24,7 @@ def torch_module(
     """
     import torch  # noqa: PLC0415
 
-    made = _module_of_sentence_transformers(module).eval()
+    made = module_of(module).eval()
     made.load_state_dict(as_torch(tensors))
 
     def call(x: Floats) -> Floats:
@@ -49,7 +49,8 @@ def torch_function(activation: str) -> Callable[[Floats], Floats]:
     return call
 
 
-def _module_of_sentence_transformers(module: VectorModule) -> Any:
+def module_of(module: VectorModule) -> Any:
+    """A module of sentence-transformers with the same options, its weights random."""
     import torch  # noqa: PLC0415
     from sentence_transformers.base import modules as base  # noqa: PLC0415
     from sentence_transformers.sentence_transformer import modules as own  # noqa: PLC0415

@@ -1,20 +1,37 @@
 """The source in sentence-transformers."""
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from hub_export.errors import SourceError
 from hub_export.models.session import Session
+from hub_export.sources.checkpoint import Checkpoint
+from hub_export.sources.module_list import MODULES
 from hub_export.verify.closeness import Floats
 from hub_export.verify.references.encoder import Ids
 from hub_export.verify.references.loading import CONFIG, quieten
+from hub_export.verify.references.modules import module_of
 
 
 def has_sentence_transformers() -> bool:
     """Whether sentence-transformers is installed."""
     return importlib.util.find_spec("sentence_transformers") is not None
+
+
+@contextmanager
+def _loading(folder: str) -> Iterator[None]:
+    """Turns whatever sentence-transformers says of a folder into a SourceError."""
+    quieten()
+    try:
+        yield
+    except Exception as error:  # of any kind: the library has no base class of its own
+        raise SourceError(
+            f"{folder}: sentence-transformers cannot load the model to compare with: {error}"
+        ) from error
 
 
 def _in_sentence_transformers(kind: str, session: Session) -> Any:
@@ -26,25 +43,40 @@ def _in_sentence_transformers(kind: str, session: Session) -> Any:
     import sentence_transformers  # noqa: PLC0415
     import torch  # noqa: PLC0415
 
-    quieten()
-    folder = session.checkpoint.folder
-    try:
+    folder = str(session.checkpoint.folder)
+    with _loading(folder):
         model = getattr(sentence_transformers, kind)(
-            str(folder),
+            folder,
             device="cpu",
             local_files_only=True,
             trust_remote_code=False,
             model_kwargs={"dtype": torch.float32, "attn_implementation": "eager"},
             config_kwargs=dict(CONFIG),
         )
-    except Exception as error:  # of any kind: the library has no base class of its own
-        raise SourceError(
-            f"{folder}: sentence-transformers cannot load the model to compare with: {error}"
-        ) from error
     # Rows beyond the encoder's positions would end in an error there.
     theirs = model.max_seq_length or session.size.positions
     model.max_seq_length = min(theirs, session.size.positions)
     return model
+
+
+def _static(checkpoint: Checkpoint) -> Any:
+    """A static embedding there, float32; without modules.json, its modules are put together.
+
+    Raises:
+        SourceError: sentence-transformers refuses it.
+    """
+    from sentence_transformers import SentenceTransformer  # noqa: PLC0415
+    from sentence_transformers.sentence_transformer import modules  # noqa: PLC0415
+
+    folder = str(checkpoint.config_file.parent)
+    with _loading(folder):
+        if checkpoint.config_file.name == MODULES:
+            found = SentenceTransformer(folder, device="cpu", local_files_only=True)
+        else:
+            first = modules.StaticEmbedding.load(str(checkpoint.weights_file.parent))
+            behind = [module_of(each.module) for each in checkpoint.pipeline().modules]
+            found = SentenceTransformer(modules=[first, *behind], device="cpu")
+        return found.float()
 
 
 class SentenceReference:
@@ -56,11 +88,15 @@ class SentenceReference:
         Raises:
             SourceError: sentence-transformers refuses the checkpoint.
         """
-        plan = session.plan
-        self._model = _in_sentence_transformers("SentenceTransformer", session)
-        if (asked := session.settings.special_tokens_in_text) is not None:
-            self._model.tokenizer.split_special_tokens = not asked
-        self._model[1].pooling_mode = plan.pooling.modes if plan.pooling else ()
+        plan, asked = session.plan, session.settings.special_tokens_in_text
+        if session.checkpoint.is_static:
+            self._model = _static(session.checkpoint)
+            self._model.tokenizer.encode_special_tokens = asked is False
+        else:
+            self._model = _in_sentence_transformers("SentenceTransformer", session)
+            if asked is not None:
+                self._model.tokenizer.split_special_tokens = not asked
+            self._model[1].pooling_mode = plan.pooling.modes if plan.pooling else ()
         self._options = {
             "prompt": plan.prompt,
             "truncate_dim": plan.cut,

@@ -13,7 +13,7 @@ from hub_export.settings import (
     TOKEN_CLASSIFICATION,
 )
 from hub_export.verify.closeness import Floats
-from hub_export.verify.references.encoder import ENCODERS, Ids, rows_of
+from hub_export.verify.references.encoder import Ids, loaded_encoder, rows_of
 from hub_export.verify.references.loading import loaded
 
 _MASKED = ("AutoModelForMaskedLM", "MODEL_FOR_MASKED_LM_MAPPING")
@@ -53,7 +53,7 @@ class TaskReference:
         else:
             from hub_export.verify.references.adapters import Headed  # noqa: PLC0415
 
-            encoder = loaded(checkpoint, pooler, *ENCODERS)
+            encoder = loaded_encoder(checkpoint, pooler)
             self._model = Headed(encoder, task.form, checkpoint, task.name)
         self._types = session.size.types
 

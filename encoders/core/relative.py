@@ -1,0 +1,64 @@
+"""Relative positions (T5, https://arxiv.org/abs/1910.10683): a bias by the distance of two tokens.
+
+Each head has a learned bias for each bucket of distances, which is added to its scores.
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from encoders.core.layers import Embedding
+from encoders.core.layout import Layout
+
+
+def buckets(offsets: npt.ArrayLike, count: int = 32, farthest: int = 128) -> npt.NDArray[np.int32]:
+    """The buckets of keys' offsets from their query.
+
+    Half of the buckets are for keys ahead. In each half, the smaller half of the distances have a
+    bucket each; from there they grow by a constant factor, and all from `farthest` on share one.
+    Computed in float32, as `transformers` does: at the borders of buckets it matters.
+
+    Args:
+        offsets: whole numbers, 0 for the query itself.
+        count: of buckets, at least 4.
+        farthest: the distance, more than a quarter of `count`.
+
+    >>> buckets([0, -7, -8, -11, -12, -90, -91, -400, 1, 400]).tolist()
+    [0, 7, 8, 8, 9, 14, 15, 15, 17, 31]
+    """
+    side = count // 2
+    exact = side // 2
+    distances = np.abs(offsets)
+    ratios = np.maximum(distances, exact).astype(np.float32) / np.float32(exact)
+    powers = np.log(ratios) / np.float32(math.log(farthest / exact)) * np.float32(side - exact)
+    grown = np.minimum(exact + powers.astype(np.int32), side - 1)
+    found = np.where(distances < exact, distances, grown) + np.where(np.sign(offsets) > 0, side, 0)
+    return found.astype(np.int32)
+
+
+class RelativeBias(tf.Module):
+    """A bias on attention scores, by the distance of two tokens."""
+
+    def __init__(self, rows: int, heads: int, count: int = 32, farthest: int = 128) -> None:
+        """Declares the table.
+
+        Args:
+            rows: of the table, at least as many as there are buckets.
+            heads: H.
+            count: of buckets; see `buckets`.
+            farthest: see `buckets`.
+        """
+        super().__init__()
+        self.buckets = Embedding(rows, heads)
+        self.farthest = farthest
+        self.of_offset = buckets(np.arange(-farthest, farthest + 1), count, farthest)
+
+    def __call__(self, layout: Layout) -> tf.Tensor:
+        """For a length S, float32 [1, H, S, S]: head, query, key."""
+        places = tf.range(layout.length)
+        offsets = places - places[:, tf.newaxis]  # [S, S]
+        near = tf.clip_by_value(offsets, -self.farthest, self.farthest)
+        bias = self.buckets(tf.gather(self.of_offset, near + self.farthest))  # [S, S, H]
+        return tf.transpose(bias, [2, 0, 1])[tf.newaxis]
