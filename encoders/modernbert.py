@@ -12,12 +12,14 @@ import tensorflow as tf
 
 from encoders.core.activations import Activation, activation
 from encoders.core.architecture import Architecture
+from encoders.core.blocks import Gated, PreNormBlock
 from encoders.core.config import Config, TokenId, at_least, check_padding
 from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
 from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
 from encoders.core.layout import Layout
+from encoders.core.masks import Window
 from encoders.core.rotary import Rotary, RotaryAttention, check_rotary, theta
 from encoders.core.rows import embedding, linear, norm
 from encoders.core.weights import Table
@@ -91,19 +93,6 @@ class ModernBertConfig(Config):
             raise ConfigError(f"rope_parameters: unknown kinds of layers {sorted(unknown)}")
 
 
-class Window:
-    """The bias that leaves each token those at most `reach` positions away."""
-
-    def __init__(self, reach: int) -> None:
-        self.reach = reach
-
-    def __call__(self, layout: Layout) -> tf.Tensor:
-        """Float32 [B, 1, S, S], the layout's bias within the window."""
-        places = tf.range(layout.length)
-        outside = tf.abs(places[:, tf.newaxis] - places) > self.reach
-        return tf.where(outside, tf.float32.min, layout.bias)
-
-
 class LocalAttention(RotaryAttention):
     """Attention within a window."""
 
@@ -119,46 +108,19 @@ class LocalAttention(RotaryAttention):
         return tf.matmul(query, key, transpose_b=True) + layout.once(self.window)
 
 
-class GatedFeedForward(tf.Module):
-    """[N, D] -> one half of [N, 2 * F], activated, times the other -> [N, D]."""
+class JointFeedForward(Gated):
+    """A gated feed-forward part with one dense layer for both, whose first half is activated."""
 
     def __init__(
-        self, width: int, inner: int, activation: Activation, dropout: Dropout, bias: bool
+        self, width: int, inner: int, activation: Activation, bias: bool, dropout: float
     ) -> None:
-        super().__init__()
-        self.activation = activation
+        super().__init__(width, inner, activation, bias, dropout)
         self.inner = Linear(width, 2 * inner, bias)
-        self.output = Linear(inner, width, bias)
-        self.dropout = dropout
 
-    def __call__(self, x: tf.Tensor, training: bool) -> tf.Tensor:
-        activated, gate = tf.split(self.inner.narrow(x), 2, axis=-1)
-        return self.output(self.dropout(self.activation(activated) * gate, training))
-
-
-class PreNormBlock(tf.Module):
-    """Normalises what goes into attention and feed-forward layers, and not their sums."""
-
-    def __init__(
-        self,
-        attention_layer_norm: LayerNorm | None,
-        attention: RotaryAttention,
-        attention_dropout: Dropout,
-        feed_forward_layer_norm: LayerNorm,
-        feed_forward: GatedFeedForward,
-    ) -> None:
-        super().__init__()
-        self.attention_layer_norm = attention_layer_norm
-        self.attention = attention
-        self.attention_dropout = attention_dropout
-        self.feed_forward_layer_norm = feed_forward_layer_norm
-        self.feed_forward = feed_forward
-
-    def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
-        """float32 [N, D] -> float32 [N, D]."""
-        normed = x if self.attention_layer_norm is None else self.attention_layer_norm(x)
-        x += self.attention_dropout(self.attention(normed, layout, training), training)
-        return x + self.feed_forward(self.feed_forward_layer_norm(x), training)
+    def both(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """[N, D] -> what is activated and what it is multiplied by, each [N, F]."""
+        activated, other = tf.split(self.inner.narrow(x), 2, axis=-1)
+        return activated, other
 
 
 _BLOCK = "layers.{layer}"
@@ -184,7 +146,8 @@ def build(config: ModernBertConfig) -> Encoder:
     """The encoder, its variables declared."""
     width, heads = config.hidden_size, config.num_attention_heads
     rotary = {kind: Rotary(width // heads, config.theta(kind)) for kind in (GLOBAL, LOCAL)}
-    window = Window(config.local_attention // 2)
+    reach = config.local_attention // 2
+    window = Window(behind=reach, ahead=reach)
 
     def layer_norm() -> LayerNorm:
         return LayerNorm(width, config.norm_eps, beta=config.norm_bias)
@@ -199,12 +162,12 @@ def build(config: ModernBertConfig) -> Encoder:
             attention(kind),
             Dropout(config.attention_dropout),
             layer_norm(),
-            GatedFeedForward(
+            JointFeedForward(
                 width,
                 config.intermediate_size,
                 activation(config.hidden_activation),
-                Dropout(config.mlp_dropout),
                 config.mlp_bias,
+                config.mlp_dropout,
             ),
         )
 

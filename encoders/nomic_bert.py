@@ -6,16 +6,14 @@ Dense layers within the blocks have no biases; the norms have. There is no poole
 import dataclasses
 from typing import Any, ClassVar
 
-import tensorflow as tf
-
-from encoders.core.activations import Activation, activation
+from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
-from encoders.core.blocks import PostNormBlock
+from encoders.core.blocks import GatedFeedForward, PostNormBlock
 from encoders.core.config import Config, TokenId, at_least, check_padding
 from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
-from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
+from encoders.core.layers import Dropout, Embedding, LayerNorm
 from encoders.core.rotary import Rotary, RotaryAttention, check_rotary, theta
 from encoders.core.rows import embedding, linear, norm
 from encoders.core.weights import Table
@@ -104,20 +102,6 @@ class NomicBertConfig(Config):
                 "head_dim: only hidden_size / num_attention_heads is supported, found "
                 f"{self.head_dim}"
             )
-
-
-class GatedFeedForward(tf.Module):
-    """[N, D] -> [N, F], activated, times another [N, F] -> [N, D]."""
-
-    def __init__(self, width: int, inner: int, activation: Activation) -> None:
-        super().__init__()
-        self.activation = activation
-        self.gate = Linear(width, inner, bias=False)
-        self.inner = Linear(width, inner, bias=False)
-        self.output = Linear(inner, width, bias=False)
-
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        return self.output(self.activation(self.gate.narrow(x)) * self.inner.narrow(x))
 
 
 _BLOCK = "encoder.layers.{layer}"

@@ -1,11 +1,13 @@
 """Transformer blocks: attention, feed-forward, and how they are joined."""
 
+import abc
 from collections.abc import Callable
+from typing import TypeVar
 
 import tensorflow as tf
 
 from encoders.core.activations import Activation
-from encoders.core.attention import Attention, SelfAttention
+from encoders.core.attention import Attention
 from encoders.core.layers import Dropout, LayerNorm, Linear
 from encoders.core.layout import Layout
 
@@ -29,8 +31,53 @@ class FeedForward(tf.Module):
         self.inner = Linear(width, inner)
         self.output = Linear(inner, width)
 
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+    def __call__(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        del training
         return self.output(self.activation(self.inner.narrow(x)))
+
+
+class Gated(tf.Module, abc.ABC):
+    """[N, D] -> [N, F], activated, times another [N, F] -> [N, D] (https://arxiv.org/abs/2002.05202).
+
+    How the two come about is left to those below.
+    """
+
+    def __init__(
+        self, width: int, inner: int, activation: Activation, bias: bool, dropout: float
+    ) -> None:
+        super().__init__()
+        self.activation = activation
+        self.output = Linear(inner, width, bias)
+        self.dropout = Dropout(dropout)
+
+    def __call__(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Float32 [N, D] -> float32 [N, D]."""
+        activated, other = self.both(x)
+        return self.output(self.dropout(self.activation(activated) * other, training))
+
+    @abc.abstractmethod
+    def both(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """[N, D] -> what is activated and what it is multiplied by, each [N, F]."""
+
+
+class GatedFeedForward(Gated):
+    """With a dense layer for each; what `gate` gives is activated."""
+
+    def __init__(
+        self,
+        width: int,
+        inner: int,
+        activation: Activation,
+        bias: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(width, inner, activation, bias, dropout)
+        self.gate = Linear(width, inner, bias)
+        self.inner = Linear(width, inner, bias)
+
+    def both(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """[N, D] -> what is activated and what it is multiplied by, each [N, F]."""
+        return self.gate.narrow(x), self.inner.narrow(x)
 
 
 class PostNormBlock(tf.Module):
@@ -47,7 +94,7 @@ class PostNormBlock(tf.Module):
         attention: Attention,
         attention_dropout: Dropout,
         attention_layer_norm: LayerNorm,
-        feed_forward: Callable[[tf.Tensor], tf.Tensor],
+        feed_forward: Callable[[tf.Tensor, bool], tf.Tensor],
         feed_forward_dropout: Dropout,
         feed_forward_layer_norm: LayerNorm,
     ) -> None:
@@ -65,30 +112,73 @@ class PostNormBlock(tf.Module):
         """float32 [N, D] -> float32 [N, D]."""
         attended = self.attention_dropout(self.attention(x, layout, training), training)
         x = self.attention_join(x, attended, self.attention_layer_norm, training)
-        fed = self.feed_forward_dropout(self.feed_forward(x), training)
+        fed = self.feed_forward_dropout(self.feed_forward(x, training), training)
         return self.feed_forward_join(x, fed, self.feed_forward_layer_norm, training)
 
 
-def post_norm_blocks(
+class PreNormBlock(tf.Module):
+    """Normalises what goes into attention and feed-forward layers, and not their sums."""
+
+    def __init__(
+        self,
+        attention_layer_norm: LayerNorm | None,
+        attention: Attention,
+        attention_dropout: Dropout,
+        feed_forward_layer_norm: LayerNorm,
+        feed_forward: Callable[[tf.Tensor, bool], tf.Tensor],
+        feed_forward_dropout: Dropout | None = None,
+    ) -> None:
+        super().__init__()
+        self.attention_layer_norm = attention_layer_norm
+        self.attention = attention
+        self.attention_dropout = attention_dropout
+        self.feed_forward_layer_norm = feed_forward_layer_norm
+        self.feed_forward = feed_forward
+        self.feed_forward_dropout = feed_forward_dropout or Dropout(0.0)
+
+    def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
+        """float32 [N, D] -> float32 [N, D]."""
+        normed = x if self.attention_layer_norm is None else self.attention_layer_norm(x)
+        x += self.attention_dropout(self.attention(normed, layout, training), training)
+        fed = self.feed_forward(self.feed_forward_layer_norm(x), training)
+        return x + self.feed_forward_dropout(fed, training)
+
+
+B = TypeVar("B", PostNormBlock, PreNormBlock)
+
+
+def blocks_of(
+    kind: type[B],
     count: int,
     width: int,
-    heads: int,
-    inner: int,
-    activation: Activation,
     epsilon: float,
     dropout: float,
-    attention_dropout: float,
-) -> list[PostNormBlock]:
-    """BERT's blocks: the same dropout after attention and after feed-forward."""
+    attention: Callable[[], Attention],
+    feed_forward: Callable[[], Callable[[tf.Tensor, bool], tf.Tensor]],
+    feed_forward_dropout: float | None = None,
+) -> list[B]:
+    """Blocks that are all alike.
 
-    def block() -> PostNormBlock:
-        return PostNormBlock(
-            SelfAttention(width, heads, attention_dropout),
-            Dropout(dropout),
-            LayerNorm(width, epsilon),
-            FeedForward(width, inner, activation),
-            Dropout(dropout),
-            LayerNorm(width, epsilon),
+    Args:
+        kind: where they normalise.
+        count: L.
+        width: D.
+        epsilon: of the norms.
+        dropout: the rate after attention and after feed-forward part.
+        attention: makes that of a block.
+        feed_forward: makes the other part of a block.
+        feed_forward_dropout: the rate after the latter, where it has one of its own.
+    """
+    last = dropout if feed_forward_dropout is None else feed_forward_dropout
+
+    def block() -> B:
+        return kind(
+            attention=attention(),
+            attention_dropout=Dropout(dropout),
+            attention_layer_norm=LayerNorm(width, epsilon),
+            feed_forward=feed_forward(),
+            feed_forward_dropout=Dropout(last),
+            feed_forward_layer_norm=LayerNorm(width, epsilon),
         )
 
     return [block() for _ in range(count)]
