@@ -19,7 +19,7 @@ from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder, Pooler
 from encoders.core.errors import ConfigError
 from encoders.core.layers import Dropout, Embedding, LayerNorm
-from encoders.core.rows import embedding, linear, norm
+from encoders.core.rows import Row, embedding, linear, norm
 from encoders.core.weights import Table
 
 
@@ -86,6 +86,24 @@ BLOCK_ROWS = (
     *norm("blocks.{layer}.feed_forward_layer_norm", f"{_BLOCK}.output.LayerNorm"),
 )
 POOLER_ROWS = linear("pooler.dense", "pooler.dense", optional="pooler")
+
+
+def pre_norm_rows(attention: str, feed_forward: str, last: str) -> tuple[Row, ...]:
+    """Those of blocks that normalise first, and of the pooler.
+
+    Args:
+        attention: the name of the norm before the attention, within a layer.
+        feed_forward: of that before the feed-forward part.
+        last: of the one behind all layers.
+    """
+    return (
+        *LINEAR_ROWS,
+        *norm("blocks.{layer}.attention_layer_norm", f"{_BLOCK}.{attention}"),
+        *norm("blocks.{layer}.feed_forward_layer_norm", f"{_BLOCK}.{feed_forward}"),
+        *norm("layer_norm", f"encoder.{last}"),
+        *POOLER_ROWS,
+    )
+
 
 TABLE = Table(
     rows=(*EMBEDDING_ROWS, *BLOCK_ROWS, *POOLER_ROWS),

@@ -118,7 +118,6 @@ class Rotary(tf.Module):
         return Rotation(tf.cos(angles), tf.sin(angles))
 
 
-_BLOCK = "encoder.layer.{layer}"
 _OWN = "attention.self.rotary_embeddings.inv_freq"
 # `transformers` 5 has one for all layers, and saves it under a name with a star.
 _FREQUENCIES = (
@@ -133,11 +132,7 @@ TABLE = Table(
         *embedding("embeddings.position", "embeddings.position_embeddings"),
         *norm("embeddings.layer_norm", "embeddings.layer_norm"),
         Row("shared.frequencies", _FREQUENCIES),
-        *bert.LINEAR_ROWS,
-        *norm("blocks.{layer}.attention_layer_norm", f"{_BLOCK}.attention.LayerNorm"),
-        *norm("blocks.{layer}.feed_forward_layer_norm", f"{_BLOCK}.LayerNorm"),
-        *norm("layer_norm", "encoder.emb_layer_norm_after"),
-        *bert.POOLER_ROWS,
+        *bert.pre_norm_rows("attention.LayerNorm", "LayerNorm", "emb_layer_norm_after"),
     ),
     prefix="esm.",
     buffers={

@@ -11,7 +11,6 @@ from encoders.core.blocks import PreNormBlock
 from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder, Pooler
 from encoders.core.layers import LayerNorm
-from encoders.core.rows import norm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,17 +24,11 @@ class MegatronBertConfig(bert.BertConfig):
     intermediate_size: int = 4096
 
 
-_BLOCK = "encoder.layer.{layer}"
-
 TABLE = dataclasses.replace(
     bert.TABLE,
     rows=(
         *bert.SUM_ROWS,
-        *bert.LINEAR_ROWS,
-        *norm("blocks.{layer}.attention_layer_norm", f"{_BLOCK}.attention.ln"),
-        *norm("blocks.{layer}.feed_forward_layer_norm", f"{_BLOCK}.ln"),
-        *norm("layer_norm", "encoder.ln"),
-        *bert.POOLER_ROWS,
+        *bert.pre_norm_rows("attention.ln", "ln", "ln"),
     ),
 )
 

@@ -11,7 +11,6 @@ from encoders.core.architecture import Architecture
 from encoders.core.blocks import PreNormBlock
 from encoders.core.encoder import Encoder, Pooler
 from encoders.core.layers import LayerNorm
-from encoders.core.rows import norm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,17 +27,11 @@ class XLMRobertaXLConfig(roberta.RobertaConfig):
     layer_norm_eps: float = 1e-5
 
 
-_BLOCK = "encoder.layer.{layer}"
-
 TABLE = dataclasses.replace(
     roberta.TABLE,
     rows=(
         *bert.SUM_ROWS,
-        *bert.LINEAR_ROWS,
-        *norm("blocks.{layer}.attention_layer_norm", f"{_BLOCK}.attention.self_attn_layer_norm"),
-        *norm("blocks.{layer}.feed_forward_layer_norm", f"{_BLOCK}.LayerNorm"),
-        *norm("layer_norm", "encoder.LayerNorm"),
-        *bert.POOLER_ROWS,
+        *bert.pre_norm_rows("attention.self_attn_layer_norm", "LayerNorm", "LayerNorm"),
     ),
 )
 
