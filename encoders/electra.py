@@ -9,9 +9,10 @@ from typing import ClassVar
 
 from encoders import bert
 from encoders.core.architecture import Architecture
+from encoders.core.blocks import PostNormBlock
 from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
-from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
+from encoders.core.layers import Linear
 from encoders.core.rows import linear
 from encoders.core.weights import Table
 
@@ -49,17 +50,11 @@ TABLE = Table(
 def build(config: ElectraConfig) -> Encoder:
     """The encoder, its variables declared."""
     width, narrow = config.hidden_size, config.embedding_size
+    projection = None if narrow == width else Linear(narrow, width)
     return Encoder(
         config.dimensions,
-        Embeddings(
-            word=Embedding(config.vocab_size, narrow, padding=config.pad_token_id),
-            position=Embedding(config.max_position_embeddings, narrow),
-            type=Embedding(config.type_vocab_size, narrow),
-            layer_norm=LayerNorm(narrow, config.layer_norm_eps),
-            dropout=Dropout(config.hidden_dropout_prob),
-            projection=None if narrow == width else Linear(narrow, width),
-        ),
-        bert.blocks(config),
+        bert.embeddings(config, Embeddings, narrow, projection=projection),
+        bert.blocks(config, PostNormBlock),
     )
 
 

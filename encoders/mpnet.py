@@ -13,7 +13,8 @@ from typing import ClassVar
 
 from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
-from encoders.core.blocks import post_norm_blocks
+from encoders.core.attention import SelfAttention
+from encoders.core.blocks import FeedForward, PostNormBlock, blocks_of
 from encoders.core.config import Config, check_heads
 from encoders.core.embeddings import Embeddings, after_padding
 from encoders.core.encoder import Encoder, Pooler
@@ -103,15 +104,14 @@ def build(config: MPNetConfig) -> Encoder:
             layer_norm=LayerNorm(width, epsilon),
             dropout=Dropout(config.hidden_dropout_prob),
         ),
-        post_norm_blocks(
+        blocks_of(
+            PostNormBlock,
             config.num_hidden_layers,
             width,
-            heads,
-            config.intermediate_size,
-            activation(config.hidden_act),
             epsilon,
             config.hidden_dropout_prob,
-            config.attention_probs_dropout_prob,
+            lambda: SelfAttention(width, heads, config.attention_probs_dropout_prob),
+            lambda: FeedForward(width, config.intermediate_size, activation(config.hidden_act)),
         ),
         Pooler(width),
         RelativeBias(config.relative_attention_num_buckets, heads, BUCKETS),

@@ -6,15 +6,16 @@ were trained without the pooler: it is missing, or as it was initialised.
 """
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from encoders import bert
 from encoders.core.architecture import Architecture
+from encoders.core.blocks import PostNormBlock
 from encoders.core.config import TokenId
 from encoders.core.embeddings import Embeddings, after_padding
 from encoders.core.encoder import Encoder, Pooler
 from encoders.core.errors import ConfigError
-from encoders.core.layers import Dropout, Embedding, LayerNorm
+from encoders.core.layers import Embedding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +29,7 @@ class RobertaConfig(bert.BertConfig):
     vocab_size: int = 50265
     pad_token_id: TokenId = 1
 
-    ignored: ClassVar = ("classifier_dropout",)
+    ignored: ClassVar[tuple[str, ...]] = ("classifier_dropout",)
     sizes: ClassVar = {"positions": "positions"}
 
     @property
@@ -55,22 +56,20 @@ class RobertaConfig(bert.BertConfig):
 TABLE = dataclasses.replace(bert.TABLE, prefix="roberta.")
 
 
+def embeddings(config: RobertaConfig, **parts: Any) -> Embeddings:
+    """The embeddings, their variables declared; `parts` are those that are not RoBERTa's."""
+    positions, padding = config.max_position_embeddings, config.padding
+    usual: dict[str, Any] = {
+        "position": Embedding(positions, config.hidden_size, padding=padding),
+        "places": after_padding(padding),
+    }
+    return bert.embeddings(config, Embeddings, **{**usual, **parts})
+
+
 def build(config: RobertaConfig) -> Encoder:
     """The encoder, its variables declared."""
-    width, padding = config.hidden_size, config.padding
-    return Encoder(
-        config.dimensions,
-        Embeddings(
-            word=Embedding(config.vocab_size, width, padding=padding),
-            position=Embedding(config.max_position_embeddings, width, padding=padding),
-            places=after_padding(padding),
-            type=Embedding(config.type_vocab_size, width),
-            layer_norm=LayerNorm(width, config.layer_norm_eps),
-            dropout=Dropout(config.hidden_dropout_prob),
-        ),
-        bert.blocks(config),
-        Pooler(width),
-    )
+    blocks = bert.blocks(config, PostNormBlock)
+    return Encoder(config.dimensions, embeddings(config), blocks, Pooler(config.hidden_size))
 
 
 ARCHITECTURE = Architecture(("roberta", "xlm-roberta", "camembert"), RobertaConfig, build, TABLE)

@@ -38,6 +38,10 @@ _SIZES = {
     "vocab_size": len(PIECES),
     "hidden_size": 24,
     "embedding_size": 10,
+    "input_embedding_size": 10,
+    "output_embedding_size": 14,
+    "intra_bottleneck_size": 12,
+    "attention_window": 4,
     "num_hidden_layers": 2,
     "num_attention_heads": 3,
     "num_key_value_heads": 1,
@@ -54,7 +58,10 @@ def config(model_type: str, **options: Any) -> Any:
     known = transformers.CONFIG_MAPPING[model_type]
     names = {field.name for field in dataclasses.fields(known)} | known.attribute_map.keys()
     sizes = {name: size for name, size in _SIZES.items() if name in names}
-    return transformers.AutoConfig.for_model(model_type, **{**sizes, **options})
+    options = {**sizes, **options}
+    if model_type == "squeezebert":  # cannot narrow its embeddings
+        options["embedding_size"] = options["hidden_size"]
+    return transformers.AutoConfig.for_model(model_type, **options)
 
 
 def save_model(
@@ -65,14 +72,18 @@ def save_model(
     save: dict[str, Any] | None = None,
     **options: Any,
 ) -> None:
-    """Writes config.json and weights, spread wide enough that attention is far from uniform."""
+    """Writes config.json and weights, spread wide enough that attention is far from uniform.
+
+    Where nothing normalises (MobileBERT), they are spread less: values would outgrow float32.
+    """
+    spread = 0.1 if model_type == "mobilebert" else 0.3
     torch.manual_seed(1)
     sized, model = config(model_type, **options), getattr(transformers, architecture)
     built = model.from_config(sized) if architecture == "AutoModel" else model(sized)
     with torch.no_grad():
         for parameter in filter(lambda each: each.requires_grad, built.parameters()):
             if parameter.ndim > 1:
-                parameter.normal_(std=0.3)
+                parameter.normal_(std=spread)
             else:  # biases and norms
                 parameter.add_(0.2 * torch.randn_like(parameter))
     built.to(dtype).save_pretrained(folder, **(save or {}))

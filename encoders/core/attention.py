@@ -41,7 +41,7 @@ class Attention(tf.Module, abc.ABC):
         """float32 [N, D] -> float32 [N, D]."""
         query, key, value = (layout.to_heads(each) for each in self.project(x, layout))
         scores = self.scores(query * self.scale, key, layout, training)
-        weights = layout.attending(self.dropout(tf.nn.softmax(scores), training))
+        weights = layout.attending(self.dropout(self.weights(scores, layout), training))
         mixed = layout.from_heads(tf.matmul(weights, value))
         return self.output(tf.reshape(mixed, [-1, self.heads * self.head_width]))
 
@@ -53,6 +53,11 @@ class Attention(tf.Module, abc.ABC):
         """Scaled query and key, both [B, H, S, K] -> the logits of the weights, [B, H, S, S]."""
         del training
         return tf.matmul(query, key, transpose_b=True) + layout.bias
+
+    def weights(self, scores: tf.Tensor, layout: Layout) -> tf.Tensor:
+        """What each query gives each key, made of logits; float32 [B, H, S, S] twice."""
+        del layout
+        return tf.nn.softmax(scores)
 
     def split(self, x: tf.Tensor) -> tf.Tensor:
         """[N, D] -> [N, H, K]."""

@@ -2,11 +2,12 @@
 
 import abc
 from collections.abc import Callable
+from typing import TypeVar
 
 import tensorflow as tf
 
 from encoders.core.activations import Activation
-from encoders.core.attention import Attention, SelfAttention
+from encoders.core.attention import Attention
 from encoders.core.layers import Dropout, LayerNorm, Linear, Norm
 from encoders.core.layout import Layout
 
@@ -160,26 +161,41 @@ class PreNormBlock(tf.Module):
         return x + self.feed_forward_dropout(fed, training)
 
 
-def post_norm_blocks(
+B = TypeVar("B", PostNormBlock, PreNormBlock)
+
+
+def blocks_of(
+    kind: type[B],
     count: int,
     width: int,
-    heads: int,
-    inner: int,
-    activation: Activation,
     epsilon: float,
     dropout: float,
-    attention_dropout: float,
-) -> list[PostNormBlock]:
-    """BERT's blocks: the same dropout after attention and after feed-forward."""
+    attention: Callable[[], Attention],
+    feed_forward: Callable[[], Callable[[tf.Tensor, bool], tf.Tensor]],
+    feed_forward_dropout: float | None = None,
+) -> list[B]:
+    """Blocks that are all alike.
 
-    def block() -> PostNormBlock:
-        return PostNormBlock(
-            SelfAttention(width, heads, attention_dropout),
-            Dropout(dropout),
-            LayerNorm(width, epsilon),
-            FeedForward(width, inner, activation),
-            Dropout(dropout),
-            LayerNorm(width, epsilon),
+    Args:
+        kind: where they normalise.
+        count: L.
+        width: D.
+        epsilon: of the norms.
+        dropout: the rate after attention and after feed-forward part.
+        attention: makes that of a block.
+        feed_forward: makes the other part of a block.
+        feed_forward_dropout: the rate after the latter, where it has one of its own.
+    """
+    last = dropout if feed_forward_dropout is None else feed_forward_dropout
+
+    def block() -> B:
+        return kind(
+            attention=attention(),
+            attention_dropout=Dropout(dropout),
+            attention_layer_norm=LayerNorm(width, epsilon),
+            feed_forward=feed_forward(),
+            feed_forward_dropout=Dropout(last),
+            feed_forward_layer_norm=LayerNorm(width, epsilon),
         )
 
     return [block() for _ in range(count)]

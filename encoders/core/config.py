@@ -183,7 +183,8 @@ def _named(hint: Any, least: float | None) -> str:
     else:
         numbers = {int: f"an integer from {least}", float: f"a number from {least}"}
     names = {**numbers, bool: "true or false", str: "a string", NoneType: "null"}
-    names |= {list: "a list of strings", dict: "an object"}
+    items = "positive integers" if get_args(hint) == (int,) else "strings"
+    names |= {list: f"a list of {items}", dict: "an object"}
     return names[get_origin(hint) or hint]
 
 

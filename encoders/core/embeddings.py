@@ -70,8 +70,7 @@ class Embeddings(tf.Module):
     def sum(self, word_ids: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """The same, before norm and dropout."""
         type_ids = layout.type_ids
-        x = layout.to_tokens(word_ids)
-        x = x if x.dtype.is_floating else self.word(x, training)
+        x = self.words(word_ids, layout, training)
         if self.position is not None:
             x += self._of_places(self.position, word_ids, layout, training)
         if self.type is not None and (type_ids is None or self.type.rows == 1):
@@ -79,6 +78,11 @@ class Embeddings(tf.Module):
         elif self.type is not None:
             x += self.type(layout.to_tokens(type_ids))
         return x
+
+    def words(self, word_ids: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
+        """What stands for the words alone, int32 [B, S] or float32 [B, S, E] -> float32 [N, E]."""
+        x = layout.to_tokens(word_ids)
+        return x if x.dtype.is_floating else self.word(x, training)
 
     def _of_places(
         self, position: Embedding, word_ids: tf.Tensor, layout: Layout, training: bool

@@ -25,6 +25,30 @@ class Linear(tf.Module):
         return product if self.bias is None else tf.nn.bias_add(product, self.bias)
 
 
+class GroupedLinear(tf.Module):
+    """A dense layer of which each group of outputs sees a group of inputs, [N, in] -> [N, out]."""
+
+    kernel: tf.Variable
+    bias: tf.Variable
+
+    def __init__(self, inputs: int, outputs: int, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+        self.kernel = declare(inputs // groups, outputs, narrow=True)
+        self.bias = declare(outputs, narrow=True)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.cast(self.narrow(x), tf.float32)
+
+    def narrow(self, x: tf.Tensor) -> tf.Tensor:
+        """The same in the kernel's dtype, for what goes on to the next layer at once."""
+        inputs, outputs = self.kernel.shape
+        parts = tf.reshape(tf.cast(x, self.kernel.dtype), [-1, self.groups, inputs])
+        kernels = tf.reshape(self.kernel, [inputs, self.groups, -1])
+        products = tf.reshape(tf.einsum("ngi,igo->ngo", parts, kernels), [-1, outputs])
+        return tf.nn.bias_add(products, self.bias)
+
+
 class LayerNorm(tf.Module):
     """Layer normalisation over the last axis (https://arxiv.org/abs/1607.06450)."""
 

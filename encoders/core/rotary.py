@@ -4,13 +4,13 @@ Queries and keys are turned by an angle that grows with their position, so that 
 depends on the distance. Element k of a head's first half forms a pair with element k of its second.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from encoders.core.attention import Attention, Projected
+from encoders.core.attention import Attention, Projected, SelfAttention
 from encoders.core.config import check_heads
 from encoders.core.errors import ConfigError
 from encoders.core.layers import Linear
@@ -45,6 +45,10 @@ def theta(parameters: Mapping[str, Any], default: float, option: str) -> float:
     if not isinstance(found, (int, float)) or found < 1:
         raise ConfigError(f"{option}: expected a rope_theta of 1 or more, found {found!r}")
     return found
+
+
+Turning = Callable[[Layout], Any]
+"""Makes of a layout what turns the heads of its tokens, float32 [N, H, K] -> float32 [N, H, K]."""
 
 
 class Rotation(NamedTuple):
@@ -93,3 +97,24 @@ class RotaryAttention(Attention):
         query, key, value = tf.unstack(joined, axis=1)
         rotate = layout.once(self.rotary)
         return rotate(query), rotate(key), value
+
+
+class RotarySelfAttention(SelfAttention):
+    """Attention with a dense layer each for query, key and value, which RoPE turns.
+
+    Attributes:
+        turns_values: whether it turns values as well.
+    """
+
+    def __init__(
+        self, width: int, heads: int, dropout: float, rotary: Turning, turns_values: bool = False
+    ) -> None:
+        super().__init__(width, heads, dropout)
+        self.rotary = rotary
+        self.turns_values = turns_values
+
+    def project(self, x: tf.Tensor, layout: Layout) -> Projected:
+        """[N, D] -> query, key and value, each [N, H, K]."""
+        query, key, value = super().project(x, layout)
+        rotate = layout.once(self.rotary)
+        return rotate(query), rotate(key), rotate(value) if self.turns_values else value

@@ -22,15 +22,25 @@ _CONTEXT = Form(
     input_dropouts=("pooler_dropout",),
 )
 _HIDDEN = ("hidden_dropout_prob",)
+_HIDDEN_TWICE = dataclasses.replace(_TWO_LAYERS, dropouts=_HIDDEN, input_dropouts=_HIDDEN)
 
 _FORMS: Mapping[str, Form] = {
     "albert": dataclasses.replace(_POOLED, dropouts=("classifier_dropout_prob",)),
     "bert": _POOLED,
+    "big_bird": dataclasses.replace(_TWO_LAYERS, activation="{hidden_act}"),
     "camembert": _TWO_LAYERS,
+    "data2vec-text": _TWO_LAYERS,
     "deberta": _CONTEXT,
     "deberta-v2": _CONTEXT,
     "distilbert": Form("classifier", "pre_classifier", "relu", dropouts=("seq_classif_dropout",)),
     "electra": dataclasses.replace(_TWO_LAYERS, activation="gelu"),
+    "ernie": _POOLED,
+    "esm": _HIDDEN_TWICE,
+    "gte": Form("classifier", "gte.pooler.dense"),
+    "ibert": _HIDDEN_TWICE,
+    "jina_embeddings_v3": _TWO_LAYERS,
+    "megatron-bert": dataclasses.replace(_POOLED, dropouts=_HIDDEN),
+    "mobilebert": _POOLED,
     "modernbert": Form(
         "classifier",
         "head.dense",
@@ -40,11 +50,15 @@ _FORMS: Mapping[str, Form] = {
         bias="classifier_bias",
         pooling="classifier_pooling",
     ),
-    "mpnet": dataclasses.replace(_TWO_LAYERS, dropouts=_HIDDEN, input_dropouts=_HIDDEN),
+    "mpnet": _HIDDEN_TWICE,
     # Its pooler is no part of the encoder, as embedders do not have it.
     "nomic_bert": Form("classifier", "nomic_bert.pooler.dense"),
+    "rembert": dataclasses.replace(_POOLED, dropouts=("classifier_dropout_prob",)),
     "roberta": _TWO_LAYERS,
+    "roformer": dataclasses.replace(_HIDDEN_TWICE, activation="{hidden_act}"),
+    "squeezebert": dataclasses.replace(_POOLED, dropouts=_HIDDEN),
     "xlm-roberta": _TWO_LAYERS,
+    "xlm-roberta-xl": _TWO_LAYERS,
 }
 """By `model_type`."""
 

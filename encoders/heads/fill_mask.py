@@ -32,6 +32,8 @@ class Form:
         activation: what stands between layer and norm, or in braces the option that names it.
         dense_bias: the option that says whether `dense` has a bias; empty where it always has.
         bias: the option that says whether the decoder has one; empty where it always has.
+        width: the option that gives the width of the words' vectors; empty where it is that of the
+            word embedding. With it, the decoder is never the word embedding.
     """
 
     dense: str
@@ -41,6 +43,7 @@ class Form:
     activation: str = "{hidden_act}"
     dense_bias: str = ""
     bias: str = ""
+    width: str = ""
 
 
 def _transformed(norm: str = "LayerNorm") -> Form:
@@ -86,7 +89,9 @@ class FillMask(TaskHead):
             ("predictions.decoder.bias", "predictions.bias"),
         ),
         "bert": _transformed(),
+        "big_bird": _transformed(),
         "camembert": _LM_HEAD,
+        "data2vec-text": _LM_HEAD,
         "deberta": _transformed(),
         "deberta-v2": _transformed(),
         "distilbert": Form(
@@ -103,6 +108,13 @@ class FillMask(TaskHead):
             ("generator_lm_head.bias",),
             "gelu",
         ),
+        "ernie": _transformed(),
+        "esm": dataclasses.replace(_LM_HEAD, biases=("lm_head.bias",)),
+        "gte": dataclasses.replace(_LM_HEAD, norm="lm_head.norm"),
+        "ibert": _LM_HEAD,
+        "jina_embeddings_v3": _LM_HEAD,
+        "longformer": _LM_HEAD,
+        "megatron-bert": _transformed(),
         "modernbert": Form(
             "head.dense",
             "head.norm",
@@ -114,8 +126,18 @@ class FillMask(TaskHead):
         ),
         "mpnet": _LM_HEAD,
         "nomic_bert": _transformed("layer_norm"),
+        "rembert": Form(
+            "cls.predictions.dense",
+            "cls.predictions.LayerNorm",
+            "cls.predictions.decoder",
+            ("cls.predictions.decoder.bias",),
+            width="output_embedding_size",
+        ),
         "roberta": _LM_HEAD,
+        "roformer": _transformed(),
+        "squeezebert": _transformed(),
         "xlm-roberta": _LM_HEAD,
+        "xlm-roberta-xl": _LM_HEAD,
     }
 
     def __init__(self, config: Mapping[str, Any], encoder: Encoder) -> None:
@@ -135,13 +157,14 @@ class FillMask(TaskHead):
         if config["model_type"] in ("deberta", "deberta-v2") and not options["legacy"]:
             form = _LM_PREDICTIONS
         self.form = form
-        self.ties = bool(options["tie_word_embeddings"]) or not form.decoder
-        words, first = encoder.embeddings.word, encoder.embeddings.layer_norm
-        width = words.table.shape[1]
+        is_tied = bool(options["tie_word_embeddings"]) and not form.width
+        self.ties = is_tied or not form.decoder
+        words, first = encoder.embeddings.word, encoder.embeddings.layer_norm or encoder.layer_norm
+        width = options[form.width] if form.width else words.table.shape[1]
         dense_bias = not form.dense_bias or options[form.dense_bias]
         self.dense = Linear(encoder.dimensions.width, width, dense_bias)
         self.activation = activation_of(form.activation, options)
-        # Every family normalises here as it does behind its embeddings.
+        # Every family normalises here as it does behind its embeddings, or else at its end.
         assert first is not None
         self.layer_norm = LayerNorm(width, first.epsilon, first.beta is not None)
         self.decoder = Linear(width, words.rows, bias=False) if form.decoder else None

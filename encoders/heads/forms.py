@@ -71,6 +71,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "legacy": True,
     "norm_bias": False,
     "norm_eps": 1e-5,
+    "output_embedding_size": 1664,
     "pooler_dropout": 0.0,
     "pooler_hidden_act": "gelu",
     "qa_dropout": 0.1,

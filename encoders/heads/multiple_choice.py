@@ -8,6 +8,10 @@ from encoders.heads.classification import Classification
 from encoders.heads.forms import Form
 
 _POOLED = Form("classifier", dropouts=("hidden_dropout_prob",), is_pooled=True)
+_CLASSIFYING = """albert bert deberta-v2 distilbert ernie megatron-bert mobilebert modernbert
+rembert squeezebert""".split()
+_POOLING = """big_bird camembert data2vec-text ibert mpnet roberta xlm-roberta
+xlm-roberta-xl""".split()
 _SUMMARY = Form(
     "classifier",
     "sequence_summary.summary",
@@ -27,11 +31,8 @@ class MultipleChoice(Classification):
     task = "multiple-choice"
     ending = "ForMultipleChoice"
     forms: ClassVar[Mapping[str, Form]] = {
-        **{
-            name: Classification.forms[name]
-            for name in ("albert", "bert", "deberta-v2", "distilbert", "modernbert")
-        },
-        **dict.fromkeys(("camembert", "mpnet", "roberta", "xlm-roberta"), _POOLED),
+        **{name: Classification.forms[name] for name in _CLASSIFYING},
+        **dict.fromkeys(_POOLING, _POOLED),
         "electra": _SUMMARY,
     }
 

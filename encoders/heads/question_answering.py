@@ -12,6 +12,9 @@ from encoders.heads.token_classification import PREDICTION
 
 START, END = "start_logits", "end_logits"
 _PLAIN = Form("qa_outputs", dropouts=())
+_FAMILIES = """albert bert camembert data2vec-text deberta deberta-v2 electra ernie ibert
+jina_embeddings_v3 megatron-bert mobilebert mpnet rembert roberta roformer squeezebert xlm-roberta
+xlm-roberta-xl""".split()
 
 
 class QuestionAnswering(FormedHead):
@@ -20,17 +23,9 @@ class QuestionAnswering(FormedHead):
     task = "question-answering"
     ending = "ForQuestionAnswering"
     forms: ClassVar[Mapping[str, Form]] = {
-        "albert": _PLAIN,
-        "bert": _PLAIN,
-        "camembert": _PLAIN,
-        "deberta": _PLAIN,
-        "deberta-v2": _PLAIN,
+        **dict.fromkeys(_FAMILIES, _PLAIN),
         "distilbert": Form("qa_outputs", dropouts=("qa_dropout",)),
-        "electra": _PLAIN,
         "modernbert": PREDICTION,
-        "mpnet": _PLAIN,
-        "roberta": _PLAIN,
-        "xlm-roberta": _PLAIN,
     }
 
     def __call__(self, encoded: Encoded, mask: tf.Tensor, training: bool) -> Outputs:

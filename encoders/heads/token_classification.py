@@ -10,6 +10,7 @@ from encoders.heads.forms import LOGITS, Form, FormedHead
 from encoders.heads.head import Outputs
 
 _PLAIN = Form("classifier")
+_OWN = Form("classifier", dropouts=("classifier_dropout_prob",))
 _HIDDEN = Form("classifier", dropouts=("hidden_dropout_prob",))
 # ModernBERT's has a layer more, like all of its heads.
 PREDICTION = Form(
@@ -28,18 +29,32 @@ class TokenClassification(FormedHead):
     task = "token-classification"
     ending = "ForTokenClassification"
     forms: ClassVar[Mapping[str, Form]] = {
-        "albert": Form("classifier", dropouts=("classifier_dropout_prob",)),
+        "albert": _OWN,
         "bert": _PLAIN,
+        "big_bird": _PLAIN,
         "camembert": _PLAIN,
+        "data2vec-text": _PLAIN,
         "deberta": _HIDDEN,
         "deberta-v2": _HIDDEN,
         "distilbert": Form("classifier", dropouts=("dropout",)),
         "electra": _PLAIN,
+        "ernie": _PLAIN,
+        "esm": _HIDDEN,
+        "gte": _PLAIN,
+        "ibert": _HIDDEN,
+        "jina_embeddings_v3": _PLAIN,
+        "longformer": _HIDDEN,
+        "megatron-bert": _HIDDEN,
+        "mobilebert": _PLAIN,
         "modernbert": PREDICTION,
         "mpnet": _HIDDEN,
         "nomic_bert": _PLAIN,
+        "rembert": _OWN,
         "roberta": _PLAIN,
+        "roformer": _HIDDEN,
+        "squeezebert": _HIDDEN,
         "xlm-roberta": _PLAIN,
+        "xlm-roberta-xl": _PLAIN,
     }
 
     def __call__(self, encoded: Encoded, mask: tf.Tensor, training: bool) -> Outputs:

@@ -477,14 +477,127 @@ ENCODERS = [
         pooler=False,
         dtype=torch.bfloat16,
     ),
+    EncoderCase(
+        "ernie_masked_lm",
+        "ernie",
+        {
+            "use_task_id": True,
+            "task_type_vocab_size": 5,
+            "type_vocab_size": 4,
+            "hidden_act": "relu",
+            "layer_norm_eps": 1e-3,
+            "pad_token_id": 7,
+        },
+        architecture="ErnieForMaskedLM",
+        pooler=False,
+    ),
+    EncoderCase(
+        "data2vec_text",
+        "data2vec-text",
+        {"type_vocab_size": 1, "layer_norm_eps": 1e-3, "hidden_dropout_prob": 0.2},
+    ),
+    EncoderCase(
+        "xlm_roberta_xl",
+        "xlm-roberta-xl",
+        {"layer_norm_eps": 1e-3, "hidden_act": "gelu_new", "pad_token_id": 3},
+    ),
+    EncoderCase(
+        "megatron_bert",
+        "megatron-bert",
+        {"layer_norm_eps": 1e-3, "hidden_act": "gelu_new", "type_vocab_size": 3},
+        dtype=torch.float16,
+    ),
+    EncoderCase(
+        "rembert",
+        "rembert",
+        {"hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0.1, "type_vocab_size": 3},
+        architecture="RemBertForSequenceClassification",
+    ),
+    EncoderCase(
+        "roformer_masked_lm",
+        "roformer",
+        {"rotary_value": True, "type_vocab_size": 3, "layer_norm_eps": 1e-3, "pad_token_id": 7},
+        architecture="RoFormerForMaskedLM",
+        pooler=False,
+    ),
+    EncoderCase(
+        "gte",
+        "gte",
+        {
+            "rope_parameters": {"rope_type": "default", "rope_theta": 30.0},
+            "hidden_act": "silu",
+            "layer_norm_eps": 1e-3,
+            "type_vocab_size": 3,
+            "attention_probs_dropout_prob": 0.1,
+            "pad_token_id": 7,
+        },
+        architecture="GteForSequenceClassification",
+        pooler=False,
+        dtype=torch.bfloat16,
+    ),
+    EncoderCase(
+        "jina_embeddings_v3",
+        "jina_embeddings_v3",
+        {
+            "rope_parameters": {"rope_type": "default", "rope_theta": 30.0},
+            "type_vocab_size": 2,
+            "layer_norm_eps": 1e-3,
+        },
+    ),
+    EncoderCase(
+        "esm_rotary",
+        "esm",
+        {
+            "position_embedding_type": "rotary",
+            "rope_theta": 30.0,
+            "layer_norm_eps": 1e-3,
+            "pad_token_id": 1,
+        },
+        architecture="EsmForMaskedLM",
+        pooler=False,
+    ),
+    EncoderCase(
+        "mobilebert",
+        "mobilebert",
+        {
+            "classifier_activation": False,
+            "hidden_dropout_prob": 0.1,
+            "type_vocab_size": 3,
+        },
+        pooler=False,
+    ),
+    EncoderCase(
+        "squeezebert",
+        "squeezebert",
+        {"q_groups": 3, "output_groups": 2, "layer_norm_eps": 1e-3, "type_vocab_size": 3},
+    ),
+    EncoderCase(
+        "big_bird",
+        "big_bird",
+        {"rescale_embeddings": True, "type_vocab_size": 3, "layer_norm_eps": 1e-3},
+        architecture="BigBirdForSequenceClassification",
+    ),
+    EncoderCase(
+        "longformer",
+        "longformer",
+        {"attention_window": [4, 12], "layer_norm_eps": 1e-3, "type_vocab_size": 1},
+    ),
+    EncoderCase(
+        "ibert_masked_lm",
+        "ibert",
+        {"layer_norm_eps": 1e-3, "hidden_act": "gelu"},
+        architecture="IBertForMaskedLM",
+        pooler=False,
+    ),
 ]
 
 
 _OWN = """bert_options distilbert_options albert_groups electra_discriminator roberta_masked_lm
 mpnet_masked_lm deberta_masked_lm deberta_v2_convolution modernbert_masked_lm
- nomic_bert_masked_lm qwen3 gemma3_text t5_gated""".split()
+ nomic_bert_masked_lm qwen3 gemma3_text t5_gated xlm_roberta_xl roformer_masked_lm gte esm_rotary
+ mobilebert""".split()
 WHOLE_ENCODERS = [case for case in ENCODERS if case.name in _OWN]
-"""Of each file of `encoders/` the case with the most options of its own; of LLaMA's family one."""
+"""Of each kind of encoder the case with the most options of its own; of LLaMA's family one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -522,7 +635,8 @@ class SavedEncoder:
     @functools.cached_property
     def dropout(self) -> dict[str, float]:
         """The options that say how much is dropped out, by name."""
-        return {key: rate for key, rate in self.source.config.items() if "dropout" in key}
+        rates = {key: rate for key, rate in self.source.config.items() if "dropout" in key}
+        return {key: rate for key, rate in rates.items() if not isinstance(rate, bool)}
 
 
 def save_encoder(case: EncoderCase, folder: Path) -> SavedEncoder:

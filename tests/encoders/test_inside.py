@@ -9,10 +9,13 @@ import torch
 import transformers
 
 from encoders import RealTokens, architectures
+from hub_export.verify.references.encoder import channels_of, settled, weights_of
 from tests import checkpoints
 
 IDS = np.array([[2, 9, 8, 7, 12, 3], [2, 30, 3, 1, 1, 1], [2, 5, 6, 7, 3, 1]], np.int32)
-MODULES = {"nomic_bert": "layers.{layer}.self_attn.o_proj"}
+MODULES = dict.fromkeys(
+    ("gte", "jina_embeddings_v3", "nomic_bert"), "layers.{layer}.self_attn.o_proj"
+)
 """What `transformers` calls the output layers of attention, where checkpoints do otherwise."""
 MASK = (IDS != 1).astype(np.int32)
 
@@ -24,7 +27,7 @@ def both(request: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, A
     checkpoints.save_model(folder, request.param, pad_token_id=1)
     loads = getattr(transformers, architectures()[request.param].reference)
     model = loads.from_pretrained(folder, attn_implementation="eager").eval()
-    return checkpoints.built(folder)[0], model, request.param
+    return checkpoints.built(folder)[0], settled(model), request.param
 
 
 def asked(model: Any, **inputs: Any) -> Any:
@@ -49,7 +52,7 @@ def test_embeddings_and_attentions(both: Any) -> None:
     assert len(found.attentions) == len(wanted.attentions)
     real = MASK[:, np.newaxis, :, np.newaxis] != 0  # what padding attends to means nothing
     for ours, theirs in zip(found.attentions, wanted.attentions, strict=True):
-        close(ours * real, theirs.numpy() * real)
+        close(ours * real, weights_of(model, theirs).numpy() * real)
     packed = encoder.inside(tf.constant(IDS), tf.constant(MASK), arrange=RealTokens)
     close(packed.embedded, wanted.hidden_states[0].numpy() * MASK[..., np.newaxis])
 
@@ -79,12 +82,13 @@ def test_head_masks(both: Any) -> None:
     masks = np.random.default_rng(2).uniform(0, 1, [dimensions.layers, dimensions.heads])
     [row] = (each for each in table.rows if each.target.endswith("attention.output.kernel"))
     name = MODULES.get(model_type, row.sources[0].removesuffix(".weight"))
-    calls = iter(masks)
+    calls, channels = iter(masks), channels_of(model)
 
     def masked(_: Any, inputs: Any) -> Any:
-        parts = inputs[0].reshape(*inputs[0].shape[:-1], dimensions.heads, -1)
+        values = inputs[0].movedim(channels, -1)
+        parts = values.reshape(*values.shape[:-1], dimensions.heads, -1)
         factors = torch.tensor(next(calls), dtype=torch.float32)[:, None]
-        return ((parts * factors).reshape(inputs[0].shape),)
+        return ((parts * factors).reshape(values.shape).movedim(-1, channels),)
 
     fields = {"group": 0, "block": 0}
     modules = {model.get_submodule(name.format(layer=at, **fields)) for at in range(len(masks))}

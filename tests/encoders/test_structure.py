@@ -173,6 +173,30 @@ PUBLISHED = {
     ),
     "mt5-small": ("mt5", {}),
     "umt5-small": ("umt5", {}),
+    "ernie-3.0-base-zh": (
+        "ernie",
+        {
+            "layer_norm_eps": 1e-5,
+            "max_position_embeddings": 2048,
+            "task_type_vocab_size": 3,
+            "type_vocab_size": 4,
+            "use_task_id": True,
+            "vocab_size": 40000,
+        },
+    ),
+    "data2vec-text-base": (
+        "data2vec-text",
+        {"max_position_embeddings": 514, "type_vocab_size": 1, "vocab_size": 50265},
+    ),
+    "xlm-roberta-xl": ("xlm-roberta-xl", {}),
+    "megatron-bert-cased-345m": ("megatron-bert", {}),
+    "rembert": ("rembert", {}),
+    "mobilebert-uncased": (
+        "mobilebert",
+        {"classifier_activation": False, "true_hidden_size": 128},
+    ),
+    "squeezebert-uncased": ("squeezebert", {}),
+    "bigbird-roberta-base": ("big_bird", {}),
 }
 
 

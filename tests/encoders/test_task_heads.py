@@ -26,6 +26,7 @@ from encoders import (
 )
 from encoders.core.weights import expand
 from hub_export.sources import find
+from hub_export.verify.references.encoder import settled
 from tests import checkpoints
 
 HEADS: dict[str, tuple[type[TaskHead], tuple[str, ...], int]] = {
@@ -78,7 +79,7 @@ def source(folder: Path, task: str, model_type: str, **options: Any) -> Any:
     labels = {"num_labels": HEADS[task][2]} if HEADS[task][2] else {}
     options = {**labels, "pad_token_id": 1, **options}
     checkpoints.save_model(folder, model_type, name, **options)
-    return kind.from_pretrained(folder, attn_implementation="eager").eval()
+    return settled(kind.from_pretrained(folder, attn_implementation="eager").eval())
 
 
 def built(folder: Path, task: str, labels: int = 0) -> HeadedEncoder:

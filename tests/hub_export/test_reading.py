@@ -154,6 +154,17 @@ def test_a_class_of_python_is_refused_whatever_it_needs(folder: Path, kind: str)
         find.read(str(folder)).tokenizer()
 
 
+def test_a_class_that_splits_by_a_dictionary_is_refused(tmp_path: Path) -> None:
+    """Whether the class is named, or that of the model; nobody is sent for packages in vain."""
+    checkpoints.save_model(tmp_path, "roformer")
+    (tmp_path / "vocab.txt").write_text("\n".join(checkpoints.PIECES))
+    words = "RoFormerTokenizer splits texts into words by the dictionary of Jieba"
+    for options in ({}, {"tokenizer_class": "RoFormerTokenizer"}):
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps(options))
+        with pytest.raises(SourceError, match=rf"vocab\.txt: .*{words}, .*parts=encoder"):
+            find.read(str(tmp_path)).tokenizer()
+
+
 def test_pieces_of_another_kind_than_the_class_makes(tmp_path: Path) -> None:
     """AlbertTokenizer makes Unigram tokenizers of any SentencePiece model."""
     checkpoints.save_model(tmp_path, "albert")

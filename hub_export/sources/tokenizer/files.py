@@ -32,6 +32,8 @@ PADS_LEFT = frozenset(
     """.split()
 )
 PADDING_TYPES = {"XLNetTokenizer": 3}
+_SPLITTING = {"RoFormerTokenizer": "the dictionary of Jieba"}
+"""Class of `transformers` -> what it does before the tokenizer that its files describe."""
 _PASSED_OVER: Mapping[str, Any] = {
     "clean_text": True,
     "do_basic_tokenize": True,
@@ -164,7 +166,8 @@ def _built(vocabulary: Path) -> Tokenizer:
     import transformers  # noqa: PLC0415 (slow, and rarely needed)
 
     # Before it asks for packages that would not help.
-    _refuse_python(_json(vocabulary.with_name(CONFIGS[1])).get("tokenizer_class"))
+    named = _json(vocabulary.with_name(CONFIGS[1])).get("tokenizer_class")
+    _refuse_python(named or _class_of(_json(vocabulary.with_name("config.json"))))
     automatic = transformers.AutoTokenizer.from_pretrained(
         vocabulary.parent, local_files_only=True, trust_remote_code=False
     )
@@ -188,6 +191,13 @@ def _built(vocabulary: Path) -> Tokenizer:
     return backend
 
 
+def _class_of(config: Mapping[str, Any]) -> object:
+    """That of `transformers` for a configuration of a model."""
+    from transformers.models.auto import tokenization_auto  # noqa: PLC0415
+
+    return tokenization_auto.TOKENIZER_MAPPING_NAMES.get(config.get("model_type"))
+
+
 def _refuse_python(kind: object) -> None:
     """Refuses a class of `transformers` that is not made of `tokenizers`."""
     import transformers  # noqa: PLC0415
@@ -195,6 +205,11 @@ def _refuse_python(kind: object) -> None:
 
     if not isinstance(kind, str):
         return
+    if splitting := _SPLITTING.get(kind.removesuffix("Fast")):
+        raise ValueError(
+            f"{kind} splits texts into words by {splitting}, in Python; to export the encoder "
+            "alone, say parts=encoder"
+        )
     found = tokenization_auto.tokenizer_class_from_name(kind)
     if found is not None and not issubclass(found, transformers.PreTrainedTokenizerFast):
         raise ValueError(

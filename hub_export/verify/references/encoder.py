@@ -68,7 +68,7 @@ class Reference:
             pooler: whether the checkpoint has one; torch makes one up where it has not.
             token: which token of a row is the pooled output without one.
         """
-        self._model, self._size, self._pooler = model.eval(), size, pooler
+        self._model, self._size, self._pooler = settled(model.eval()), size, pooler
         self._place = _PLACES[token]
 
     @classmethod
@@ -122,7 +122,7 @@ class Reference:
             pooled = result.pooler_output.numpy()
         else:
             pooled = layers[-1][np.arange(len(mask)), self._place(mask)]
-        weights = [each.numpy() for each in result.attentions or ()]
+        weights = [weights_of(self._model, each).numpy() for each in result.attentions or ()]
         return Inside(Encoded(pooled, layers[-1], layers), embedded.numpy(), weights)
 
     @contextmanager
@@ -137,11 +137,13 @@ class Reference:
 
         from hub_export.verify.references.adapters import modules  # noqa: PLC0415
 
+        channels = channels_of(self._model)
         left = iter(torch.tensor(head_mask)[:, :, None])
 
         def masked(_: Any, inputs: Any) -> Any:
-            heads = inputs[0].unflatten(-1, (head_mask.shape[1], -1))
-            return ((heads * next(left)).flatten(-2),)
+            values = inputs[0].movedim(channels, -1)
+            heads = values.unflatten(-1, (head_mask.shape[1], -1))
+            return ((heads * next(left)).flatten(-2).movedim(-1, channels),)
 
         found = modules(self._model, layer)
         hooks = [module.register_forward_pre_hook(masked) for module in found]
@@ -159,3 +161,51 @@ def rows_of(words: Ids | Floats, mask: Ids, type_ids: Ids | None) -> dict[str, A
     name = "input_ids" if words.ndim == mask.ndim else "inputs_embeds"
     named = {name: words, "attention_mask": mask, "token_type_ids": type_ids}
     return {name: torch.tensor(each) for name, each in named.items() if each is not None}
+
+
+def settled(model: Any) -> Any:
+    """The model, made to compute each row as it does alone.
+
+    BigBird's otherwise changes its attention, and loses its weights, at the first call; and
+    MobileBERT's takes padding for the neighbour of a row's last token.
+    """
+    kind = model.config.model_type
+    if kind == "big_bird":
+        model.base_model.set_attention_type("original_full")
+    if kind == "mobilebert":
+        model.base_model.register_forward_pre_hook(_without_padding, with_kwargs=True)
+    return model
+
+
+def _without_padding(model: Any, arguments: Any, named: dict[str, Any]) -> Any:
+    """Vectors of words in the place of ids, zeros behind the last token of each row."""
+    named = {**dict(zip(("input_ids", "attention_mask"), arguments, strict=False)), **named}
+    vectors, mask = named.pop("inputs_embeds", None), named["attention_mask"]
+    words = named.pop("input_ids", None)
+    vectors = model.get_input_embeddings()(words) if vectors is None else vectors
+    real = mask.flip(1).cumsum(1).flip(1) > 0
+    return (), {**named, "inputs_embeds": vectors * real[..., None]}
+
+
+def channels_of(model: Any) -> int:
+    """The axis of what the output layer of an attention gets that its heads lie along."""
+    return 1 if model.config.model_type == "squeezebert" else -1
+
+
+def weights_of(model: Any, attention: Any) -> Any:
+    """The weights of an attention, [B, H, S, S], of what a model gives as its attentions."""
+    kind = model.config.model_type
+    if kind == "squeezebert":  # what the weights are made of
+        return attention.softmax(-1)
+    return _spread(attention) if kind == "longformer" else attention
+
+
+def _spread(weights: Any) -> Any:
+    """Those of the keys around each query, [B, H, S, 2 * R + 1] -> of all keys, [B, H, S, S]."""
+    import torch  # noqa: PLC0415
+
+    last = weights.shape[-1] - 1
+    places = torch.arange(weights.shape[2])
+    at = places - places[:, None] + last // 2
+    found = weights.gather(-1, at.clamp(0, last).expand(*weights.shape[:3], len(places)))
+    return found * ((at >= 0) & (at <= last))

@@ -1,10 +1,12 @@
 """How `transformers` loads a checkpoint, from its folder or from its tensors."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+import encoders
 from hub_export.errors import SourceError
 from hub_export.sources.checkpoint import Checkpoint
 
@@ -76,7 +78,13 @@ def _from_tensors(
         output_loading_info=True,
         **options,
     )
-    missing = [name for name in found["missing_keys"] if pooler or "pooler" not in name]
+    table = encoders.architectures()[checkpoint.config["model_type"]].table
+    missing = [
+        name
+        for name in found["missing_keys"]
+        if (pooler or "pooler" not in name)
+        and not any(re.fullmatch(each, name.removeprefix(table.prefix)) for each in table.buffers)
+    ]
     if missing:
         raise SourceError(
             f"{checkpoint.weights_file}: transformers misses {len(missing)} tensors, such as "

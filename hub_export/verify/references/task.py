@@ -13,7 +13,7 @@ from hub_export.settings import (
     TOKEN_CLASSIFICATION,
 )
 from hub_export.verify.closeness import Floats
-from hub_export.verify.references.encoder import Ids, loaded_encoder, rows_of
+from hub_export.verify.references.encoder import Ids, loaded_encoder, rows_of, settled
 from hub_export.verify.references.loading import loaded
 
 _MASKED = ("AutoModelForMaskedLM", "MODEL_FOR_MASKED_LM_MAPPING")
@@ -49,7 +49,7 @@ class TaskReference:
         assert task is not None
         checkpoint, pooler = session.checkpoint, head.needs_pooler
         if task.form is None:
-            self._model = loaded(checkpoint, pooler, *TASKS[task.name]).eval()
+            self._model = settled(loaded(checkpoint, pooler, *TASKS[task.name]).eval())
         else:
             from hub_export.verify.references.adapters import Headed  # noqa: PLC0415
 

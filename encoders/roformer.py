@@ -1,0 +1,110 @@
+"""RoFormer (https://arxiv.org/abs/2104.09864): BERT with rotary positions, the first model of them.
+
+Pairs to turn are neighbours here, and values may be turned as well. There are no absolute
+positions, and no pooler. The embeddings may be narrower (E) than the blocks (D) and are projected
+then. Its Chinese checkpoints split texts into words by a dictionary (Jieba), which is no tokenizer
+of this package.
+"""
+
+import dataclasses
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from encoders import bert
+from encoders.core.architecture import Architecture
+from encoders.core.blocks import PostNormBlock
+from encoders.core.embeddings import Embeddings
+from encoders.core.encoder import Encoder
+from encoders.core.layers import Linear
+from encoders.core.layout import Layout
+from encoders.core.rotary import RotarySelfAttention, check_rotary
+from encoders.core.rows import embedding, linear, norm
+from encoders.core.weights import Table
+
+THETA = 10_000.0
+
+
+@dataclasses.dataclass(frozen=True)
+class RoFormerConfig(bert.BertConfig):
+    """Options of `transformers.RoFormerConfig` that change what is computed."""
+
+    vocab_size: int = 50000
+    embedding_size: int | None = None
+    max_position_embeddings: int = 1536
+    rotary_value: bool = False
+
+    # The summary is a task head.
+    ignored: ClassVar = (
+        "summary_activation",
+        "summary_first_dropout",
+        "summary_last_dropout",
+        "summary_type",
+        "summary_use_proj",
+    )
+
+    def check(self) -> None:
+        super().check()
+        check_rotary(self.hidden_size, self.num_attention_heads)
+
+
+class Rotation(NamedTuple):
+    """Cosine and sine of the angles of each token, float32 [N, 1, K / 2]."""
+
+    cosine: tf.Tensor
+    sine: tf.Tensor
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Turns neighbours, float32 [N, H, K] -> float32 [N, H, K]."""
+        even, odd = x[..., ::2], x[..., 1::2]
+        turned = even * self.cosine - odd * self.sine, odd * self.cosine + even * self.sine
+        return tf.reshape(tf.stack(turned, axis=-1), tf.shape(x))
+
+
+class Rotary:
+    """Gives the rotation of each token, of angles that are computed in double precision."""
+
+    def __init__(self, head_width: int, positions: int) -> None:
+        wavelengths = np.power(THETA, np.arange(0, head_width, 2) / head_width)
+        angles = np.arange(positions)[:, np.newaxis, np.newaxis] / wavelengths
+        self._cosines = np.cos(angles).astype(np.float32)
+        self._sines = np.sin(angles).astype(np.float32)
+
+    def __call__(self, layout: Layout) -> Rotation:
+        """Looks them up at the layout's positions."""
+        tables = self._cosines, self._sines
+        return Rotation(*(tf.gather(each, layout.positions) for each in tables))
+
+
+TABLE = Table(
+    rows=(
+        *embedding("embeddings.word", "embeddings.word_embeddings"),
+        *embedding("embeddings.type", "embeddings.token_type_embeddings"),
+        *norm("embeddings.layer_norm", "embeddings.LayerNorm"),
+        *linear("embeddings.projection", "embeddings_project"),
+        *bert.BLOCK_ROWS,
+    ),
+    prefix="roformer.",
+    buffers={r"encoder\.embed_positions\.weight": "sines and cosines, which are computed"},
+)
+
+
+def build(config: RoFormerConfig) -> Encoder:
+    """The encoder, its variables declared."""
+    width, heads = config.hidden_size, config.num_attention_heads
+    narrow, dropout = config.embedding_size or width, config.attention_probs_dropout_prob
+    projection = Linear(narrow, width) if narrow != width else None
+    rotary = Rotary(width // heads, config.max_position_embeddings)
+
+    def attention() -> RotarySelfAttention:
+        return RotarySelfAttention(width, heads, dropout, rotary, config.rotary_value)
+
+    return Encoder(
+        config.dimensions,
+        bert.embeddings(config, Embeddings, narrow, position=None, projection=projection),
+        bert.blocks(config, PostNormBlock, attention),
+    )
+
+
+ARCHITECTURE = Architecture(("roformer",), RoFormerConfig, build, TABLE)

@@ -1,0 +1,86 @@
+"""Options that select another computation, against transformers, without an export."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from encoders import RealTokens, architectures
+from encoders.core.layout import Padded
+from hub_export.sources import find
+from hub_export.verify.references.encoder import Reference
+from tests import checkpoints
+
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "ernie": ("ernie", {"use_task_id": True, "task_type_vocab_size": 5}),
+    "ernie without tasks": ("ernie", {}),
+    "data2vec-text": ("data2vec-text", {}),
+    "xlm-roberta-xl": ("xlm-roberta-xl", {}),
+    "megatron-bert": ("megatron-bert", {}),
+    "rembert": ("rembert", {}),
+    "roformer": ("roformer", {"rotary_value": True, "max_position_embeddings": 700}),
+    "roformer without projection": ("roformer", {"embedding_size": 24}),
+    "gte": ("gte", {}),
+    "gte without types": ("gte", {"type_vocab_size": 0, "hidden_act": "relu"}),
+    "jina_embeddings_v3": ("jina_embeddings_v3", {}),
+    "mobilebert": ("mobilebert", {"hidden_dropout_prob": 0.1}),
+    "mobilebert without pooler": (
+        "mobilebert",
+        {"classifier_activation": False, "num_feedforward_networks": 1},
+    ),
+    "big_bird": ("big_bird", {"rescale_embeddings": True}),
+    "big_bird in full": ("big_bird", {"attention_type": "original_full"}),
+    "ibert": ("ibert", {}),
+    "longformer": ("longformer", {"attention_window": [4, 12], "pad_token_id": 3}),
+    "longformer of one width": ("longformer", {"attention_window": 6}),
+    "squeezebert": ("squeezebert", {"q_groups": 3, "post_attention_groups": 2}),
+    "esm 1b": (
+        "esm",
+        {
+            "pad_token_id": 1,
+            "mask_token_id": 5,
+            "token_dropout": True,
+            "emb_layer_norm_before": True,
+        },
+    ),
+    "esm 2": (
+        "esm",
+        {
+            "pad_token_id": 1,
+            "mask_token_id": 5,
+            "token_dropout": True,
+            "position_embedding_type": "rotary",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_layer_equals_torch(name: str, tmp_path: Path) -> None:
+    """In both layouts, with holes in the mask; nothing is wanted of padding."""
+    model_type, options = VARIANTS[name]
+    checkpoints.save_model(tmp_path, model_type, **options)
+    source = find.read(str(tmp_path))
+    encoder, _ = architectures()[model_type].build(source.config, source.tensors())
+    size = encoder.dimensions
+    draw = np.random.default_rng(3)
+    mask = (draw.random((6, 20)) < 0.75).astype(np.int32)
+    mask[:, 0] = 1
+    mask[0, 9:] = 0
+    ids = draw.integers(0, size.vocabulary, mask.shape).astype(np.int32)
+    ids[0, 9:] = size.padding
+    ids[1, 4:7] = source.config.get("mask_token_id") or 4
+    types = draw.integers(0, size.types or 1, mask.shape).astype(np.int32)
+    wanted = Reference.load(source, size, encoder.pooler is not None)(ids, mask, types)
+    real = mask == 1
+    for arrange in (Padded, RealTokens):
+        inputs = (tf.constant(each) for each in (ids, mask, types))
+        found = encoder(*inputs, arrange=arrange)
+        pairs = [(found.pooled.numpy(), wanted.pooled)]
+        layers = zip(found.layers, wanted.layers, strict=True)
+        pairs += [(one.numpy()[real], other[real]) for one, other in layers]
+        for values, right in pairs:
+            assert np.abs(right).max() > 0.5
+            np.testing.assert_allclose(values, right, rtol=0, atol=1e-5 * np.abs(right).max())
