@@ -11,7 +11,6 @@ from encoders.core.architecture import Architecture
 from encoders.core.blocks import PostNormBlock
 from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder, Pooler
-from encoders.core.errors import ConfigError
 from encoders.core.rows import embedding, linear, norm
 from encoders.core.weights import Table
 
@@ -32,11 +31,6 @@ class JinaEmbeddingsV3Config(gte.GteConfig):
 
     ignored: ClassVar = ("classifier_dropout",)
     usual_theta: ClassVar[float] = 20_000.0
-
-    def check(self) -> None:
-        super().check()
-        if not self.type_vocab_size:
-            raise ConfigError("type_vocab_size: expected 1 or more, found 0")
 
 
 _BLOCK = "encoder.layers.{layer}"

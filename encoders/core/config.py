@@ -119,7 +119,8 @@ class Config:
         """
         fields = {field.name: field for field in dataclasses.fields(cls)}
         hints = get_type_hints(cls)
-        fixed = {**ENCODER_ONLY, **cls.fixed}
+        encoder_only = {key: ENCODER_ONLY[key] for key in ENCODER_ONLY.keys() - fields.keys()}
+        fixed = {**encoder_only, **cls.fixed}
         unknown = cls.unknown(source, handled)
         needed = (key for key, each in fields.items() if each.default is dataclasses.MISSING)
         problems = [f"{key}: missing" for key in needed if key not in source]

@@ -15,6 +15,7 @@ from hub_export.sources.tokenizer.files import restored, unpacked
 from hub_export.terminal import Progress
 from hub_export.verify import samples
 from hub_export.verify.checks import Check, Outcome
+from hub_export.verify.loaded import Preprocessor
 from hub_export.verify.samples import Amount
 
 _CODEPOINTS, _ENTRIES = "tokens, every codepoint", "tokens, every vocabulary entry"
@@ -57,21 +58,22 @@ def compare(
         texts, unreached = _texts(source, amount)
     tie = _ties(source) if ties else _never
     total = sum(map(len, texts.values())) + 2 * amount.pairs * len(_lengths(source))
+    loaded = Preprocessor(model)
     with progress.bar("verifying tokens", total) as advance:
         with unpacked(source):
-            checks, tied = _tokens(model, source, texts, tie, advance)
+            checks, tied = _tokens(loaded, source, texts, tie, advance)
             checks = [_reached(check, unreached) for check in checks]
-            checks.append(_entries(model, source))
+            checks.append(_entries(loaded, source))
             awkward, fuzz = (
                 [text for text in each if text not in tied]
                 for each in (texts[_AWKWARD], texts[_RANDOM])
             )
             drawn = fuzz[: 2 * amount.pairs]
             batches = [[*awkward, *drawn], *map(list, samples.EDGES)]
-            checks.append(_offsets(model, source, batches))
+            checks.append(_offsets(loaded, source, batches))
         pairs = list(zip(drawn[::2], drawn[1::2], strict=True))
         with restored(source):
-            checks.append(_packed(model, source, pairs, types, advance))
+            checks.append(_packed(loaded, source, pairs, types, advance))
     return checks
 
 
@@ -90,7 +92,7 @@ def _texts(source: Tokenizer, amount: Amount) -> tuple[Mapping[str, Sequence[str
     return texts, unreached
 
 
-def _entries(model: Any, source: Tokenizer) -> Check:
+def _entries(model: Preprocessor, source: Tokenizer) -> Check:
     """Compares what each id stands for, alone and behind another one."""
     plain, ids = without_clean_up(source), sorted(source.get_vocab().values())
     rows = [*([id] for id in ids), *map(list, itertools.pairwise(ids))]
@@ -125,7 +127,11 @@ def without_clean_up(source: Tokenizer) -> Tokenizer:
 
 
 def _tokens(
-    model: Any, source: Tokenizer, texts: Mapping[str, Sequence[str]], tie: Tie, advance: Any
+    model: Preprocessor,
+    source: Tokenizer,
+    texts: Mapping[str, Sequence[str]],
+    tie: Tie,
+    advance: Any,
 ) -> tuple[list[Check], set[str]]:
     """Compares tokens; gives the texts that differ in ties as well, where ties are few."""
     differences = {
@@ -143,7 +149,11 @@ def _tokens(
 
 
 def _packed(
-    model: Any, source: Tokenizer, pairs: Sequence[tuple[str, str]], types: int, advance: Any
+    model: Preprocessor,
+    source: Tokenizer,
+    pairs: Sequence[tuple[str, str]],
+    types: int,
+    advance: Any,
 ) -> Check:
     lengths = _lengths(source)
     found = [
@@ -199,7 +209,7 @@ def _chunks(texts: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 
 def _token_differences(
-    model: Any, source: Tokenizer, texts: Sequence[str], tie: Tie, advance: Any
+    model: Preprocessor, source: Tokenizer, texts: Sequence[str], tie: Tie, advance: Any
 ) -> Iterator[tuple[str, _Difference]]:
     """Texts that differ, and how."""
     for chunk in _chunks(texts):
@@ -213,12 +223,14 @@ def _token_differences(
         advance(len(chunk))
 
 
-def _offsets(model: Any, source: Tokenizer, batches: Sequence[Sequence[str]]) -> Check:
+def _offsets(model: Preprocessor, source: Tokenizer, batches: Sequence[Sequence[str]]) -> Check:
     found = [each for batch in batches for each in _offset_differences(model, source, batch)]
     return _counted("offsets", [*itertools.chain(*batches)], found)
 
 
-def _offset_differences(model: Any, source: Tokenizer, texts: Sequence[str]) -> Iterator[str]:
+def _offset_differences(
+    model: Preprocessor, source: Tokenizer, texts: Sequence[str]
+) -> Iterator[str]:
     found = [each.merge_dims(1, -1) for each in model.tokenize_with_offsets(tf.constant(texts))]
     expected = source.encode_batch(texts, add_special_tokens=False)
     for text, ids, starts, limits, encoding in zip(
@@ -276,7 +288,7 @@ def packed_rows(source: Tokenizer, texts: Sequence[Any]) -> Iterator[tuple[list[
 
 
 def _packing_differences(
-    model: Any,
+    model: Preprocessor,
     source: Tokenizer,
     pairs: Sequence[tuple[str, str]],
     length: int,
@@ -285,13 +297,12 @@ def _packing_differences(
 ) -> Iterator[str]:
     truncation, padding = source.truncation or {}, source.padding or {}
     source.enable_truncation(length, **_chosen(truncation, "strategy", "direction"))
-    padding_id = int(model.tokenize.get_special_tokens_dict()["padding_id"])
     sides = _chosen(padding, "pad_type_id", "direction")
-    source.enable_padding(length=length, pad_id=padding_id, **sides)
+    source.enable_padding(length=length, pad_id=model.padding_id, **sides)
     pairs = [pair for pair in pairs if packs(source, pair[0]) and packs(source, *pair)]
     columns = [model.tokenize(tf.constant(column)) for column in zip(*pairs, strict=True)]
     for segments, texts in ((columns[:1], [first for first, _ in pairs]), (columns, pairs)):
-        packed = model.bert_pack_inputs(segments, seq_length=tf.constant(length))
+        packed = model.pack(segments, length)
         ids, mask, type_ids = np.moveaxis(np.array([*packed_rows(source, texts)]), 1, 0)
         wanted = {
             contract.WORD_IDS: ids,

@@ -48,11 +48,7 @@ class Graphemes(Rare):
         super().__init__()
         keys = dict(_entries(charsmap))
         single = {key for key in keys if len(key) == 1}
-        short = {
-            key: value
-            for key, value in keys.items()
-            if len(key) > 1 and len(key.encode()) <= _MOST_BYTES and key[0] not in single
-        }
+        short = {key: value for key, value in keys.items() if len(key) > 1 and key[0] not in single}
         pairs = {key: value for key, value in short.items() if len(key) == 2}
         odd = [key for key in short if len(key) > 2 and key[:2] not in pairs]
         odd += [key for key, value in pairs.items() if len(value) != 1 or value in single]
@@ -164,7 +160,7 @@ def _changes(
 
 
 def _entries(charsmap: bytes) -> Iterator[tuple[str, str]]:
-    """Key and value of each entry; the trie is laid out as in `double_array`."""
+    """Short keys and their values; the trie is laid out as in `double_array`."""
     size = int.from_bytes(charsmap[:4], "little")
     units, pool = np.frombuffer(charsmap[4 : 4 + size], "<u4"), charsmap[4 + size :]
     offsets = (units >> 10) << ((units & (1 << 9)) >> 6)
@@ -178,7 +174,8 @@ def _entries(charsmap: bytes) -> Iterator[tuple[str, str]]:
             if units[at] >> 8 & 1:
                 begin = int(units[below]) & 0x7FFFFFFF
                 yield longer.decode(), pool[begin : pool.index(b"\0", begin)].decode()
-            pending.append((below, longer))
+            if len(longer) < _MOST_BYTES:
+                pending.append((below, longer))
 
 
 def _classes(
@@ -214,8 +211,9 @@ def _odd(normalize: Callable[[str], str], normal: CodepointMap, *around: str) ->
         around: what stands before and behind each character, in the text and normalised.
     """
     before, behind, normal_before, normal_behind = around
+    between, normal_between = f"{behind} {before}", f"{normal_behind} {normal_before}"
     for block in codepoint_blocks():
-        text = " ".join(f"{before}{each}{behind}" for each in block)
-        alone = (f"{normal_before}{normal.get(each, each)}{normal_behind}" for each in block)
-        if normalize(text) != " ".join(alone):
+        text = f"{before}{between.join(block)}{behind}"
+        alone = normal_between.join(map(normal.get, block, block))
+        if normalize(text) != f"{normal_before}{alone}{normal_behind}":
             yield from block

@@ -29,6 +29,7 @@ import hub_export
 from hub_export import contract
 from hub_export.sources import find
 from hub_export.sources.checkpoint import Checkpoint
+from hub_export.verify.loaded import Preprocessor
 from hub_export.verify.references.encoder import Reference
 from tests import checkpoints
 
@@ -901,6 +902,11 @@ class SavedPreprocessor:
     @functools.cached_property
     def model(self) -> Any:
         return tf.saved_model.load(str(self.path))
+
+    @functools.cached_property
+    def loaded(self) -> Preprocessor:
+        """The model, for batches of any size."""
+        return Preprocessor(self.model)
 
 
 def save_preprocessor(case: TokenizerCase, folder: Path) -> SavedPreprocessor:

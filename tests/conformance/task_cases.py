@@ -16,6 +16,7 @@ from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 import hub_export
 from hub_export import contract, settings
 from hub_export.models import litert
+from hub_export.verify.loaded import of_any_size
 from tests import checkpoints
 
 TEXTS = [
@@ -106,6 +107,17 @@ class SavedTask:
     @functools.cached_property
     def model(self) -> Any:
         return tf.saved_model.load(str(self.path))
+
+    @functools.cached_property
+    def calls(self) -> Mapping[bool, Callable[..., Any]]:
+        """The call in training, or not, of as many texts as one likes."""
+        specs = tf.nest.map_structure(
+            lambda each: tf.TensorSpec([None, *each.shape[1:]], each.dtype), self.given(TEXTS)
+        )
+        return {
+            training: of_any_size(functools.partial(self.model, training=training), specs)
+            for training in (False, True)
+        }
 
     def given(self, texts: Sequence[str | bytes]) -> Any:
         """What the call takes, where all batches of texts are these."""

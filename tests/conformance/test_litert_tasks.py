@@ -10,8 +10,10 @@ import tensorflow as tf
 from hub_export import ExportError, contract
 from hub_export.litert import TextModel
 from hub_export.litert.description import read
+from hub_export.models.litert import LiteRtCopy
+from hub_export.models.products import PRODUCTS
 from hub_export.models.session import Session
-from hub_export.settings import Settings, product_of
+from hub_export.settings import Settings
 from hub_export.sources import find
 from hub_export.terminal import Progress
 from hub_export.use.models import opened
@@ -74,9 +76,10 @@ def checks(task_case: SavedTask, monkeypatch: pytest.MonkeyPatch) -> list[Outcom
     settings = Settings(task_case.source, task=case.name, litert=["float32"])
     session = Session(find.read(str(task_case.source)), settings)
     answers = compared.ask(Source(session), Progress(quiet=True))
-    found = litert.compare(
-        task_case.copy, product_of(case.name), answers, session, Progress(quiet=True)
-    )
+    product = PRODUCTS[TASK_MODEL](session)
+    assert product is not None
+    copy = LiteRtCopy(session, product)
+    found = litert.compare(task_case.copy, copy, answers, Progress(quiet=True))
     return [check.outcome for check in found]
 
 

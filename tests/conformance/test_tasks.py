@@ -58,8 +58,8 @@ def rows(served: Mapping[str, tf.Tensor], count: int) -> Iterator[dict[str, np.n
 
 def test_dropout_is_active_in_training_only(task_case: SavedTask) -> None:
     given = task_case.given(TEXTS)
-    assert is_random(lambda: task_case.model(given, training=True))
-    still, other = (task_case.model(given, training=False) for _ in range(2))
+    assert is_random(lambda: task_case.calls[True](given))
+    still, other = (task_case.calls[False](given) for _ in range(2))
     assert_same(still, other, 0)
     assert_same(task_case.model(given), still, 0)
 
@@ -67,7 +67,7 @@ def test_dropout_is_active_in_training_only(task_case: SavedTask) -> None:
 def test_gradients_reach_every_trainable_variable(task_case: SavedTask) -> None:
     model = task_case.model
     with tf.GradientTape() as tape:
-        summed = loss(model(task_case.given(TEXTS), training=True))
+        summed = loss(task_case.calls[True](task_case.given(TEXTS)))
     gradients = tape.gradient(summed, model.trainable_variables)
     assert len(gradients) == len(model.variables) > 20
     assert {each.dtype for each in model.variables} == {tf.float32}
@@ -82,7 +82,7 @@ def test_gradients_reach_every_trainable_variable(task_case: SavedTask) -> None:
 def test_padding_is_the_same_in_training(task_case: SavedTask) -> None:
     """A loss over the places of a row, as `fit` computes it and as `evaluate` does."""
     padding = TEXTS.index("")
-    outputs = [task_case.model(task_case.given(TEXTS), training=each) for each in (False, True)]
+    outputs = [task_case.calls[each](task_case.given(TEXTS)) for each in (False, True)]
     shapes = task_case.model.signatures.get(contract.LOGITS)
     for name in shapes.structured_outputs if shapes else ():
         still, trained = (each[name][padding, 3:] for each in outputs)
@@ -95,7 +95,7 @@ def test_signatures_of_no_texts(task_case: SavedTask) -> None:
         for key, value in task_case.model.signatures[name](**inputs).items():
             assert value.shape[0] == (key == contract.ROW_SPLITS), (name, key)
     for training in (False, True):
-        outputs = task_case.model(task_case.given([]), training=training)
+        outputs = task_case.calls[training](task_case.given([]))
         assert {each.shape[0] for each in tf.nest.flatten(outputs)} == {0}
 
 

@@ -63,9 +63,9 @@ def assert_same_tokens(case: SavedPreprocessor, texts: Sequence[str]) -> None:
     """Ids and byte offsets equal the source's, string by string."""
     ids, starts, limits = (
         each.merge_dims(1, -1).to_list()
-        for each in case.model.tokenize_with_offsets(tf.constant(texts))
+        for each in case.loaded.tokenize_with_offsets(tf.constant(texts))
     )
-    fast = case.model.tokenize(tf.constant(texts)).merge_dims(1, -1).to_list()
+    fast = case.loaded.tokenize(tf.constant(texts)).merge_dims(1, -1).to_list()
     for at, encoding in enumerate(case.source.encode_batch(texts, add_special_tokens=False)):
         text = texts[at]
         assert fast[at] == ids[at] == encoding.ids, ascii(text)
@@ -92,10 +92,10 @@ def test_invalid_utf8_is_read_as_python_reads_it(tokenizer_case: SavedPreprocess
     whole = "aé日\U0001f600[MASK]".encode()
     rows = [bytes(draw.choices([*whole, 0xFF, 0xC0, 0xED, 0xA0, 0x80], k=8)) for _ in range(250)]
     read = [row.decode(errors="replace") for row in rows]
-    found = tokenizer_case.model.tokenize(tf.constant(rows)).merge_dims(1, -1).to_list()
+    found = tokenizer_case.loaded.tokenize(tf.constant(rows)).merge_dims(1, -1).to_list()
     expected = tokenizer_case.source.encode_batch(read, add_special_tokens=False)
     assert found == [encoding.ids for encoding in expected]
-    places = tokenizer_case.model.tokenize_with_offsets(tf.constant(rows))[1:]
+    places = tokenizer_case.loaded.tokenize_with_offsets(tf.constant(rows))[1:]
     starts, limits = (each.merge_dims(1, -1).to_list() for each in places)
     for row, begin, end, encoding in zip(rows, starts, limits, expected, strict=True):
         assert list(zip(begin, end, strict=True)) == in_bytes(row, encoding), row
@@ -109,10 +109,9 @@ def test_packing_equals_the_source(tokenizer_case: SavedPreprocessor, room: int)
     length = source.num_special_tokens_to_add(is_pair=True) + room
     source.enable_truncation(length)
     source.enable_padding(length=length)
-    model = tokenizer_case.model
-    tokens = [model.tokenize(tf.constant(each)) for each in (first, second)]
+    tokens = [tokenizer_case.loaded.tokenize(tf.constant(each)) for each in (first, second)]
     for segments, given in ((tokens[:1], first), (tokens, list(zip(first, second, strict=True)))):
-        packed = model.bert_pack_inputs(segments, seq_length=length)
+        packed = tokenizer_case.loaded.pack(segments, length)
         ids, mask, types = zip(*packed_rows(source, given), strict=True)
         last = tokenizer_case.case.types - 1
         assert packed["input_word_ids"].numpy().tolist() == [*ids]
@@ -174,12 +173,12 @@ def assert_same(one: dict[str, tf.Tensor], other: dict[str, tf.Tensor]) -> None:
 
 
 def test_root_is_tokenize_and_pack(tokenizer_case: SavedPreprocessor) -> None:
-    model = tokenizer_case.model
-    assert_same(model(tf.constant(TEXTS)), model.bert_pack_inputs([model.tokenize(TEXTS)]))
+    model, texts = tokenizer_case.model, tf.constant(TEXTS)
+    assert_same(model(texts), model.bert_pack_inputs([tokenizer_case.loaded.tokenize(texts)]))
 
 
 def test_too_short_a_length_is_refused(tokenizer_case: SavedPreprocessor) -> None:
-    tokens = tokenizer_case.model.tokenize(TEXTS)
+    tokens = tokenizer_case.loaded.tokenize(tf.constant(TEXTS))
     with pytest.raises(tf.errors.InvalidArgumentError, match="no room for the special tokens"):
         tokenizer_case.model.bert_pack_inputs([tokens, tokens], seq_length=2)
 
@@ -218,7 +217,7 @@ def test_detokenize_equals_decode(tokenizer_case: SavedPreprocessor) -> None:
     packed = model(tf.constant(texts))["input_word_ids"]
     expected = tokenizer_case.source.decode_batch(packed.numpy().tolist())
     assert [row.decode() for row in model.detokenize(packed).numpy()] == expected
-    tokens = model.tokenize(tf.constant(texts))
+    tokens = tokenizer_case.loaded.tokenize(tf.constant(texts))
     for ids in (tokens, tokens.merge_dims(1, -1)):
         expected = tokenizer_case.source.decode_batch(tokens.merge_dims(1, -1).to_list())
         assert [row.decode() for row in model.detokenize(ids).numpy()] == expected
@@ -241,16 +240,16 @@ def test_inside_a_dataset(whole_case: SavedPreprocessor) -> None:
 def test_small_batches(whole_case: SavedPreprocessor, size: int) -> None:
     model, text = whole_case.model, tf.constant(TEXTS[:size], tf.string)
     assert model(text)["input_word_ids"].shape == (size, 128)
-    tokens = model.tokenize(text)
+    tokens = whole_case.loaded.tokenize(text)
     assert model.bert_pack_inputs([tokens, tokens, tokens])["input_mask"].shape == (size, 128)
-    assert [each.nrows() for each in model.tokenize_with_offsets(text)] == [size] * 3
+    assert [each.nrows() for each in whole_case.loaded.tokenize_with_offsets(text)] == [size] * 3
     assert model.detokenize(tokens).shape == (size,)
 
 
 def test_neighbours_do_not_matter(tokenizer_case: SavedPreprocessor) -> None:
     texts = [*samples.AWKWARD, *marks(20), *fuzz(tokenizer_case, 40)]
-    together = tokenizer_case.model.tokenize(tf.constant(texts)).to_list()
-    alone = [tokenizer_case.model.tokenize(tf.constant([text])).to_list()[0] for text in texts]
+    together = tokenizer_case.loaded.tokenize(tf.constant(texts)).to_list()
+    alone = [tokenizer_case.loaded.tokenize(tf.constant([text])).to_list()[0] for text in texts]
     assert together == alone
 
 

@@ -92,7 +92,11 @@ def test_options_that_never_matter_are_passed_over() -> None:
         ("esm", {"hidden_act": "relu"}, "hidden_act: only 'gelu'"),
         ("ibert", {"hidden_act": "relu"}, "hidden_act: only 'gelu'"),
         ("ibert", {"quant_mode": True}, "quant_mode: only False"),
-        ("jina_embeddings_v3", {"type_vocab_size": 0}, "type_vocab_size: expected 1 or more"),
+        (
+            "jina_embeddings_v3",
+            {"type_vocab_size": 0},
+            "type_vocab_size: expected a positive integer",
+        ),
         ("longformer", {"attention_window": [2, 3], "num_hidden_layers": 2}, "expected 2 even"),
         ("longformer", {"attention_window": "all"}, "expected a list of positive integers or"),
         ("mobilebert", {"normalization_type": "layer_norm"}, "only 'no_norm'"),

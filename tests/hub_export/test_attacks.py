@@ -89,11 +89,16 @@ CALLS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def loaded(tiny_export: hub_export.Export) -> dict[str, Any]:
+    return {part: tf.saved_model.load(str(path)) for part, path in tiny_export.paths.items()}
+
+
 @pytest.mark.parametrize("name", CALLS)
-def test_a_bad_call_holds_no_lock(tiny_export: hub_export.Export, name: str) -> None:
+def test_a_bad_call_holds_no_lock(loaded: dict[str, Any], name: str) -> None:
     """The same call from another thread fails as well, instead of waiting for ever."""
     part, call = CALLS[name]
-    model, failed = tf.saved_model.load(str(tiny_export.paths[part])), list[BaseException]()
+    model, failed = loaded[part], list[BaseException]()
 
     def bad() -> None:
         try:
@@ -109,8 +114,8 @@ def test_a_bad_call_holds_no_lock(tiny_export: hub_export.Export, name: str) -> 
     assert len(failed) == 2
 
 
-def test_a_length_beyond_any_encoder_is_refused(tiny_export: hub_export.Export) -> None:
-    model = tf.saved_model.load(str(tiny_export.paths["preprocessor"]))
+def test_a_length_beyond_any_encoder_is_refused(loaded: dict[str, Any]) -> None:
+    model = loaded["preprocessor"]
     tokens = model.tokenize(["a"])
     with pytest.raises(tf.errors.InvalidArgumentError, match="seq_length must be 65536 or less"):
         model.bert_pack_inputs([tokens], seq_length=tf.constant(2**31 - 1))

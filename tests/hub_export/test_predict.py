@@ -112,7 +112,7 @@ def test_lines(models: dict[str, Path], source: Path, predict: Any) -> None:
     assert [each["text"] for each in found] == [line.decode("utf-8", "replace") for line in LINES]
     model = tf.saved_model.load(str(models["classes"]))
     for row, line in zip(found[:7], LINES, strict=False):
-        wanted = model([line])
+        wanted = model(tf.constant([line]))
         assert list(row) == ["text", "label", "probabilities"]
         assert row["label"] == wanted["label"][0].numpy().decode()
         np.testing.assert_allclose(row["probabilities"], wanted["probabilities"][0], atol=1e-6)

@@ -6,7 +6,7 @@ That of question answering is not in transformers 5: `Pipeline` follows what it 
 import functools
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,8 +22,11 @@ from hub_export import ExportError, SourceError, VerificationError
 from hub_export.litert.windows import windows
 from hub_export.models.tasks import passages
 from hub_export.verify import samples
+from hub_export.verify.loaded import NUMBER, TEXT, of_any_size
 from tests import checkpoints
 
+Answering = dict[bool, Callable[..., Any]]
+"""The method of a model: whether there may be no answer -> of questions, contexts and `top_k`."""
 PART = "question_answering"
 TOLERANCE = 1e-5
 RELATIVE = 2e-4
@@ -179,14 +182,25 @@ def same(
             assert (found["answer"][at, rank].decode(), *given) == (answer.text, *extent)
 
 
-def compare(model: Any, pipeline: Pipeline, pairs: Sequence[tuple[str, str]], top_k: int) -> int:
+def answering(model: Any) -> Answering:
+    return {
+        none: of_any_size(
+            functools.partial(model.answer, handle_impossible_answer=none), TEXT, TEXT, NUMBER
+        )
+        for none in (False, True)
+    }
+
+
+def compare(
+    answer: Answering, pipeline: Pipeline, pairs: Sequence[tuple[str, str]], top_k: int
+) -> int:
     """How many of the pairs could be compared."""
     compared = 0
     for begin in range(0, len(pairs), 16):
         some = pairs[begin : begin + 16]
         texts = [tf.constant(each) for each in zip(*some, strict=True)]
         for none in (False, True):
-            answers = model.answer(*texts, top_k, handle_impossible_answer=none)
+            answers = answer[none](*texts, top_k)
             found = {name: each.numpy() for name, each in answers.items()}
             for at, (question, context) in enumerate(some):
                 wanted, clear = pipeline(question, context, top_k, none)
@@ -217,16 +231,17 @@ def test_the_pipeline_of_transformers(case: str, tmp_path: Path) -> None:
     assert {check.outcome.value for check in done.report.checks} == {"passed"}
     assert done.paths[PART] == tmp_path / "out" / "source_question_answering" / "1"
     model = tf.saved_model.load(str(done.paths[PART]))
+    answer = answering(model)
     pipeline = Pipeline(folder, done.report.notes[PART]["task"]["max_length"])
     fitting = [pair for pair in texts(pipeline.tokenizer) if pipeline.takes(*pair)]
     assert sum(len(pipeline.rows(*pair).encodings) > 1 for pair in fitting) >= 30
-    assert compare(model, pipeline, fitting[:260], top_k=3) >= 200
-    assert compare(model, pipeline, fitting[::8], top_k=1) >= 20
+    assert compare(answer, pipeline, fitting[:260], top_k=3) >= 200
+    assert compare(answer, pipeline, fitting[::8], top_k=1) >= 20
     texts_ = [tf.constant(each) for each in zip(*fitting[:20], strict=True)]
     named = dict(zip(("question", "context"), texts_, strict=True))
     for name, none in (("serving_default", False), ("answer_or_none", True)):
         served = model.signatures[name](**named)
-        called = model.answer(*texts_, 5, handle_impossible_answer=none)
+        called = answer[none](*texts_, 5)
         for output in ("answer", "score", "start", "limit"):
             np.testing.assert_array_equal(served[output], called[output])
 
@@ -255,12 +270,13 @@ def test_real_paragraphs(
     checkpoints.save_model(folder, *family, max_position_embeddings=514, **options)
     done = hub_export.export(folder, tmp_path / "out", parts=("task_model",), verify="none")
     model = tf.saved_model.load(str(done.paths[PART]))
+    answer = answering(model)
     lines = (assets / "corpora" / "squad" / "questions.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     contexts = [*dict.fromkeys(row["context"] for row in rows)]
     pairs = [(row["question"], row["context"]) for row in rows[::5]]
     pairs += [(rows[at]["question"], "\n\n".join(contexts[at : at + 3])) for at in range(3)]
-    assert compare(model, Pipeline(folder, 512), pairs, top_k=2) >= 60
+    assert compare(answer, Pipeline(folder, 512), pairs, top_k=2) >= 60
 
 
 @pytest.fixture(scope="module")
@@ -276,8 +292,17 @@ def exported(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return hub_export.export(source, out, parts=("task_model",), verify="none").paths[PART]
 
 
-def test_odd_batches(exported: Path) -> None:
-    model = tf.saved_model.load(str(exported))
+@pytest.fixture(scope="module")
+def model(exported: Path) -> Any:
+    return tf.saved_model.load(str(exported))
+
+
+@pytest.fixture(scope="module")
+def answer(model: Any) -> Answering:
+    return answering(model)
+
+
+def test_odd_batches(model: Any, answer: Answering) -> None:
     strange = b"a\xff b\0c " + "Straße 👩‍👩‍👧".encode() + b"\xe3\x81"
     contexts = [strange, strange.decode(errors="replace").encode(), b"", b" \n", b"d " * 5000]
     questions = [b"\xff?", "\ufffd?".encode(), b"a", b"", b"q " * 300]
@@ -290,16 +315,15 @@ def test_odd_batches(exported: Path) -> None:
             assert context[start:limit] == found["answer"][at, rank]
     assert (found["score"][[0, 1, 4]] > 0).all()
     assert not (found["score"][2:4].any() or found["limit"][2:4].any())
-    nothing = model.answer(["a"], [""], 2, handle_impossible_answer=True)
+    nothing = answer[True](["a"], [""], 2)
     assert nothing["answer"].numpy().tolist() == [[b"", b""]]
     np.testing.assert_allclose(nothing["score"], [[1, 0]], atol=1e-6)
     with pytest.raises(tf.errors.InvalidArgumentError, match="as many questions"):
-        model.answer(["a", "b"], ["a"])
+        answer[False](["a", "b"], ["a"], 1)
 
 
-def test_a_question_that_leaves_no_room(source: Path, exported: Path) -> None:
+def test_a_question_that_leaves_no_room(source: Path, model: Any, answer: Answering) -> None:
     """It is cut to half of what windows do not share; one that leaves room is not."""
-    model = tf.saved_model.load(str(exported))
     context = "a b c d e f g h i j k l m n o p q r s t u v w x y z"
     # 40 places, 3 special tokens, 20 shared: 16 tokens leave room for a window of 21.
     for tokens, kept in ((16, 16), (17, 8), (60, 8)):
@@ -312,7 +336,7 @@ def test_a_question_that_leaves_no_room(source: Path, exported: Path) -> None:
         rows = [*windows(tokenizer, question, context, 40, passages.OVERLAP)]
         assert rows[0].place == kept + 2
         assert len(rows) == -(-(26 - (37 - kept)) // (17 - kept)) + 1
-        assert model.answer([question], [context])["score"][0, 0] > 0
+        assert answer[False]([question], [context], 1)["score"][0, 0] > 0
     # It need not leave room for more than the context.
     question = " ".join("a" * 34)
     found = model.signatures["logits"](
@@ -334,7 +358,7 @@ def test_windows_from_the_end(tmp_path: Path) -> None:
     pipeline = Pipeline(tmp_path / "source", 40)
     assert pipeline.tokenizer.truncation_side == "left"
     pairs = [("a b", " ".join("abcdefghijklmnopqrstuvwxyz"[:count]) * 2) for count in (5, 18, 26)]
-    assert compare(model, pipeline, pairs, top_k=3) >= 2
+    assert compare(answering(model), pipeline, pairs, top_k=3) >= 2
     found = model.signatures["logits"](
         question=tf.constant(["a"]), context=tf.constant([pairs[-1][1]])
     )
@@ -358,8 +382,7 @@ def test_a_changed_head_fails(source: Path, tmp_path: Path, monkeypatch: Any) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_signatures(exported: Path) -> None:
-    model = tf.saved_model.load(str(exported))
+def test_signatures(model: Any) -> None:
     for name in ("serving_default", "answer_or_none"):
         outputs = model.signatures[name].structured_outputs
         assert {key: (each.dtype, each.shape.as_list()) for key, each in outputs.items()} == {

@@ -1,5 +1,6 @@
 """Text in, entities out: against the pipeline of transformers."""
 
+import functools
 import json
 import warnings
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ import torch
 import transformers
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer, pre_tokenizers
+from transformers.pipelines.token_classification import AggregationStrategy
 
 import hub_export
 from encoders import TokenClassification
@@ -20,6 +22,7 @@ from hub_export import VerificationError
 from hub_export.contract import AGGREGATIONS
 from hub_export.models.tasks import entities
 from hub_export.verify import samples
+from hub_export.verify.loaded import TEXT, of_any_size
 from tests import checkpoints
 from tools import texts as real
 
@@ -29,6 +32,8 @@ LABELS = {
     "id2label": dict(enumerate(NAMES)),
     "label2id": {name: at for at, name in enumerate(NAMES)},
 }
+Finding = dict[str, Callable[..., Any]]
+"""The method of a model, by aggregation: of texts."""
 Found = list[tuple[str, int, int, str]]
 
 
@@ -106,6 +111,18 @@ def model(exported: Path) -> Any:
     return tf.saved_model.load(str(exported))
 
 
+def finding(model: Any) -> Finding:
+    return {
+        name: of_any_size(functools.partial(model.entities, aggregation=name), TEXT)
+        for name in AGGREGATIONS
+    }
+
+
+@pytest.fixture(scope="module")
+def find(model: Any) -> Finding:
+    return finding(model)
+
+
 def by_pipeline(folder: Path, longest: int, texts: Sequence[str]) -> dict[str, Any]:
     """Aggregation -> entities and scores of each text."""
     pipeline = transformers.pipeline("token-classification", model=str(folder))
@@ -113,8 +130,11 @@ def by_pipeline(folder: Path, longest: int, texts: Sequence[str]) -> dict[str, A
     found = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        parts = (pipeline.preprocess(text, is_split_into_words=False) for text in texts)
+        computed = [[*map(pipeline.forward, each)] for each in parts]
         for name in AGGREGATIONS:
-            rows = [pipeline(text, aggregation_strategy=name) for text in texts]
+            strategy = AggregationStrategy(name)
+            rows = [pipeline.postprocess(each, aggregation_strategy=strategy) for each in computed]
             found[name] = list(map(of_pipeline, texts, rows))
     return found
 
@@ -142,8 +162,9 @@ def assert_same(path: Path, folder: Path, longest: int, texts: Sequence[str]) ->
     texts = [text.encode("utf-8", "replace").decode() for text in texts]
     wanted = by_pipeline(folder, longest, texts)
     model = tf.saved_model.load(str(path))
+    find = finding(model)
     for name in AGGREGATIONS:
-        found = model.entities(texts, aggregation=name)
+        found = find[name](texts)
         for at, (rows, scores) in enumerate(wanted[name]):
             ours, own = of_export(found, at)
             assert ours == rows, (name, texts[at])
@@ -225,25 +246,25 @@ def export(folder: Path, out: Path) -> None:
     hub_export.export(folder, out, parts=("task_model",), verify="quick")
 
 
-def test_odd_batches(model: Any) -> None:
+def test_odd_batches(model: Any, find: Finding) -> None:
     texts = tf.constant(["a b", "", "cde f"])
     for name in AGGREGATIONS:
-        none = model.entities(tf.constant([], tf.string), aggregation=name)
+        none = find[name](tf.constant([], tf.string))
         assert {each.shape[0] for each in none.values()} == {0}
-        assert model.entities(["", " "], aggregation=name)["label"].to_list() == [[], []]
+        assert find[name](["", " "])["label"].to_list() == [[], []]
         flat = model.signatures[name](text=texts)
-        ragged = model.entities(texts, aggregation=name)
+        ragged = find[name](texts)
         np.testing.assert_array_equal(flat.pop("row_splits"), ragged["label"].row_splits)
         for key, each in flat.items():
             np.testing.assert_array_equal(each, ragged[key].values)
 
 
-def test_bytes_that_are_no_text(model: Any) -> None:
+def test_bytes_that_are_no_text(find: Finding) -> None:
     """Places and texts are of the bytes themselves; all else is as of what they are read as."""
     odd = b"ab \xff c\xe5\xa5d\xf0\x9f " * 3
     for name in AGGREGATIONS:
-        found = model.entities([odd], aggregation=name)
-        read = model.entities([odd.decode(errors="replace")], aggregation=name)
+        found = find[name]([odd])
+        read = find[name]([odd.decode(errors="replace")])
         assert found["label"].to_list() == read["label"].to_list()
         spans = zip(*(found[each][0].numpy() for each in ("start", "limit", "text")), strict=True)
         assert all(odd[start:limit] == text for start, limit, text in spans)

@@ -117,7 +117,8 @@ def test_every_architecture(model_type: str, tmp_path: Path) -> None:
     session = Session(checkpoint, Settings("x", weights="none"))
     encoder, filled = session.built
     assert filled.unused == {}
-    source = Reference.load(session.checkpoint, session.size, encoder.pooler is not None)
+    has_pooler = encoder.pooler is not None
+    source = Reference.load(session.checkpoint, session.size, has_pooler, session.token)
     ids = np.array([[5, 6, 7], [8, 9, 1]], np.int32)
     mask, types = (ids != 1).astype(np.int32), np.zeros_like(ids)
     found, wanted = encoder(ids, mask, types), source(ids, mask, types)
