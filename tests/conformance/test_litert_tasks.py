@@ -13,7 +13,7 @@ from hub_export.litert.description import read
 from hub_export.models.litert import LiteRtCopy
 from hub_export.models.products import PRODUCTS
 from hub_export.models.session import Session
-from hub_export.settings import Settings
+from hub_export.settings import TASK_MODEL, Settings
 from hub_export.sources import find
 from hub_export.terminal import Progress
 from hub_export.use.models import opened
