@@ -70,7 +70,7 @@ task = {task}.create_from_model_path("{place}")
 
 MediaPipe tokenizes by itself. It lower-cases ASCII letters alone and leaves accents: give it texts
 in lower case whose accents are gone (NFD without combining marks), and nearly all tokens are those
-of the source. What follows reads texts as the source does, always.
+of the source. What follows reads texts as the source does, always; so did the comparison below.
 """
 
 
