@@ -69,7 +69,9 @@ class Llama3(Scaling):
     def __call__(self, wavelengths: Floats, theta: float) -> Floats:
         """Wavelengths to frequencies, float32 [K / 2]."""
         plain, low, high = PLAIN(wavelengths, theta), self.low_freq_factor, self.high_freq_factor
-        turns = np.float32(self.original_max_position_embeddings) / (np.float32(2 * np.pi) / plain)
+        # torch divides a number by a tensor so: by its reciprocal.
+        waves = np.float32(1) / plain * np.float32(2 * np.pi)
+        turns = np.float32(1) / waves * np.float32(self.original_max_position_embeddings)
         kept = np.clip((turns - np.float32(low)) / np.float32(high - low), 0, 1)
         frequencies: Floats = (1 - kept) * plain / np.float32(self.factor) + kept * plain
         return frequencies

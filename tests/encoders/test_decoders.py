@@ -27,6 +27,12 @@ SCALED: dict[str, dict[str, Any]] = {
     "plain": {},
     "linear": {"rope_type": "linear", "factor": 8.0},
     "llama3": {"rope_type": "llama3", **LLAMA_3, "original_max_position_embeddings": 8192},
+    "llama3 of short rows": {
+        "rope_type": "llama3",
+        **LLAMA_3,
+        "factor": 32.0,
+        "original_max_position_embeddings": 24,
+    },
     "yarn": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 8192},
     "yarn of one's own": {
         "rope_type": "yarn",
@@ -41,11 +47,14 @@ SCALED: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.parametrize("width", [6, 64])
 @pytest.mark.parametrize("parameters", SCALED.values(), ids=SCALED.keys())
-def test_frequencies_and_angles_are_those_of_transformers(parameters: dict[str, Any]) -> None:
+def test_frequencies_and_angles_are_those_of_transformers(
+    parameters: dict[str, Any], width: int
+) -> None:
     given = {"rope_theta": 500_000.0, **parameters}
     config = transformers.LlamaConfig(
-        hidden_size=128,
+        hidden_size=2 * width,
         num_attention_heads=2,
         max_position_embeddings=LONGEST,
         rope_parameters=dict(given),
@@ -53,14 +62,14 @@ def test_frequencies_and_angles_are_those_of_transformers(parameters: dict[str, 
     source = LlamaRotaryEmbedding(config)
     rope = rope_scaling.read(given, 10_000.0, LONGEST, "rope_parameters")
     assert rope.scaling.length == source.attention_scaling
-    steps = torch.arange(0, 64, 2, dtype=torch.float32) / 64
+    steps = torch.arange(0, width, 2, dtype=torch.float32) / width
     found = rope.scaling((rope.theta**steps).numpy(), rope.theta)
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, source.inv_freq.numpy())
     cosine, sine = source(torch.zeros(1), torch.arange(512)[None])
-    turned = Rotary(64, rope.theta, rope.scaling)(Padded(tf.ones([1, 512], tf.int32)))
-    np.testing.assert_allclose(turned.cosine[:, 0], cosine[0, :, :32], rtol=0, atol=3e-5)
-    np.testing.assert_allclose(turned.sine[:, 0], sine[0, :, :32], rtol=0, atol=3e-5)
+    turned = Rotary(width, rope.theta, rope.scaling)(Padded(tf.ones([1, 512], tf.int32)))
+    np.testing.assert_allclose(turned.cosine[:, 0], cosine[0, :, : width // 2], rtol=0, atol=5e-7)
+    np.testing.assert_allclose(turned.sine[:, 0], sine[0, :, : width // 2], rtol=0, atol=5e-7)
 
 
 def test_the_kinds_of_scaling_that_are_left_out_are_refused_by_name() -> None:
