@@ -19,6 +19,7 @@ from hub_export.errors import ExportError, SourceError
 from hub_export.sources import find, huggingface
 from hub_export.sources.adapters import peft as peft_adapter
 from hub_export.verify import samples
+from hub_export.verify.references.encoder import settled
 from tests import checkpoints
 
 peft = pytest.importorskip("peft", reason="peft is not installed (pip install .[test])")
@@ -44,7 +45,7 @@ def adapter(base: Path, folder: Path, kind: str = "AutoModel", **options: Any) -
 
 
 def assert_equal(encode: checkpoints.Encode, merged: Any) -> None:
-    encoder = getattr(merged, merged.base_model_prefix, merged)
+    encoder = settled(getattr(merged, merged.base_model_prefix, merged))
     config = encoder.config.to_dict()
     size = encoders.architectures()[config["model_type"]].dimensions(config)
     *_, (ids, mask, types), _, _ = samples.batches(size)  # rows with padding and holes
