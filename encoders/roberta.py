@@ -28,7 +28,7 @@ class RobertaConfig(bert.BertConfig):
     vocab_size: int = 50265
     pad_token_id: TokenId = 1
 
-    ignored: ClassVar = ("classifier_dropout",)
+    ignored: ClassVar[tuple[str, ...]] = ("classifier_dropout",)
     sizes: ClassVar = {"positions": "positions"}
 
     @property

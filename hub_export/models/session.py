@@ -196,8 +196,7 @@ class Session:
         Raises:
             SourceError: it cannot be read, or its vocabulary does not fit the encoder.
         """
-        with explained(self.checkpoint.tokenizer_file):
-            tokenizer = self.checkpoint.tokenizer()
+        tokenizer = self._read_tokenizer
         if self.settings.special_tokens_in_text is not None:
             tokenizer.encode_special_tokens = not self.settings.special_tokens_in_text
         self.mark(tokenizer)
@@ -219,13 +218,22 @@ class Session:
         return tokenizer
 
     @functools.cached_property
+    def _read_tokenizer(self) -> Tokenizer:
+        """The tokenizer as its file says.
+
+        Raises:
+            SourceError: it cannot be read.
+        """
+        with explained(self.checkpoint.tokenizer_file):
+            return self.checkpoint.tokenizer()
+
+    @functools.cached_property
     def vocabulary_remark(self) -> str:
         """What to tell of a vocabulary that does not end where the word embedding does."""
         if not self.checkpoint.tokenizer_file.exists():
             return ""
         try:
-            with explained(self.checkpoint.tokenizer_file):
-                found, rows = _entries(self.checkpoint.tokenizer()), self.size.vocabulary
+            found, rows = _entries(self._read_tokenizer), self.size.vocabulary
         except SourceError:  # an encoder alone has no need of it
             return ""
         if found == rows:
