@@ -38,7 +38,6 @@ class DistilBertConfig(Config):
     pad_token_id: TokenId = 0
 
     sizes: ClassVar = {"layers": "n_layers", "width": "dim", "heads": "n_heads"}
-    # `tie_weights_` and `output_past` stand in the configs of the first published checkpoints.
     ignored: ClassVar = ("qa_dropout", "seq_classif_dropout")
 
     def check(self) -> None:

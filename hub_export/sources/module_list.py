@@ -23,8 +23,8 @@ _TYPE = re.compile(
 _TRANSFORMER = "Transformer"
 _ENCODERS = (_TRANSFORMER, "MLMTransformer")
 _ROUTERS = ("Router", "Asym")
-_ROUTES = ("router_config.json", CONFIG)
-"""Where a router's routes are told; the latter in older ones."""
+ROUTES = "router_config.json"
+"""Where a router's routes are told; older ones have them in CONFIG."""
 _TABLES = (("structure", list), ("types", str))
 _HERE = ("", ".")
 """Paths of the folder itself; the second is model2vec's."""
@@ -153,7 +153,7 @@ class _Router(NamedTuple):
         Raises:
             SourceError: the file is damaged, or has no such route.
         """
-        new, old = (folder / name for name in _ROUTES)
+        new, old = folder / ROUTES, folder / CONFIG
         file = old if old.exists() and not new.exists() else new
         content = read_json(file)
         routes, types = (_table(content, *each) for each in _TABLES)
@@ -229,7 +229,7 @@ def subfolders(folder: Path) -> list[str]:
         entries: Any = read_any_json(folder / MODULES)
         paths = [entry["path"] for entry in entries]
         if any(map(_is_router, entries)):
-            paths += read_json(folder / _ROUTES[0])["types"]
+            paths += read_json(folder / ROUTES)["types"]
     except (SourceError, TypeError, KeyError):
         return []
     return [path for path in paths if is_name(path) and re.fullmatch(r"[\w.-]+", path)]

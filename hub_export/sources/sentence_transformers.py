@@ -15,7 +15,7 @@ from hub_export.sources import late_interaction, module_list
 from hub_export.sources.formats.json_files import sums
 from hub_export.sources.formats.options import Options
 from hub_export.sources.late_interaction import PYLATE, STANFORD
-from hub_export.sources.module_list import MODULES, module_files
+from hub_export.sources.module_list import MODULES, ROUTES, module_files
 from hub_export.sources.modules import (
     CONFIG,
     TOKENS,
@@ -30,7 +30,7 @@ from hub_export.sources.tokenizer import files as tokenizer_files
 
 TRANSFORMER = "sentence_bert_config.json"
 MODEL = "config_sentence_transformers.json"
-TEXTS = (MODULES, "router_config.json", TRANSFORMER, MODEL, late_interaction.METADATA)
+TEXTS = (MODULES, ROUTES, TRANSFORMER, MODEL, late_interaction.METADATA)
 
 # Options that never change a vector: one of the first module, and some of the objects in it.
 _IGNORED = "unpad_inputs"

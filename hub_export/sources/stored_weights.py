@@ -61,10 +61,7 @@ class StoredWeights:
         if not (tied := self._tied(found)):
             return found
         word, decoder = tied
-        return LazyTensors(
-            {name: functools.partial(found.__getitem__, name) for name in found}
-            | {word: functools.partial(found.__getitem__, decoder)}
-        )
+        return LazyTensors.renamed(found, {**{name: name for name in found}, word: decoder})
 
     @functools.cached_property
     def notes(self) -> tuple[str, ...]:

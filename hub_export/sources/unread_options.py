@@ -13,6 +13,8 @@ from pathlib import Path
 
 _IMPORTED = re.compile(r"from \.\.(\w+)(?:\.| import)")
 _READERS = ("getattr", "hasattr", "setattr")
+_BASE = "PreTrainedConfig"
+"""What the configurations of all model types are made of."""
 
 
 def unread(model_type: str, options: Collection[str]) -> frozenset[str]:
@@ -72,11 +74,11 @@ def _reads(tree: ast.Module, own: bool) -> Iterator[str]:
             case ast.Attribute(value=value, attr=name) if _is_config(value):
                 yield name
             case ast.Call(func=ast.Name(id=reader), args=[of, ast.Constant(value=str(name)), *_]):
-                if reader in _READERS and (own or _is_config(of)):
+                if reader in _READERS and _is_config(of):
                     yield name
             case ast.Constant(value=str(name)) if own:
                 yield name
-            case ast.ClassDef(name=kind) if kind.endswith("Config") and _is_of_models(node, own):
+            case ast.ClassDef(name=kind) if kind == _BASE or (own and kind.endswith("Config")):
                 yield from _declared(node)
 
 
@@ -87,10 +89,6 @@ def _is_config(node: ast.expr) -> bool:
             return name.lower().endswith(("config", "cfg"))
         case _:
             return False
-
-
-def _is_of_models(node: ast.ClassDef, own: bool) -> bool:
-    return own or node.name == "PreTrainedConfig"
 
 
 def _declared(node: ast.ClassDef) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Tensors by name, read one at a time."""
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,6 +28,11 @@ class LazyTensors(Mapping[str, np.ndarray]):
 
     def __len__(self) -> int:
         return len(self._readers)
+
+    @classmethod
+    def renamed(cls, tensors: Mapping[str, np.ndarray], names: Mapping[str, str]) -> "LazyTensors":
+        """Tensors under other names: new name -> the name that it has among `tensors`."""
+        return cls({new: functools.partial(tensors.__getitem__, old) for new, old in names.items()})
 
     def with_others(self, readers: Mapping[str, Callable[[], np.ndarray]]) -> "LazyTensors":
         """These and others."""

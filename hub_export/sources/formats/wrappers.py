@@ -1,6 +1,5 @@
 """What training code leaves around the names of tensors: they are known without it."""
 
-import functools
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -28,13 +27,8 @@ def unwrapped(tensors: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
     """The tensors without what stands in front of their names; those where it does not are left."""
     if not (wrapper := wrapper_of(tensors)):
         return tensors
-    return LazyTensors(
-        {
-            name.removeprefix(wrapper): functools.partial(tensors.__getitem__, name)
-            for name in tensors
-            if name.startswith(wrapper)
-        }
-    )
+    wrapped = [name for name in tensors if name.startswith(wrapper)]
+    return LazyTensors.renamed(tensors, {name.removeprefix(wrapper): name for name in wrapped})
 
 
 def _is_around(wrapper: str, names: list[str]) -> bool:
