@@ -60,8 +60,6 @@ class EsmConfig(bert.BertConfig):
         return self.max_position_embeddings - (self.pad_token_id or 0) - 1
 
     def check(self) -> None:
-        if self.vocab_size is None:
-            raise ConfigError("vocab_size: expected a positive integer, found None")
         if self.position_embedding_type not in ("absolute", "rotary"):
             raise ConfigError(
                 "position_embedding_type: expected absolute or rotary, found "
@@ -71,7 +69,8 @@ class EsmConfig(bert.BertConfig):
             check_rotary(self.hidden_size, self.num_attention_heads)
         check_heads(self.hidden_size, self.num_attention_heads)
         bert.check_gelu(self)
-        check_padding(self.pad_token_id, self.vocab_size)
+        if self.vocab_size is not None:
+            check_padding(self.pad_token_id, self.vocab_size)
         if self.token_dropout and self.mask_token_id is None:
             raise ConfigError("mask_token_id: token_dropout needs an id, found None")
 

@@ -21,9 +21,8 @@ def of_any_size(function: Callable[..., Any], *specs: Any) -> Callable[..., Any]
 
     Its variables are those of the SavedModel: hold on to that.
     """
-    made: Callable[..., Any] = tf.function(
-        lambda *inputs: function(*inputs), specs, autograph=False
-    )
+    # Not a lambda: TensorFlow counts how often its code is traced, over all functions, and warns.
+    made: Callable[..., Any] = tf.function(functools.partial(function), specs, autograph=False)
     return made
 
 
