@@ -234,6 +234,13 @@ class Settings:
         None,
         least=16,
     )
+    litert_tolerance: float | None = option(
+        "How much less than one a cosine may be in LiteRT copies whose weights are float16 or int8 "
+        "(default 1e-4 and 2e-2; 5e-2 for the vector of a single token as int8). The report states "
+        "what was found.",
+        None,
+        least=0,
+    )
     mediapipe: bool = option(
         "Write copies for MediaPipe, too, of the precisions of litert: what its TextEmbedder and "
         "TextClassifier read on phones and in browsers, as <name>_text_embedding_mediapipe. For "
@@ -272,6 +279,8 @@ class Settings:
         """What is wrong with the options of LiteRT copies."""
         converted = {"litert": bool(self.litert), "serving_tflite": self.serving_tflite != NONE}
         further = {"litert_length": self.litert_length is not None, "mediapipe": self.mediapipe}
+        if self.litert_tolerance is not None and not any(converted.values()):
+            yield "litert_tolerance: only for LiteRT copies; say litert or serving_tflite, too"
         if self.compute_dtype != FLOAT32 and any(converted.values()):
             asked = ", ".join(key for key, said in converted.items() if said)
             yield f"{asked}: of float32 exports, not of {self.compute_dtype}"

@@ -61,13 +61,11 @@ def compare(folder: Path, copy: LiteRtCopy, answers: Any, progress: Progress) ->
         answers: of the source about the product copied.
         progress: told of every sample.
     """
-    name, session = copy.of.name, copy.session
-    settings = session.settings
-    for precision in settings.litert:
-        asked = settings.tolerance if precision == FLOAT32 else None
-        close = closeness(precision, asked)
+    name = copy.of.name
+    for precision in copy.session.settings.litert:
+        close = _closeness(copy, precision)
         if name == ENCODER:
-            found = _encoder(Model(folder, precision), answers, close, progress)
+            found = _encoder(Model(folder, precision), answers, _of_rows(copy, precision), progress)
         else:
             model = TextModel(folder, precision)
             fitting = _fitting(model, answers)
@@ -89,8 +87,7 @@ def compare_served(
         answers: of the source about the encoder.
         progress: told of every sample.
     """
-    settings, length = copy.session.settings, copy.longest
-    precision = settings.serving_tflite
+    precision, length = copy.session.settings.serving_tflite, copy.longest
     padding = {WORD_IDS: copy.session.size.padding, MASK: 0, TYPE_IDS: 0}
     with Interpreters(place / description.SERVED, threads=1).lent() as run:
 
@@ -108,14 +105,27 @@ def compare_served(
                 SEQUENCE: np.concatenate([each[SEQUENCE][:, :tokens] for each in found]),
             }
 
-        asked = settings.tolerance if precision == FLOAT32 else None
-        checks = _rows(compute, length, answers, closeness(precision, asked), progress)
+        checks = _rows(compute, length, answers, _of_rows(copy, precision), progress)
     for each in checks:
         yield dataclasses.replace(each, subject=f"{copy.kind} {precision}, {each.subject}")
 
 
+def _closeness(copy: LiteRtCopy | ServedCopy, precision: str, of_tokens: bool = False) -> Closeness:
+    settings = copy.session.settings
+    asked = settings.tolerance if precision == FLOAT32 else settings.litert_tolerance
+    return closeness(precision, asked, of_tokens)
+
+
+def _of_rows(copy: LiteRtCopy | ServedCopy, precision: str) -> Mapping[str, Closeness]:
+    """How to compare each output of an encoder."""
+    return {
+        POOLED: _closeness(copy, precision),
+        SEQUENCE: _closeness(copy, precision, of_tokens=True),
+    }
+
+
 def _encoder(
-    model: Model, answers: Sequence[Sample], close: Closeness, progress: Progress
+    model: Model, answers: Sequence[Sample], close: Mapping[str, Closeness], progress: Progress
 ) -> list[Check]:
     def compute(inputs: Mapping[str, Any]) -> Named:
         columns = (inputs[name] for name in (WORD_IDS, MASK, TYPE_IDS))
@@ -129,7 +139,7 @@ def _rows(
     compute: Callable[[Mapping[str, Any]], Named],
     longest: int,
     answers: Sequence[Sample],
-    close: Closeness,
+    close: Mapping[str, Closeness],
     progress: Progress,
 ) -> list[Check]:
     """Compares what is computed of rows of tokens, of those that are not too long."""
@@ -140,8 +150,8 @@ def _rows(
         return numbers.real(Sample(inputs, compute(inputs)))
 
     asked = progress.over("verifying a LiteRT copy", fitting)
-    worst = outputs.distances(asked, [Road(at_tokens, numbers.real)], close)
-    return numbers.checks(worst, [POOLED, SEQUENCE], close)
+    worst = outputs.distances(asked, [Road(at_tokens, numbers.real)], close[POOLED])
+    return [check for name, each in close.items() for check in numbers.checks(worst, [name], each)]
 
 
 class _Served:

@@ -345,6 +345,8 @@ def test_where_the_system_cannot_tell_cores(
     ("options", "message"),
     [
         ({"litert_length": 16}, "litert_length: only for LiteRT copies; say litert, too"),
+        ({"litert_tolerance": 0.1}, "litert_tolerance: only for LiteRT copies; say litert or"),
+        ({"litert_tolerance": -1.0, "litert": ["int8"]}, "litert_tolerance must be 0 or more"),
         ({"litert_length": 15, "litert": ["int8"]}, "litert_length must be 16 or more, not 15"),
         ({"parts": ["preprocessor"], "litert": ["int8"]}, "but exported is preprocessor"),
     ],
