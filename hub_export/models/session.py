@@ -357,8 +357,10 @@ def _architecture(checkpoint: Checkpoint) -> Architecture:
     supported = encoders.architectures()
     model_type = str(checkpoint.config.get("model_type"))
     if model_type not in supported:
+        remote = checkpoint.config.get("auto_map") is not None
+        code = " (its code is remote, as auto_map says, and is never run)" if remote else ""
         raise SourceError(
-            f"{checkpoint.config_file}: model_type {model_type} is not supported; "
+            f"{checkpoint.config_file}: model_type {model_type} is not supported{code}; "
             f"supported: {', '.join(sorted(supported))}"
         )
     found = supported[model_type]

@@ -323,6 +323,11 @@ EMPTY_MODEL = {
             id="unknown model",
         ),
         pytest.param(
+            options(model_type="new", auto_map={"AutoModel": "theirs.Model"}),
+            ["model_type new is not supported (its code is remote", f"supported: {SUPPORTED}"],
+            id="remote code",
+        ),
+        pytest.param(
             change(CONFIG, lambda config: config.pop("model_type")),
             ["model_type None", f"supported: {SUPPORTED}"],
             id="no model_type",
