@@ -12,7 +12,7 @@ import pkgutil
 import re
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -34,6 +34,8 @@ YES, NO = "yes", "-"
 SOURCES = ("Hugging Face", "Keras preset", "TensorFlow 1")
 _SHAPE = (1, 16)
 _SMALL = {"layers": 1, "width": 64, "heads": 2, "vocabulary": 99, "positions": 64, "padding": 0}
+_RELATED = {"num_key_value_heads": 2, "embedding_size": 64}
+"""Sizes that only some have, and that must go with those."""
 _PAPER = re.compile(r"https://arxiv\.org/abs/[0-9.]*[0-9]")
 
 Rows = list[tuple[str, ...]]
@@ -154,10 +156,16 @@ def _has_initial(architecture: Architecture) -> bool:
         return False
 
 
-def _converts(architecture: Architecture) -> str:
+def small(architecture: Architecture) -> Mapping[str, int]:
+    """A configuration of one narrow layer, the rest as it is by default."""
     names = {**SIZES, **architecture.config.sizes}
     options = {field.name for field in dataclasses.fields(architecture.config)}
-    config = {names[size]: n for size, n in _SMALL.items() if names[size] in options}
+    sizes = {**{names[size]: n for size, n in _SMALL.items()}, **_RELATED}
+    return {name: n for name, n in sizes.items() if name in options}
+
+
+def _converts(architecture: Architecture) -> str:
+    config = small(architecture)
     tensors = {name: draw() for name, draw in architecture.initial(config).items()}
     encoder, _ = architecture.build(config, tensors)
     with tempfile.TemporaryDirectory() as folder:

@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
+import encoders
 import hub_export
 from encoders import bert, distilbert
 from hub_export import ExportError, SourceError, support
@@ -362,3 +363,10 @@ def test_copies_that_lead_nowhere(
 def test_bfloat16_has_no_copy(tiny_bert: Path, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="litert: of float32 exports, not of bfloat16"):
         hub_export.export(tiny_bert, tmp_path, litert=["int8"], compute_dtype="bfloat16")
+
+
+def test_every_architecture_is_tried_small() -> None:
+    """By the table of what LiteRT can compute."""
+    for architecture in encoders.architectures().values():
+        encoder = architecture.declare(support.small(architecture))
+        assert (encoder.dimensions.layers, encoder.dimensions.width) in {(1, 64), (0, 64)}
