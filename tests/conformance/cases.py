@@ -593,10 +593,12 @@ ENCODERS = [
 ]
 
 
-_OWN = """bert_options distilbert_options albert_groups electra_discriminator roberta_masked_lm
-mpnet_masked_lm deberta_masked_lm deberta_v2_convolution modernbert_masked_lm
- nomic_bert_masked_lm qwen3 gemma3_text t5_gated xlm_roberta_xl roformer_masked_lm gte esm_rotary
- mobilebert""".split()
+_OWN = """
+    bert_options distilbert_options albert_groups electra_discriminator roberta_masked_lm
+    mpnet_masked_lm deberta_masked_lm deberta_v2_convolution modernbert_masked_lm
+    nomic_bert_masked_lm qwen3 gemma3_text t5_gated xlm_roberta_xl roformer_masked_lm gte
+    esm_rotary mobilebert
+""".split()
 WHOLE_ENCODERS = [case for case in ENCODERS if case.name in _OWN]
 """Of each kind of encoder the case with the most options of its own; of LLaMA's family one."""
 
