@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from hub_export.command import Command
-from hub_export.publish import archive_cli
+from hub_export.publish import archive_cli, list_cli, verify_cli
 from hub_export.settings import Settings
 from hub_export.terminal import silenced
 
@@ -23,6 +23,8 @@ agrees with the checkpoint; otherwise nothing is left under these names.
 
 What to do with exports (each has --help):
 
+  hub_export list FOLDER                   shows what a folder holds
+  hub_export verify PATH                   proves one again, without its source
   hub_export publish --archive=FILE PATH   packs one for TensorFlow Hub
 """
 
@@ -51,7 +53,7 @@ _export = Command(
     defaults={"quiet": False},
 )
 
-_COMMANDS = {"publish": archive_cli.main}
+_COMMANDS = {"list": list_cli.main, "publish": archive_cli.main, "verify": verify_cli.main}
 """Those that take what was exported, by their names."""
 
 

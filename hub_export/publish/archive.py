@@ -48,7 +48,7 @@ def write(
             f"{folder}: expected a SavedModel, which hub.load takes, found the {found.part}"
         )
     found.check(folder)
-    if report.read(folder / ASSETS).verified == Verified.NO and not unverified:
+    if report.read(found.assets).verified == Verified.NO and not unverified:
         raise ExportError(
             f"{folder}: not verified against its source; export it again with verify=auto or full, "
             "or say unverified to publish it as it is"

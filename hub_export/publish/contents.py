@@ -42,16 +42,13 @@ class Contents:
 
     Attributes:
         part: which part it is, such as `text_embedding` or `encoder_litert`.
+        assets: the folder of its report.
         files: path within its folder, parted by slashes -> what it should be.
     """
 
     part: str
+    assets: Path
     files: Mapping[str, Entry]
-
-    @property
-    def size(self) -> int:
-        """In bytes."""
-        return sum(each.size for each in self.files.values())
 
     def extra(self, folder: Path) -> list[str]:
         """Files in the folder that are not the export's, such as warm-up requests."""
@@ -120,7 +117,7 @@ def read(folder: Path) -> Contents:
                 "hub_export wrote; update hub_export"
             )
         files = {_inner(name): Entry(**entry) for name, entry in content["files"].items()}
-        return Contents(str(content["part"]), files)
+        return Contents(str(content["part"]), file.parent, files)
     except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
         raise SourceError(
             f"{file}: damaged ({error!r:.200}); copy the export again, or export it again"
