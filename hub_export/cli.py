@@ -1,7 +1,7 @@
 """The command `hub_export`."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from hub_export.command import Command
 from hub_export.publish import archive_cli, list_cli, verify_cli
@@ -53,7 +53,11 @@ _export = Command(
     defaults={"quiet": False},
 )
 
-_COMMANDS = {"list": list_cli.main, "publish": archive_cli.main, "verify": verify_cli.main}
+_COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "list": list_cli.main,
+    "publish": archive_cli.main,
+    "verify": verify_cli.main,
+}
 """Those that take what was exported, by their names."""
 
 

@@ -10,7 +10,7 @@ where two are as good as equal, rounding decides.
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,14 +129,14 @@ def _marks(function: Any, batches: Sequence[Batch]) -> Marks:
     return found
 
 
-def _by_row(answers: Mapping[str, npt.NDArray[Any]]) -> Iterator[tuple[str, Sequence[Any]]]:
+def _by_row(answers: Mapping[str, npt.NDArray[Any]]) -> Iterator[tuple[str, Iterable[Any]]]:
     """Output -> what belongs to each text or row."""
     splits = answers.get(contract.ROW_SPLITS)
     for name, value in sorted(answers.items()):
         if name == contract.ROW_SPLITS:
             yield name, np.diff(value)
         elif name not in _CHOSEN:
-            yield name, value if splits is None else np.split(value, splits[1:-1])
+            yield name, [*value] if splits is None else np.split(value, splits[1:-1])
 
 
 def _mark(value: npt.NDArray[Any]) -> list[float] | str:
