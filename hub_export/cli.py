@@ -1,8 +1,10 @@
 """The command `hub_export`."""
 
 import sys
+from collections.abc import Callable, Mapping, Sequence
 
 from hub_export.command import Command
+from hub_export.publish import archive_cli, list_cli, verify_cli
 from hub_export.settings import Settings
 from hub_export.terminal import silenced
 
@@ -18,6 +20,12 @@ writes <output_dir>/<name>_L-<layers>_H-<width>_A-<heads>/<version>/ (the encode
 head of a task, <output_dir>/<name>_<task>/<version>/ (strings to answers). With --litert, copies
 for LiteRT stand beside them, as <name>_..._litert. Exit code 0 means that all of it was written and
 agrees with the checkpoint; otherwise nothing is left under these names.
+
+What to do with exports (each has --help):
+
+  hub_export list FOLDER                   shows what a folder holds
+  hub_export verify PATH                   proves one again, without its source
+  hub_export publish --archive=FILE PATH   packs one for TensorFlow Hub
 """
 
 
@@ -35,7 +43,7 @@ def _run(settings: Settings) -> None:
             print(f"{part:<{width}}  {path}")
 
 
-main = Command(
+_export = Command(
     "hub_export",
     USAGE,
     Settings,
@@ -44,6 +52,19 @@ main = Command(
     aliases={"export": "parts"},
     defaults={"quiet": False},
 )
+
+_COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "list": list_cli.main,
+    "publish": archive_cli.main,
+    "verify": verify_cli.main,
+}
+"""Those that take what was exported, by their names."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exports, or runs the command that the first argument names; returns the exit code."""
+    line = [*(sys.argv[1:] if argv is None else argv)]
+    return _COMMANDS[line[0]](line[1:]) if line[:1] and line[0] in _COMMANDS else _export(line)
 
 
 def run() -> None:

@@ -133,7 +133,7 @@ class Command(Generic[S]):
         kinds = settings.kinds(self._kind)
         for field in settings.options(self._kind):
             is_flag = field.name != self._arguments
-            value = values[field.name].value if is_flag else rest
+            value = values[field.name].value if is_flag else _argument(kinds[field.name], rest)
             if value in (None, "", []) and self._default(field) is _REQUIRED:
                 name = f"--{field.name}" if is_flag else field.name
                 raise ExportError(f"{name} is missing: {field.metadata['help']}")
@@ -153,6 +153,15 @@ class _Required:
 
 
 _REQUIRED = _Required()
+
+
+def _argument(kind: ValueKind, rest: Sequence[str]) -> Any:
+    """What stands on the line without a flag, where it may be one thing only or many."""
+    if kind.many:
+        return rest
+    if len(rest) > 1:
+        raise ExportError(f"unexpected arguments: {' '.join(rest[1:])}")
+    return next(iter(rest), None)
 
 
 def _value(name: str, kind: ValueKind, value: Any) -> Any:

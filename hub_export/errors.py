@@ -14,4 +14,4 @@ class TargetError(ExportError):
 
 
 class VerificationError(ExportError):
-    """What was written does not agree with the checkpoint; it has been removed."""
+    """An export does not agree with its checkpoint, or no longer with what it answered."""

@@ -15,7 +15,7 @@ from hub_export.models.product import Product
 from hub_export.models.products import PRODUCTS
 from hub_export.models.served_litert import ServedCopy
 from hub_export.models.session import Session
-from hub_export.publish import card
+from hub_export.publish import card, contents
 from hub_export.publish.report import Report, source
 from hub_export.publish.staging import Staging
 from hub_export.settings import FULL, NONE, PREPROCESSOR, Settings, recorded, taking
@@ -137,6 +137,8 @@ def _write(
     for copy in copied:
         card.describe_copy(copy, places[copy.name], report)
     parts.write([*saved.values()])
+    for each in alone:
+        contents.write(places[each.name], each.name)
     return report
 
 

@@ -1,15 +1,16 @@
 """What an export found out about itself."""
 
 import dataclasses
+import enum
 import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hub_export.errors import VerificationError
+from hub_export.errors import SourceError, VerificationError
 from hub_export.sources.checkpoint import Checkpoint
-from hub_export.verify.checks import Check, Outcome
+from hub_export.verify.checks import Check, Outcome, table
 
 FILE = "verification.json"
 _DISTRIBUTIONS = (
@@ -49,11 +50,7 @@ class Report:
 
     def table(self) -> str:
         """The checks as aligned text, a line each."""
-        if not self.checks:
-            return "not verified, as asked (verify=none)"
-        width = max(len(check.subject) for check in self.checks)
-        lines = (f"{c.subject:<{width}}  {c.outcome.value:<12}  {c.found}" for c in self.checks)
-        return "\n".join(lines)
+        return table(self.checks) or "not verified, as asked (verify=none)"
 
     def raise_if_failed(self) -> None:
         """Raises VerificationError with the whole table if any check failed."""
@@ -91,3 +88,68 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+class Verified(str, enum.Enum):
+    """How much of an export was compared with its source."""
+
+    YES = "yes"
+    PARTLY = "partly"
+    """A library of the source was not installed: some comparisons were left out."""
+    NO = "no"
+    """It was asked not to be; or a comparison found differences."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Stated:
+    """What the report of a finished export states, as far as others ask.
+
+    Attributes:
+        name: of the source.
+        revision: of the source, where it has one.
+        verified: how much was compared.
+        device: what computed the export's numbers.
+        versions: package -> its version then.
+        compute_dtype: what weights are stored and multiplied as.
+        tolerance: the one that was asked for, if any.
+    """
+
+    name: str
+    revision: str | None
+    verified: Verified
+    device: str
+    versions: Mapping[str, str]
+    compute_dtype: str
+    tolerance: float | None
+
+
+def read(assets: Path) -> Stated:
+    """Reads `verification.json`.
+
+    Raises:
+        SourceError: there is none, or it is damaged.
+    """
+    file = assets / FILE
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        source, settings = content["source"], content["settings"]
+        return Stated(
+            str(source["name"]),
+            source["revision"],
+            _verified([each["outcome"] for each in content["checks"]]),
+            content["device"],
+            content["versions"],
+            settings["compute_dtype"],
+            settings["tolerance"],
+        )
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        raise SourceError(
+            f"{file}: missing or damaged ({error!r:.200}); copy the export again, or export the "
+            "model again"
+        ) from error
+
+
+def _verified(outcomes: Sequence[str]) -> Verified:
+    if not outcomes or Outcome.FAILED in outcomes:
+        return Verified.NO
+    return Verified.PARTLY if Outcome.NOT_COMPARED in outcomes else Verified.YES

@@ -2,7 +2,7 @@
 
 import dataclasses
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -31,3 +31,10 @@ class Check:
     outcome: Outcome
     found: str
     figures: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def table(checks: Sequence[Check]) -> str:
+    """Checks as aligned text, a line each."""
+    width = max((len(each.subject) for each in checks), default=0)
+    lines = (f"{c.subject:<{width}}  {c.outcome.value:<12}  {c.found}" for c in checks)
+    return "\n".join(lines)

@@ -30,6 +30,7 @@ from hub_export.settings import (
 from hub_export.sources.formats import torch_files
 from hub_export.terminal import Progress
 from hub_export.verify import (
+    fingerprints,
     inside,
     litert,
     numbers,
@@ -64,7 +65,7 @@ def verify(
     copies: Sequence[tuple[LiteRtCopy, Path]],
     progress: Progress,
 ) -> list[Check]:
-    """Compares saved products with their source.
+    """Compares saved products with their source, and records what they answer.
 
     Args:
         session: what they are made of.
@@ -83,13 +84,13 @@ def verify(
         for name, place in places.items():
             progress.say(f"loading and verifying the {name}")
             model = tf.saved_model.load(str(place))
-            if name != PREPROCESSOR:
-                checks.append(weights.compare(model, session, name, progress))
             if name == PREPROCESSOR:
                 checks += _compare_tokens(model, source, progress)
-                continue
-            for subject in (name, *_beside(name, session)):
-                checks += _compare(model, subject, source, answers.get(subject), progress)
+            else:
+                checks.append(weights.compare(model, session, name, progress))
+                for subject in (name, *_beside(name, session)):
+                    checks += _compare(model, subject, source, answers.get(subject), progress)
+            fingerprints.record(model, session, place)
         for copy, place in copies:
             progress.say(f"verifying the {copy.kind} copy of the {copy.of.name}")
             checks += _compare_copy(place, copy, source, answers.get(copy.of.name), progress)

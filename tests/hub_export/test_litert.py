@@ -78,7 +78,7 @@ def test_every_copy_is_compared(copied: hub_export.Export) -> None:
 
 def test_what_is_in_the_folder(classification: Path, embedding: Path) -> None:
     names = {"model.json", "model_float32.tflite", "model_int8.tflite", "README.md"}
-    names |= {"verification.json", "tokenizer.json"}
+    names |= {"verification.json", "contents.json", "tokenizer.json"}
     assert {each.name for each in embedding.iterdir()} == names
     assert {each.name for each in classification.iterdir()} == names | {"labels.txt"}
     lines = (classification / "labels.txt").read_text(encoding="utf-8").splitlines()

@@ -1,0 +1,175 @@
+"""A folder of exports: what it is said to hold, and proving one of them again."""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+import hub_export
+from hub_export import cli
+from hub_export.publish import contents
+from hub_export.verify import fingerprints
+from tests import checkpoints
+
+PARTS = ("encoder", "preprocessor", "text_embedding", "task_model")
+NAMES = ("encoder", "preprocessor", "text_embedding", "text_classification")
+
+Run = Callable[[Sequence[str]], tuple[int, str]]
+
+
+@pytest.fixture(scope="module")
+def verified(tmp_path_factory: pytest.TempPathFactory) -> hub_export.Export:
+    """An export of all parts, compared with a part of the texts."""
+    folder = tmp_path_factory.mktemp("checkpoints") / "shelf-bert"
+    checkpoints.save_model(folder, "bert", "BertForSequenceClassification", num_hidden_layers=1)
+    checkpoints.save_tokenizer(folder, checkpoints.wordpiece(checkpoints.PIECES))
+    out = tmp_path_factory.mktemp("exported")
+    return hub_export.export(folder, out, parts=PARTS, verify="quick")
+
+
+@pytest.fixture
+def copy(verified: hub_export.Export, tmp_path: Path) -> Path:
+    """Of the text embedding."""
+    return Path(
+        shutil.copytree(verified.paths["text_embedding"], tmp_path / "shelf" / "copy" / "1")
+    )
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def _run(line: Sequence[str]) -> tuple[int, str]:
+        capsys.readouterr()
+        code = cli.main(line)
+        said = capsys.readouterr()
+        return code, said.out if code == 0 else said.err
+
+    return _run
+
+
+def listed(run: Run, folder: Path) -> list[dict[str, object]]:
+    code, said = run(["list", str(folder), "--format=json"])
+    assert code == 0
+    found: list[dict[str, object]] = json.loads(said)
+    return found
+
+
+def test_the_list(verified: hub_export.Export, run: Run) -> None:
+    folder = verified.paths["encoder"].parents[1]
+    (folder / "notes").mkdir(exist_ok=True)
+    found = listed(run, folder)
+    assert {each["part"] for each in found} == {*NAMES}
+    for each in found:
+        path = folder / str(each["name"]) / str(each["version"])
+        assert path == verified.paths[str(each["part"])]
+        assert each["source"] == "shelf-bert"
+        assert each["verified"] == "yes"
+        files = [file for file in path.rglob("*") if file.is_file()]
+        assert each["size"] == sum(file.stat().st_size for file in files)
+        is_task = each["part"] == "text_classification"
+        assert each["task"] == ("text-classification" if is_task else "-")
+    _, said = run(["list", str(folder)])
+    head, *lines = said.splitlines()
+    assert head.split() == ["name", "part", "version", "source", "size", "verified", "task"]
+    assert len(lines) == len(found)
+    assert len({line.index("shelf-bert ") for line in lines}) == 1  # aligned
+
+
+def test_what_stands_badly_on_the_shelf(
+    copy: Path, tiny_export: hub_export.Export, run: Run
+) -> None:
+    shelf = copy.parents[1]
+    for name in ("half", "later", "bare"):
+        shutil.copytree(copy, shelf / name / "2")
+    (shelf / "half" / "2" / "saved_model.pb").unlink()
+    file = shelf / "later" / "2" / contents.ASSETS / contents.FILE
+    file.write_text(file.read_text().replace('"format": 1', '"format": 2'))
+    (shelf / "bare" / "2" / contents.ASSETS / contents.FILE).unlink()
+    shutil.copytree(tiny_export.paths["preprocessor"], shelf / "unverified" / "3")
+    assert {each["name"]: each["verified"] for each in listed(run, shelf)} == {
+        "bare": "damaged",
+        "copy": "yes",
+        "half": "damaged",
+        "later": "later format",
+        "unverified": "no",
+    }
+
+
+def test_empty_and_missing_folders(tmp_path: Path, run: Run) -> None:
+    assert run(["list", str(tmp_path)]) == (0, f"{tmp_path}: no exports\n")
+    code, said = run(["list", str(tmp_path / "none")])
+    assert (code, "expected a folder of exports" in said) == (1, True)
+
+
+@pytest.mark.parametrize("part", NAMES)
+def test_verified_again(verified: hub_export.Export, part: str, run: Run) -> None:
+    path = verified.paths[part]
+    code, said = run(["verify", str(path)])
+    assert code == 0, said
+    assert "FAILED" not in said
+    outcomes = [line.split()[2] for line in said.splitlines()]
+    assert {*outcomes} == {"passed"}
+    assert len(outcomes) >= {"encoder": 4, "preprocessor": 5}.get(part, 1)
+    assert (path / fingerprints.FILE).stat().st_size < 300_000
+
+
+def _recorded(copy: Path, change: Callable[[dict[str, object]], None]) -> None:
+    """Writes other fingerprints, and a list of files that they are right in."""
+    file = copy / fingerprints.FILE
+    content = json.loads(file.read_text(encoding="utf-8"))
+    change(content)
+    file.write_text(json.dumps(content), encoding="utf-8")
+    contents.write(copy, "text_embedding")
+
+
+def test_other_numbers_are_told(copy: Path, run: Run) -> None:
+    def change(content: dict[str, object]) -> None:
+        content["answers"]["serving_default"]["default"][7][3] += 1e-4  # type: ignore[index]
+
+    _recorded(copy, change)
+    code, said = run(["verify", str(copy)])
+    assert code == 1
+    assert "does not answer as it did" in said
+    assert "serving_default, default  FAILED" in said
+
+
+def test_other_weights_are_told(
+    copy: Path, tiny_export: hub_export.Export, run: Run, tmp_path: Path
+) -> None:
+    """The graph and the numbers of one model, the record of another."""
+    other = Path(shutil.copytree(tiny_export.paths["text_embedding"], tmp_path / "other" / "1"))
+    for name in ("fingerprints.json", "verification.json"):
+        shutil.copy(copy / contents.ASSETS / name, other / contents.ASSETS / name)
+    code, said = run(["verify", str(other)])
+    assert code == 1  # verification.json is not as it was written
+    assert "damaged" in said
+    contents.write(other, "text_embedding")
+    code, said = run(["verify", str(other)])
+    assert code == 1
+    assert "FAILED" in said
+
+
+def test_other_tokens_are_told(verified: hub_export.Export, tmp_path: Path, run: Run) -> None:
+    copy = Path(shutil.copytree(verified.paths["preprocessor"], tmp_path / "copy" / "1"))
+
+    def change(content: dict[str, object]) -> None:
+        content["answers"]["tokenize"]["ids"][8] = "0" * 16  # type: ignore[index]
+
+    _recorded(copy, change)
+    code, said = run(["verify", str(copy)])
+    assert code == 1
+    assert "1 differences in" in said
+    assert "tokenize, ids" in said
+
+
+def test_what_cannot_be_verified_again(
+    tiny_export: hub_export.Export, copy: Path, run: Run
+) -> None:
+    code, said = run(["verify", str(tiny_export.paths["text_embedding"])])
+    assert code == 1
+    assert "expected assets.extra/fingerprints.json, found none" in said
+    (copy / "variables" / "variables.index").unlink()
+    code, said = run(["verify", str(copy)])
+    assert code == 1
+    assert "variables.index: No such file" in said
