@@ -9,10 +9,10 @@ from hub_export.command import Command
 from hub_export.errors import TargetError
 from hub_export.settings import option
 from hub_export.terminal import Progress, silenced
-from hub_export.use import text_files
-from hub_export.use.text_files import Beginning
-from hub_export.use.text_job import TextJob, Work
-from hub_export.use.text_lines import TextLines
+from hub_export.use.corpora import text_files
+from hub_export.use.corpora.text_files import Beginning
+from hub_export.use.corpora.text_job import TextJob, Work
+from hub_export.use.corpora.text_lines import TextLines
 
 USAGE = """Embeds a text, line by line, with a text embedding that hub_export wrote.
 
@@ -55,13 +55,13 @@ def _embed(settings: EmbedSettings) -> None:
 
 
 def _run(arguments: EmbedSettings) -> None:
-    from hub_export.use.vector_files import FORMATS, Metadata  # noqa: PLC0415
+    from hub_export.use.corpora.vector_files import FORMATS, Metadata  # noqa: PLC0415
 
     outputs = _outputs(arguments)
     beginning = Beginning(outputs, arguments.overwrite, arguments.restart)
     beginning.require()
     with silenced():
-        from hub_export.use.text_embedder import TextEmbedder  # noqa: PLC0415
+        from hub_export.use.corpora.text_embedder import TextEmbedder  # noqa: PLC0415
 
         embedder = TextEmbedder(arguments.model, arguments.batch_size)
     progress = Progress(arguments.quiet)

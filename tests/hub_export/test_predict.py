@@ -21,8 +21,9 @@ import tensorflow as tf
 
 import hub_export
 from hub_export.errors import ExportError
-from hub_export.use import predict_cli, text_job, text_lines
-from hub_export.use.text_model import TextModel
+from hub_export.use import predict_cli
+from hub_export.use.corpora import text_job, text_lines
+from hub_export.use.models.text_model import TextModel
 from tests.hub_export import test_text_classification as classification
 
 LINES = [b"a bad cab", b"", b"d " * 60, "üben\ttab".encode(), b"\xff\xfe", b"e", b" b\x00c "] * 30

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hub_export.litert import description
-from hub_export.use.text_model import AnyTextModel, TextModel
+from hub_export.use.models.text_model import AnyTextModel, TextModel
 
 
 def opened(place: Path, kind: str = "text model", where: str = "<name>_<task>") -> AnyTextModel:
@@ -20,7 +20,7 @@ def opened(place: Path, kind: str = "text model", where: str = "<name>_<task>") 
     if not _is_copy(place):
         return TextModel(place, kind, where)
     # It needs `tokenizers`, which SavedModels do not.
-    from hub_export.use.litert_model import LiteRtTextModel  # noqa: PLC0415
+    from hub_export.use.models.litert_model import LiteRtTextModel  # noqa: PLC0415
 
     return LiteRtTextModel(place)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from hub_export import contract
-from hub_export.use.models import opened
-from hub_export.use.vector_files import Floats
+from hub_export.use.corpora.vector_files import Floats
+from hub_export.use.models.opening import opened
 
 
 class TextEmbedder:

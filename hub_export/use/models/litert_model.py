@@ -12,7 +12,7 @@ from hub_export import litert
 from hub_export.contract import CHOICES, DEFAULT, SERVING
 from hub_export.errors import SourceError
 from hub_export.litert import description
-from hub_export.use.text_model import Arrays, Signature, Text, batches
+from hub_export.use.models.text_model import Arrays, Signature, Text, batches
 
 _CHUNK = 1 << 20
 _TOGETHER = 256  # rows: a batch for each of many threads

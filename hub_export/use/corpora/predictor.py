@@ -6,9 +6,9 @@ from collections.abc import Set as AbstractSet
 
 from hub_export.contract import CHOICES, LOGITS, PAIR, ROW_SPLITS, SERVING, SERVING_PAIR
 from hub_export.errors import ExportError, SourceError
-from hub_export.use.answers import FOUND, Answer, answers
-from hub_export.use.text_model import AnyTextModel, Arrays, Shape
-from hub_export.use.text_rows import Row
+from hub_export.use.corpora.answers import FOUND, Answer, answers
+from hub_export.use.corpora.text_rows import Row
+from hub_export.use.models.text_model import AnyTextModel, Arrays, Shape
 
 _CHOSEN = (SERVING, SERVING_PAIR, PAIR)
 """The signatures that columns choose from, in this order."""

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from hub_export.errors import SourceError
 from hub_export.settings import AUTO
-from hub_export.use.text_lines import TextLines
+from hub_export.use.corpora.text_lines import TextLines
 
 PLAIN, TSV, JSONL = "text", "tsv", "jsonl"
 FORMATS = (AUTO, PLAIN, TSV, JSONL)
