@@ -43,6 +43,7 @@ class EmbedSettings:
     )
     metadata: Path | None = option("Write the lines themselves, too: to this file.", None)
     batch_size: int = option("Lines that are embedded together.", 32, least=1)
+    threads: int | None = option("Cores to compute on. Default: all.", None, least=1)
     overwrite: bool = option("Replace an output that exists.", False)
     restart: bool = option("Discard what a stopped run left: begin at the first line.", False)
     quiet: bool = option("Show nothing but errors.", False)
@@ -63,7 +64,7 @@ def _run(arguments: EmbedSettings) -> None:
     with silenced():
         from hub_export.use.corpora.text_embedder import TextEmbedder  # noqa: PLC0415
 
-        embedder = TextEmbedder(arguments.model, arguments.batch_size)
+        embedder = TextEmbedder(arguments.model, arguments.batch_size, arguments.threads)
     progress = Progress(arguments.quiet)
     files = [FORMATS[arguments.output.suffix](arguments.output, embedder.width)]
     files += [Metadata(path) for path in outputs[1:]]

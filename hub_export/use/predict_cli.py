@@ -168,7 +168,8 @@ def _work(
     settings: PredictSettings, format: str, model: "AnyTextModel", lines: TextLines
 ) -> Work[Row, Any]:
     """What is done with the lines, after a look at the first one."""
-    from hub_export.use.corpora.predictor import Predictor, choose  # noqa: PLC0415
+    from hub_export.use.corpora.predictor import Predictor  # noqa: PLC0415
+    from hub_export.use.models.signatures import choose  # noqa: PLC0415
 
     of_lines = (text_rows.PLAIN_COLUMN,) * (format == text_rows.PLAIN)
     said = settings.columns or of_lines

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from hub_export.contract import ROW_SPLITS
 from hub_export.use.corpora.growing_file import GrowingFile
-from hub_export.use.corpora.text_rows import Row, plain, utf8
+from hub_export.use.corpora.text_rows import Row, plain
+from hub_export.use.models.strings import utf8
 from hub_export.use.models.text_model import Arrays
 
 FOUND = "found"
