@@ -14,7 +14,7 @@ from hub_export.version import __version__
 
 if TYPE_CHECKING:
     from hub_export.exporter import Export, export
-    from hub_export.use.keras import HubLayer
+    from hub_export.use.models.keras import HubLayer
 
 __all__ = [
     "Export",
@@ -31,7 +31,7 @@ __all__ = [
 _LATE = {
     "Export": "hub_export.exporter",
     "export": "hub_export.exporter",
-    "HubLayer": "hub_export.use.keras",
+    "HubLayer": "hub_export.use.models.keras",
 }
 
 

@@ -9,10 +9,10 @@ from hub_export.command import Command
 from hub_export.errors import TargetError
 from hub_export.settings import option
 from hub_export.terminal import Progress, silenced
-from hub_export.use import text_files
-from hub_export.use.text_files import Beginning
-from hub_export.use.text_job import TextJob, Work
-from hub_export.use.text_lines import TextLines
+from hub_export.use.corpora import text_files
+from hub_export.use.corpora.text_files import Beginning
+from hub_export.use.corpora.text_job import TextJob, Work
+from hub_export.use.corpora.text_lines import TextLines
 
 USAGE = """Embeds a text, line by line, with a text embedding that hub_export wrote.
 
@@ -43,6 +43,7 @@ class EmbedSettings:
     )
     metadata: Path | None = option("Write the lines themselves, too: to this file.", None)
     batch_size: int = option("Lines that are embedded together.", 32, least=1)
+    threads: int | None = option("Cores to compute on. Default: all.", None, least=1)
     overwrite: bool = option("Replace an output that exists.", False)
     restart: bool = option("Discard what a stopped run left: begin at the first line.", False)
     quiet: bool = option("Show nothing but errors.", False)
@@ -55,15 +56,15 @@ def _embed(settings: EmbedSettings) -> None:
 
 
 def _run(arguments: EmbedSettings) -> None:
-    from hub_export.use.vector_files import FORMATS, Metadata  # noqa: PLC0415
+    from hub_export.use.corpora.vector_files import FORMATS, Metadata  # noqa: PLC0415
 
     outputs = _outputs(arguments)
     beginning = Beginning(outputs, arguments.overwrite, arguments.restart)
     beginning.require()
     with silenced():
-        from hub_export.use.text_embedder import TextEmbedder  # noqa: PLC0415
+        from hub_export.use.corpora.text_embedder import TextEmbedder  # noqa: PLC0415
 
-        embedder = TextEmbedder(arguments.model, arguments.batch_size)
+        embedder = TextEmbedder(arguments.model, arguments.batch_size, arguments.threads)
     progress = Progress(arguments.quiet)
     files = [FORMATS[arguments.output.suffix](arguments.output, embedder.width)]
     files += [Metadata(path) for path in outputs[1:]]

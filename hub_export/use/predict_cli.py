@@ -12,14 +12,14 @@ from hub_export.command import Command
 from hub_export.errors import ExportError, TargetError
 from hub_export.settings import AUTO, option
 from hub_export.terminal import Progress, silenced
-from hub_export.use import text_files, text_rows
-from hub_export.use.text_files import STDIO, Beginning
-from hub_export.use.text_job import TextJob, Work
-from hub_export.use.text_lines import TextLines
-from hub_export.use.text_rows import Row
+from hub_export.use.corpora import text_files, text_rows
+from hub_export.use.corpora.text_files import STDIO, Beginning
+from hub_export.use.corpora.text_job import TextJob, Work
+from hub_export.use.corpora.text_lines import TextLines
+from hub_export.use.corpora.text_rows import Row
 
 if TYPE_CHECKING:
-    from hub_export.use.text_model import AnyTextModel
+    from hub_export.use.models.text_model import AnyTextModel
 
 USAGE = """Asks a text model that hub_export wrote about texts, and writes what it answers as JSON.
 
@@ -106,7 +106,7 @@ def _predict(settings: PredictSettings) -> None:
 
 def _to_stdout(settings: PredictSettings) -> None:
     format, model = _checked(settings, []), _model(settings)
-    from hub_export.use.answers import json_lines  # noqa: PLC0415
+    from hub_export.use.corpora.answers import json_lines  # noqa: PLC0415
 
     with text_files.opened(settings.input) as stream:
         lines = TextLines(stream, settings.input, "answered")
@@ -128,7 +128,7 @@ def _to_file(settings: PredictSettings) -> None:
     beginning = Beginning([output], settings.overwrite, settings.restart)
     beginning.require()
     model, progress = _model(settings), Progress(settings.quiet)
-    from hub_export.use.answers import AnswerFile  # noqa: PLC0415
+    from hub_export.use.corpora.answers import AnswerFile  # noqa: PLC0415
 
     count = text_files.count_lines(settings.input)
     with text_files.opened(settings.input) as stream:
@@ -157,7 +157,7 @@ def _checked(settings: PredictSettings, outputs: Sequence[Path]) -> str:
 
 def _model(settings: PredictSettings) -> "AnyTextModel":
     with silenced():
-        from hub_export.use.models import opened  # noqa: PLC0415
+        from hub_export.use.models.opening import opened  # noqa: PLC0415
 
         model = opened(settings.model)
         _ = model.signatures
@@ -168,7 +168,8 @@ def _work(
     settings: PredictSettings, format: str, model: "AnyTextModel", lines: TextLines
 ) -> Work[Row, Any]:
     """What is done with the lines, after a look at the first one."""
-    from hub_export.use.predictor import Predictor, choose  # noqa: PLC0415
+    from hub_export.use.corpora.predictor import Predictor  # noqa: PLC0415
+    from hub_export.use.models.signatures import choose  # noqa: PLC0415
 
     of_lines = (text_rows.PLAIN_COLUMN,) * (format == text_rows.PLAIN)
     said = settings.columns or of_lines

@@ -3,20 +3,20 @@
 import sys
 
 from hub_export.command import Command
-from hub_export.use import serving
+from hub_export.use.serving import configuration
 
 
-def _run(settings: serving.ServingSettings) -> None:
+def _run(settings: configuration.ServingSettings) -> None:
     """Writes the files, and says how to start a server."""
-    config = serving.run(settings)
+    config = configuration.run(settings)
     if not settings.quiet:
-        print(serving.COMMAND.format(config.parent, config.parent))
+        print(configuration.COMMAND.format(config.parent, config.parent))
 
 
 main = Command(
     "hub_export_serving",
-    serving.__doc__ or "",
-    serving.ServingSettings,
+    configuration.__doc__ or "",
+    configuration.ServingSettings,
     _run,
     interrupted="run it again",
     arguments="models",

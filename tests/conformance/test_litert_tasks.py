@@ -16,7 +16,7 @@ from hub_export.models.session import Session
 from hub_export.settings import TASK_MODEL, Settings
 from hub_export.sources import find
 from hub_export.terminal import Progress
-from hub_export.use.models import opened
+from hub_export.use.models.opening import opened
 from hub_export.verify import litert
 from hub_export.verify.checks import Outcome
 from hub_export.verify.source import Source

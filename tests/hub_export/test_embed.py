@@ -19,7 +19,8 @@ import pytest
 import tensorflow as tf
 
 import hub_export
-from hub_export.use import embed_cli, text_job, text_lines
+from hub_export.use import embed_cli
+from hub_export.use.corpora import text_job, text_lines
 
 LINES = [b"a bad cab", b"", b"d " * 60, "üben\ttab".encode(), b"\xff\xfe", b"e", b" b\x00c "] * 30
 
@@ -339,7 +340,7 @@ def test_other_parts_of_an_export_are_refused(
 def test_two_processes_do_not_write_one_file(
     models: dict[str, Path], source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from hub_export.use.vector_files import Npy
+    from hub_export.use.corpora.vector_files import Npy
 
     other = Npy(tmp_path / "x.npy", 24)
     other.open(None)

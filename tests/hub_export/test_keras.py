@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import hub_export
 from examples import keras3
-from hub_export.use.keras import HubLayer
+from hub_export.use.models.keras import HubLayer
 
 INPUTS = {
     "input_word_ids": tf.constant([[2, 7, 8, 3], [2, 9, 3, 0]]),
@@ -103,5 +103,5 @@ def test_tfsm_layer_with_sgd(encoder: str) -> None:
 
 
 def test_the_exporter_does_without_keras() -> None:
-    code = "import sys, hub_export; sys.exit('hub_export.use.keras' in sys.modules)"
+    code = "import sys, hub_export; sys.exit('hub_export.use.models.keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

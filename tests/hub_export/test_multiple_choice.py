@@ -17,7 +17,8 @@ import transformers
 import hub_export
 from hub_export import ExportError
 from hub_export.terminal import Progress
-from hub_export.use import predict_cli, serving_warmup
+from hub_export.use import predict_cli
+from hub_export.use.serving import warmup
 from hub_export.verify.closeness import CLOSENESS
 from hub_export.verify.tasks import multiple_choice
 from hub_export.verify.tasks.multiple_choice import Asked
@@ -231,7 +232,7 @@ def test_hub_predict(
 
 def test_a_warm_up_request(done: hub_export.Export, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(done.paths[PART], tmp_path / "swag" / "1"))
-    assert serving_warmup.write(folder, "swag", [3]) == ["serving_default"]
+    assert warmup.write(folder, "swag", [3]) == ["serving_default"]
 
 
 def test_refusals(source: Path, tmp_path: Path) -> None:

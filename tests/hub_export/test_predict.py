@@ -21,8 +21,9 @@ import tensorflow as tf
 
 import hub_export
 from hub_export.errors import ExportError
-from hub_export.use import predict_cli, text_job, text_lines
-from hub_export.use.text_model import TextModel
+from hub_export.use import predict_cli
+from hub_export.use.corpora import text_job, text_lines
+from hub_export.use.models.text_model import SavedTextModel
 from tests.hub_export import test_text_classification as classification
 
 LINES = [b"a bad cab", b"", b"d " * 60, "üben\ttab".encode(), b"\xff\xfe", b"e", b" b\x00c "] * 30
@@ -384,14 +385,14 @@ def test_a_reader_may_stop_reading(models: dict[str, Path]) -> None:
 
 
 def test_a_model_can_be_sent_to_another_process(models: dict[str, Path]) -> None:
-    model = TextModel(models["words"])
+    model = SavedTextModel(models["words"])
     sent = pickle.loads(pickle.dumps(model))
     assert str(sent) == str(model)
     assert sent.fingerprint == model.fingerprint
     ((rows, outputs),) = sent("serving_default", {"text": [b"c d", b"a"]}, 8)
     assert rows.tolist() == [1, 0]
     assert outputs["word"].tolist() == [b"a", b"c", b"d"]
-    nothing = TextModel(models["words"] / "none")
+    nothing = SavedTextModel(models["words"] / "none")
     with pytest.raises(ExportError, match="not a text model"):
         _ = nothing.signatures
 

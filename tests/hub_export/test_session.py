@@ -75,7 +75,8 @@ def test_each_is_made_once(source: Path, tmp_path: Path, made: collections.Count
 def test_what_consumers_import_loads_no_exporter() -> None:
     code = (
         "import sys\n"
-        "from hub_export.use import predictor, serving, text_embedder, text_job\n"
+        "from hub_export.use.corpora import predictor, text_embedder, text_job\n"
+        "from hub_export.use.serving import configuration\n"
         "ours = {'encoders', 'preprocess', 'hub_export.exporter', 'hub_export.sources'}\n"
         "theirs = {'torch', 'transformers', 'tokenizers', 'sentence_transformers'}\n"
         "sys.exit(', '.join((ours | theirs) & set(sys.modules)) or 0)"

@@ -17,7 +17,7 @@ from tensorflow.lite.python import schema_py_generated as schema
 import hub_export
 from hub_export import ExportError
 from hub_export.terminal import Progress
-from hub_export.use import serving, serving_warmup
+from hub_export.use.serving import configuration, warmup
 from hub_export.verify import litert
 from hub_export.verify.checks import Outcome
 from hub_export.verify.outputs import Sample
@@ -155,8 +155,8 @@ def test_the_saved_model_is_whole(encoder: Path) -> None:
 
 
 def test_no_warm_up_that_it_could_not_answer(encoder: Path, tmp_path: Path) -> None:
-    serving.prepare([encoder.parent], tmp_path / "serving")
-    assert not (encoder / serving_warmup.FILE).exists()
+    configuration.prepare([encoder.parent], tmp_path / "serving")
+    assert not (encoder / warmup.FILE).exists()
     assert encoder.parent.name in (tmp_path / "serving" / "models.config").read_text()
 
 

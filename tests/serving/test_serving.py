@@ -21,7 +21,8 @@ import hub_export
 from hub_export import ExportError, SourceError, contract, parts
 from hub_export.models.product import Product
 from hub_export.publish import manifest, text_ops
-from hub_export.use import serving, serving_cli, serving_warmup
+from hub_export.use import serving_cli
+from hub_export.use.serving import configuration, warmup
 from tests.conformance.task_cases import SavedTask
 
 LENGTHS = (5, 9)
@@ -47,11 +48,11 @@ def models(
 def config(models: dict[str, Path]) -> Path:
     labels = {"stable": 1, "canary": 2}
     folder = next(iter(models.values())).parent / "serving"
-    return serving.prepare(list(models.values()), folder, labels=labels, lengths=LENGTHS)
+    return configuration.prepare(list(models.values()), folder, labels=labels, lengths=LENGTHS)
 
 
 def requests(model: Path) -> list[prediction_log_pb2.PredictLog]:
-    records = tf.data.TFRecordDataset(str(model / serving_warmup.FILE))
+    records = tf.data.TFRecordDataset(str(model / warmup.FILE))
     logs = [prediction_log_pb2.PredictionLog.FromString(each.numpy()) for each in records]
     return [log.predict_log.request for log in logs]
 
@@ -85,7 +86,7 @@ def test_warm_up_requests_of_tasks(task_case: SavedTask, tmp_path: Path) -> None
         for name, signature in task_case.model.signatures.items()
         if contract.ROW_SPLITS not in signature.structured_outputs
     }
-    assert {*serving_warmup.write(model, "task", LENGTHS)} == warm
+    assert {*warmup.write(model, "task", LENGTHS)} == warm
     assert_warm(model, "task", warm)
 
 
@@ -107,9 +108,9 @@ def test_models_config(models: dict[str, Path], config: Path) -> None:
 
 
 def test_the_newest_version_is_stable(models: dict[str, Path], tmp_path: Path) -> None:
-    config = serving.prepare([models["encoder"]], tmp_path, lengths=[4])
+    config = configuration.prepare([models["encoder"]], tmp_path, lengths=[4])
     assert 'key: "stable"\n      value: 2' in config.read_text()
-    batching = (tmp_path / serving.BATCHING).read_text()
+    batching = (tmp_path / configuration.BATCHING).read_text()
     assert "max_batch_size { value: 32 }" in batching
 
 
@@ -129,7 +130,7 @@ def test_the_command(
     (copy / "1").mkdir(parents=True)
     (copy / "1" / "model.json").write_text("{}")
     assert serving_cli.main([*flags, str(copy)]) == 0
-    assert "litert" not in (tmp_path / serving.MODELS).read_text()
+    assert "litert" not in (tmp_path / configuration.MODELS).read_text()
     capsys.readouterr()
     assert serving_cli.main([str(copy), f"--output_dir={tmp_path}"]) == 1
     assert "found those of LiteRT copies alone" in capsys.readouterr().err
@@ -138,11 +139,11 @@ def test_the_command(
 def test_a_length_that_the_model_has_no_positions_for(
     models: dict[str, Path], tmp_path: Path
 ) -> None:
-    before = (models["encoder"] / "2" / serving_warmup.FILE).read_bytes()
+    before = (models["encoder"] / "2" / warmup.FILE).read_bytes()
     with pytest.raises(ExportError, match="cannot answer a request of 400 tokens"):
-        serving.prepare([models["encoder"]], tmp_path, lengths=[400])
-    assert (models["encoder"] / "2" / serving_warmup.FILE).read_bytes() == before
-    assert not (tmp_path / serving.MODELS).exists()
+        configuration.prepare([models["encoder"]], tmp_path, lengths=[400])
+    assert (models["encoder"] / "2" / warmup.FILE).read_bytes() == before
+    assert not (tmp_path / configuration.MODELS).exists()
 
 
 def test_an_export_names_its_parts(tiny_export: hub_export.Export) -> None:
@@ -183,10 +184,10 @@ def test_parts_of_different_exports(tmp_path: Path) -> None:
     assert [*parts.strangers([second, third])] == []
     folders = [each.parent for each in (first, second)]
     with pytest.raises(SourceError, match=r"first/1: not of the export that wrote .*second/1"):
-        serving.prepare(folders, tmp_path / "out")
+        configuration.prepare(folders, tmp_path / "out")
     (first / parts.FILE).write_text("{")
     with pytest.raises(SourceError, match=r"parts\.json: cannot be read"):
-        serving.prepare(folders, tmp_path / "out")
+        configuration.prepare(folders, tmp_path / "out")
 
 
 @pytest.mark.parametrize("part", WARM)

@@ -86,7 +86,7 @@ def run(settings: ServingSettings) -> Path:
     try:
         from tensorflow_serving.config import model_server_config_pb2  # noqa: PLC0415
 
-        from hub_export.use import serving_warmup  # noqa: PLC0415
+        from hub_export.use.serving import warmup  # noqa: PLC0415
     except ImportError as error:
         raise ExportError(f"{error}; {INSTALL}") from error
     progress, config = Progress(settings.quiet), model_server_config_pb2.ModelServerConfig()
@@ -106,7 +106,7 @@ def run(settings: ServingSettings) -> Path:
                 progress.say(f"{place}: {_OF_ONE_LENGTH}")
                 continue
             progress.say(f"warm-up requests of {place}")
-            serving_warmup.write(place, folder.name, settings.lengths)
+            warmup.write(place, folder.name, settings.lengths)
     threads = settings.num_batch_threads
     batching = _PARAMETERS.format(
         settings.max_batch_size, settings.batch_timeout_micros, 100 * threads, threads

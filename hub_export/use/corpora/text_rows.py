@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 
 from hub_export.errors import SourceError
 from hub_export.settings import AUTO
-from hub_export.use.text_lines import TextLines
+from hub_export.use.corpora.text_lines import TextLines
+from hub_export.use.models.strings import utf8
 
 PLAIN, TSV, JSONL = "text", "tsv", "jsonl"
 FORMATS = (AUTO, PLAIN, TSV, JSONL)
@@ -118,14 +119,6 @@ def reader(
 def plain(value: Any) -> Any:
     """A value of JSON: bytes become a string, U+FFFD in the place of what is not UTF-8."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-
-
-def utf8(text: str) -> bytes:
-    """The bytes of a string; a lone surrogate, which JSON can escape, becomes U+FFFD."""
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def _header(line: bytes) -> tuple[str, ...]:

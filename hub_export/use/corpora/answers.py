@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hub_export.contract import ROW_SPLITS
-from hub_export.use.growing_file import GrowingFile
-from hub_export.use.text_model import Arrays
-from hub_export.use.text_rows import Row, plain, utf8
+from hub_export.use.corpora.growing_file import GrowingFile
+from hub_export.use.corpora.text_rows import Row, plain
+from hub_export.use.models.strings import utf8
+from hub_export.use.models.text_model import Arrays
 
 FOUND = "found"
 """Key of the list of what was found in a row, where a model finds any number of things."""

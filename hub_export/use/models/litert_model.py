@@ -1,4 +1,4 @@
-"""A LiteRT copy, asked as `TextModel` asks a SavedModel."""
+"""A LiteRT copy, asked as `SavedTextModel` asks a SavedModel."""
 
 import functools
 import hashlib
@@ -12,7 +12,7 @@ from hub_export import litert
 from hub_export.contract import CHOICES, DEFAULT, SERVING
 from hub_export.errors import SourceError
 from hub_export.litert import description
-from hub_export.use.text_model import Arrays, Signature, Text, batches
+from hub_export.use.models.text_model import Arrays, Signature, Text, batches
 
 _CHUNK = 1 << 20
 _TOGETHER = 256  # rows: a batch for each of many threads
@@ -24,21 +24,24 @@ class LiteRtTextModel:
     It can be pickled: only what the folder is called goes along.
     """
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, threads: int | None = None) -> None:
         """Reads the description.
 
         Args:
             place: the folder, whose most exact file is taken, or a file.
+            threads: how many cores it may use; by default all that the process has.
 
         Raises:
             SourceError: there is no such copy, or it takes no texts.
+            ExportError: `threads` is less than one.
         """
-        self._place = place
+        self._place, self._threads = place, threads
         precision = place.stem.rpartition("_")[2] if place.suffix == description.SUFFIX else None
-        self._model = litert.TextModel(place if precision is None else place.parent, precision)
+        folder = place if precision is None else place.parent
+        self._model = litert.TextModel(folder, precision, threads)
 
-    def __reduce__(self) -> tuple[type["LiteRtTextModel"], tuple[Path]]:
-        return LiteRtTextModel, (self._place,)
+    def __reduce__(self) -> tuple[type["LiteRtTextModel"], tuple[Path, int | None]]:
+        return LiteRtTextModel, (self._place, self._threads)
 
     def __str__(self) -> str:
         return str(self._place)
@@ -67,7 +70,7 @@ class LiteRtTextModel:
     def __call__(
         self, signature: str, texts: Mapping[str, Sequence[Text]], batch_size: int
     ) -> Iterator[tuple[npt.NDArray[np.intp], Arrays]]:
-        """Answers rows of similar length together; see `TextModel`.
+        """Answers rows of similar length together; see `SavedTextModel`.
 
         Batches are large: the copy itself computes some of their rows at once, on each thread.
         """

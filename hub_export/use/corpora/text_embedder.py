@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from hub_export import contract
-from hub_export.use.models import opened
-from hub_export.use.vector_files import Floats
+from hub_export.use.corpora.vector_files import Floats
+from hub_export.use.models.portable import TextModel
 
 
 class TextEmbedder:
@@ -18,26 +18,33 @@ class TextEmbedder:
         fingerprint: differs between any two models.
     """
 
-    def __init__(self, folder: Path, batch_size: int) -> None:
+    def __init__(self, folder: Path, batch_size: int, threads: int | None = None) -> None:
         """Loads it.
 
         Args:
             folder: of the SavedModel, or of its LiteRT copy, or a file of that.
             batch_size: how many texts are embedded together.
+            threads: as `TextModel` has them.
 
         Raises:
             SourceError: there is none.
         """
-        self._batch_size = batch_size
-        self._model = opened(folder, "text embedding", "<name>_text_embedding")
+        self._model = TextModel(
+            folder,
+            batch_size=batch_size,
+            threads=threads,
+            kind="text embedding",
+            where="<name>_text_embedding",
+        )
+        model = self._model.model
         try:
-            signature = self._model.signatures[contract.SERVING]
+            signature = model.signatures[contract.SERVING]
             width = signature.outputs[contract.DEFAULT][1]
             if contract.TEXT not in signature.inputs or width is None:
                 raise KeyError(contract.TEXT)
         except (KeyError, IndexError) as error:
-            raise self._model.unlike(error) from error
-        self.width, self.fingerprint = width, self._model.fingerprint
+            raise model.unlike(error) from error
+        self.width, self.fingerprint = width, model.fingerprint
 
     def __call__(self, lines: Sequence[bytes], advance: Callable[[int], object]) -> Floats:
         """Embeds lines, those of similar length together; tells `advance` of every batch.
@@ -47,7 +54,7 @@ class TextEmbedder:
         """
         vectors = np.empty((len(lines), self.width), np.float32)
         texts = {contract.TEXT: lines}
-        for rows, outputs in self._model(contract.SERVING, texts, self._batch_size):
+        for rows, outputs in self._model.batches(contract.SERVING, texts):
             vectors[rows] = outputs[contract.DEFAULT]
             advance(len(rows))
         return vectors

@@ -1,21 +1,17 @@
 """Asks any exported text model about rows of texts."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Sequence
 
-from hub_export.contract import CHOICES, LOGITS, PAIR, ROW_SPLITS, SERVING, SERVING_PAIR
-from hub_export.errors import ExportError, SourceError
-from hub_export.use.answers import FOUND, Answer, answers
-from hub_export.use.text_model import AnyTextModel, Arrays, Shape
-from hub_export.use.text_rows import Row
+from hub_export.contract import CHOICES, LOGITS, ROW_SPLITS
+from hub_export.errors import ExportError
+from hub_export.use.corpora.answers import FOUND, Answer, answers
+from hub_export.use.corpora.text_rows import Row
+from hub_export.use.models.signatures import flat_outputs
+from hub_export.use.models.text_model import AnyTextModel, Arrays, Shape
 
-_CHOSEN = (SERVING, SERVING_PAIR, PAIR)
-"""The signatures that columns choose from, in this order."""
 _WINDOW_VALUES = 1 << 19  # of answers, which are held at once
 _UNKNOWN = 128  # what a dimension counts that no shape tells
-# Of several texts of these kinds a batch does not have as many flat rows as texts, most likely.
-_PROBES: Sequence[Sequence[bytes]] = ([b""], [b"a"], [b"a b c", b""], [b"a b c d", b"a", b""])
 
 
 class Predictor:
@@ -54,7 +50,7 @@ class Predictor:
         self.fields = (
             tuple(fields) or tuple(name for name in there if name != LOGITS) or tuple(there)
         )
-        self._flat = self._flat_outputs(there) if ROW_SPLITS in outputs else []
+        self._flat = flat_outputs(model, signature)
         values = sum(_values(outputs[name], name in self._flat) for name in self.fields)
         self.window_lines = max(batch_size, _WINDOW_VALUES // max(1, values))
 
@@ -85,61 +81,6 @@ class Predictor:
                     f"{self._model}: {self._signature}: {name}: expected {count} rows for {texts} "
                     f"texts, found the shape {[*outputs[name].shape]}; leave it out by --fields"
                 )
-
-    def _flat_outputs(self, names: Sequence[str]) -> list[str]:
-        """Those that have as many rows as ROW_SPLITS says, not one for each text.
-
-        No shape says which: so the model is asked until the two numbers differ.
-        """
-        for texts in _PROBES:
-            columns = dict.fromkeys(self.inputs, texts)
-            try:
-                ((_, outputs),) = self._model(self._signature, columns, len(texts))
-            except ExportError:  # texts that it refuses
-                continue
-            count = int(outputs[ROW_SPLITS][-1])
-            if count != len(texts):
-                return [name for name in names if outputs[name].shape[:1] == (count,)]
-        return list(names)
-
-
-def choose(model: AnyTextModel, asked: str | None, count: int, columns: Sequence[str]) -> str:
-    """The signature to ask.
-
-    Args:
-        model: any.
-        asked: its name, if it is said.
-        count: how many columns are said to be its inputs; 0 if none are.
-        columns: those that the file has, which choose where nothing else does: of several
-            signatures the one that takes most of them. A file without rows may have none.
-
-    Raises:
-        SourceError: there is none.
-    """
-    takes = {name: each.inputs for name, each in model.signatures.items() if each.takes_texts}
-    if asked is not None:
-        wanted, candidates = f"the signature {asked}", [asked] if asked in takes else []
-    elif count:
-        wanted = f"a signature that takes {count} text{'s' * (count > 1)}"
-        candidates = [name for name in _CHOSEN if len(takes.get(name, ())) == count]
-    else:
-        wanted = f"a signature that takes some of the columns {', '.join(columns)}"
-        candidates = _fitting(takes, {*columns})
-    if not candidates:
-        found = "; ".join(f"{name} ({', '.join(inputs)})" for name, inputs in takes.items())
-        raise SourceError(
-            f"{model}: expected {wanted}, found {found or 'none that takes texts'}; say which "
-            "columns by --columns, and what file they are in by its name or --format"
-        )
-    return candidates[0]
-
-
-def _fitting(takes: Mapping[str, Sequence[str]], columns: AbstractSet[str]) -> list[str]:
-    """The signatures whose inputs are among the columns; those that take most of them first."""
-    fitting = [
-        name for name in _CHOSEN if name in takes and (not columns or columns >= {*takes[name]})
-    ]
-    return sorted(fitting, key=lambda name: -len(takes[name]))
 
 
 def _values(shape: Shape, flat: bool) -> int:

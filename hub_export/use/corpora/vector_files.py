@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hub_export.use.growing_file import GrowingFile
+from hub_export.use.corpora.growing_file import GrowingFile
 
 Floats = npt.NDArray[np.float32]
 VectorFile = GrowingFile[bytes, Floats]

@@ -41,7 +41,7 @@ class Signature:
 
 
 class AnyTextModel(Protocol):
-    """What takes texts, in whichever form it was exported; see `TextModel`."""
+    """What takes texts, in whichever form it was exported; see `SavedTextModel`."""
 
     @property
     def fingerprint(self) -> str:
@@ -60,7 +60,7 @@ class AnyTextModel(Protocol):
         """What to raise where it is not what it should be."""
 
 
-class TextModel:
+class SavedTextModel:
     """An exported model by its folder; loaded once a process, when it is first asked.
 
     It can be pickled: only what the folder is called goes along.
@@ -78,8 +78,8 @@ class TextModel:
         """
         self._folder, self._kind, self._place = folder, kind, place
 
-    def __reduce__(self) -> tuple[type["TextModel"], tuple[Path, str, str]]:
-        return TextModel, (self._folder, self._kind, self._place)
+    def __reduce__(self) -> tuple[type["SavedTextModel"], tuple[Path, str, str]]:
+        return SavedTextModel, (self._folder, self._kind, self._place)
 
     def __str__(self) -> str:
         return str(self._folder)
@@ -142,6 +142,24 @@ class TextModel:
             return _loaded(self._folder, self.fingerprint).signatures
         except (OSError, AttributeError, IndexError, tf.errors.OpError) as error:
             raise self.unlike(error) from error
+
+
+def compute_on(threads: int) -> None:
+    """Sets how many cores TensorFlow computes on in this process.
+
+    Raises:
+        ExportError: it is less than one, or TensorFlow has begun with another number.
+    """
+    if threads < 1:
+        raise ExportError(f"threads must be 1 or more, not {threads}")
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    except RuntimeError as error:
+        raise ExportError(
+            f"threads: TensorFlow already computes in this process, and not on {threads}; use the "
+            "model before anything else of TensorFlow, or leave `threads` out"
+        ) from error
 
 
 @functools.lru_cache(_MODELS)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Generic
 
 from hub_export.errors import TargetError
-from hub_export.use.growing_file import Answers, GrowingFile, Row, state_file
-from hub_export.use.text_lines import TextLines
+from hub_export.use.corpora.growing_file import Answers, GrowingFile, Row, state_file
+from hub_export.use.corpora.text_lines import TextLines
 
 _ANEW = "begin anew with --restart"
 

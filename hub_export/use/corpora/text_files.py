@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 
 from hub_export.errors import SourceError, TargetError
 from hub_export.terminal import Progress
-from hub_export.use.growing_file import state_file
-from hub_export.use.text_job import State, TextJob
+from hub_export.use.corpora.growing_file import state_file
+from hub_export.use.corpora.text_job import State, TextJob
 
 STDIO = "-"
 """The name of the standard input or output."""

@@ -1,0 +1,1 @@
+"""What is written about files of texts, read and written piece by piece."""

@@ -1,0 +1,1 @@
+"""What a model server needs beside the exports."""
