@@ -59,8 +59,9 @@ def test_a_copy_gives_the_same(paths: dict[str, Path]) -> None:
 class Letters:
     """Finds the letters of texts."""
 
-    outputs = {"letter": (None,), ROW_SPLITS: (None,)}
-    signatures = {SERVING: Signature(("text",), outputs, True)}
+    def __init__(self) -> None:
+        outputs = {"letter": (None,), ROW_SPLITS: (None,)}
+        self.signatures = {SERVING: Signature(("text",), outputs, True)}
 
     def __call__(self, signature: str, texts: Any, batch_size: int) -> Any:
         for rows in batches([*texts.values()], batch_size):
