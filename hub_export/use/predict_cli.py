@@ -147,9 +147,7 @@ def _checked(settings: PredictSettings, outputs: Sequence[Path]) -> str:
         if output.suffix != ".jsonl":
             raise TargetError(f"{output}: expected a name that ends in .jsonl")
     text_files.require_places(settings.input, outputs)
-    format = settings.format
-    if format == AUTO:
-        format = text_rows.format_of(settings.input)
+    format = text_rows.format_of(settings.input, settings.format)
     if format == text_rows.PLAIN and settings.columns:
         raise ExportError("columns: plain lines have none; say --format=tsv or --format=jsonl")
     return format

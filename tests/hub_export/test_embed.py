@@ -78,6 +78,52 @@ def test_vectors_stand_in_the_order_of_their_lines(
     ]
 
 
+TEXTS = ["a bad cab", "", "d " * 60, "üb\nen\r\n", " b\x00c "] * 30
+
+
+def columns(path: Path) -> Path:
+    """The texts in a column of theirs, in the form that the name says."""
+    rows = [{"id": str(n), "abstract": text} for n, text in enumerate(TEXTS)]
+    if path.suffix == ".tsv":  # has no lines within a text
+        lines = [f"{row['id']}\t{' '.join(row['abstract'].splitlines())}" for row in rows]
+        path.write_text("\n".join(["id\tabstract", *lines]) + "\n", encoding="utf-8", newline="")
+        return path
+    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return path
+
+
+@pytest.mark.parametrize("name", ["rows.tsv", "rows.jsonl", "rows.jsonl.gz"])
+def test_a_column_is_embedded_and_taken_up(
+    models: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    source, output, metadata = columns(tmp_path / name), tmp_path / "x.npy", tmp_path / "m.tsv"
+    arguments = ["--column=abstract", f"--metadata={metadata}", "--dtype=float16"]
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(2, patch)
+        assert run(models, source, output, *arguments) == 1
+    assert run(models, source, output, "--column=id", *arguments[1:]) == 1  # another job
+    assert run(models, source, output, *arguments) == 0
+    texts = [" ".join(text.splitlines()) for text in TEXTS] if name == "rows.tsv" else TEXTS
+    loaded = tf.saved_model.load(str(models["mean"]))
+    exact = np.concatenate([loaded(tf.constant([text])) for text in texts])
+    found = np.load(output)
+    assert (found.shape, found.dtype) == ((len(TEXTS), 24), np.float16)
+    np.testing.assert_allclose(found, exact, rtol=2**-10, atol=1e-5)
+    lines = metadata.read_bytes().split(b"\n")
+    assert len(lines) == len(TEXTS) + 1
+    assert lines[2] == b"d " * 60
+
+
+def test_a_row_without_the_column(
+    models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "rows.jsonl"
+    source.write_text('{"text": "a"}\n{"texts": "b"}\n')
+    assert run(models, source, tmp_path / "x.npy") == 1
+    assert "rows.jsonl: line 2: expected text; found texts" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("content", "lines"), [(b"", 0), (b"\n", 1), (b"a", 1), (b"a\n\nb", 3), (b"a\r\nb\r\n", 2)]
 )
@@ -307,6 +353,8 @@ def test_a_link_to_itself_is_replaced(
         ({"metadata": "none/../x.npy"}, "a file of its own"),
         ({"metadata": "lines.txt"}, "is the input"),
         ({"output": "none/x.npy"}, "no such folder"),
+        ({"column": "abstract"}, "column: plain lines have none"),
+        ({"output": "x.tsv", "dtype": "float16"}, "dtype: float16 is for .npy"),
     ],
 )
 def test_arguments_that_lead_nowhere(
@@ -342,7 +390,7 @@ def test_two_processes_do_not_write_one_file(
 ) -> None:
     from hub_export.use.corpora.vector_files import Npy
 
-    other = Npy(tmp_path / "x.npy", 24)
+    other = Npy(tmp_path / "x.npy", 24, "float32")
     other.open(None)
     assert run(models, source, tmp_path / "x.npy") == 1
     assert "another process is writing it" in capsys.readouterr().err

@@ -50,12 +50,14 @@ class Table:
     values: Callable[[bytes], Values]
 
 
-def format_of(name: str) -> str:
-    """The format that a file's name says.
+def format_of(name: str, said: str = AUTO) -> str:
+    """The format that is said, or else the one that a file's name says.
 
     Raises:
         SourceError: it is one that is not read.
     """
+    if said != AUTO:
+        return said
     suffixes = [each for each in Path(name).suffixes if each != ".gz"]
     last = suffixes[-1].lower() if suffixes else ""
     if last in _OTHERS:
@@ -114,6 +116,18 @@ def reader(
         return Row(texts, {name: plain(found[name]) for name in kept})
 
     return read
+
+
+def text_reader(table: Table, column: str) -> Callable[[bytes], bytes]:
+    """What takes the text in a column out of a line, as bytes; it raises as that of `reader`."""
+    read = reader(table.values, [column], ())
+
+    def text(line: bytes) -> bytes:
+        (found,) = read(line).texts
+        assert isinstance(found, bytes)
+        return found
+
+    return text
 
 
 def plain(value: Any) -> Any:

@@ -15,17 +15,17 @@ VectorFile = GrowingFile[bytes, Floats]
 
 
 class Npy(VectorFile):
-    """float32 [rows, D]; `numpy.load(..., mmap_mode="r")` reads a piece at a time."""
+    """Float [rows, D]; `numpy.load(..., mmap_mode="r")` reads a piece at a time."""
 
-    def __init__(self, path: Path, width: int) -> None:
+    def __init__(self, path: Path, width: int, dtype: str) -> None:
         super().__init__(path)
-        self._width = width
+        self._width, self._dtype = width, np.dtype(dtype).newbyteorder("<")
 
     def append(self, rows: Sequence[bytes], answers: Floats) -> None:
-        self.file.write(answers.astype("<f4").tobytes())
+        self.file.write(answers.astype(self._dtype).tobytes())
 
     def header(self, rows: int) -> bytes:
-        content = {"descr": "<f4", "fortran_order": False, "shape": (rows, self._width)}
+        content = {"descr": self._dtype.str, "fortran_order": False, "shape": (rows, self._width)}
         written = io.BytesIO()
         np.lib.format.write_array_header_1_0(written, content)  # it leaves room for more rows
         return written.getvalue()
@@ -41,15 +41,18 @@ class Tsv(VectorFile):
 class Metadata(VectorFile):
     """The texts themselves, which the TensorBoard projector shows beside the vectors.
 
-    A tab would begin another column there, and an empty line be none: both become a space.
+    A tab would begin another column there, the end of a line another row, and an empty line be
+    none: each becomes a space.
     """
 
     def append(self, rows: Sequence[bytes], answers: Floats) -> None:
         for line in rows:
-            self.file.write((line.replace(b"\t", b" ").replace(b"\r", b" ") or b" ") + b"\n")
+            self.file.write((line.translate(_SPACES) or b" ") + b"\n")
 
 
-FORMATS: Mapping[str, Callable[[Path, int], VectorFile]] = {
+_SPACES = bytes.maketrans(b"\t\r\n", b"   ")
+
+FORMATS: Mapping[str, Callable[[Path, int, str], VectorFile]] = {
     ".npy": Npy,
-    ".tsv": lambda path, _: Tsv(path),
+    ".tsv": lambda path, *_: Tsv(path),
 }
