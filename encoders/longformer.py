@@ -55,11 +55,6 @@ class LocalAttention(SelfAttention):
         super().__init__(width, heads, dropout)
         self.window = window
 
-    def scores(self, query: tf.Tensor, key: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
-        """Scaled query and key, both [B, H, S, K] -> the logits of the weights, [B, H, S, S]."""
-        del training
-        return tf.matmul(query, key, transpose_b=True) + layout.once(self.window)
-
     def weights(self, scores: tf.Tensor, layout: Layout) -> tf.Tensor:
         """The weights of keys, zero where the query is padding; float32 [B, H, S, S] twice."""
         real = layout.to_batch(layout.real)[:, tf.newaxis]

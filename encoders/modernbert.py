@@ -18,7 +18,6 @@ from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
 from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
-from encoders.core.layout import Layout
 from encoders.core.masks import FULL, SLIDING, Window
 from encoders.core.rotary import Rotary, RotaryAttention, check_rotary, theta
 from encoders.core.rows import embedding, linear, norm
@@ -97,11 +96,6 @@ class LocalAttention(RotaryAttention):
     ) -> None:
         super().__init__(width, heads, dropout, rotary, bias)
         self.window = window
-
-    def scores(self, query: tf.Tensor, key: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
-        """Scaled query and key, both [B, H, S, K] -> the logits of the weights, [B, H, S, S]."""
-        del training
-        return tf.matmul(query, key, transpose_b=True) + layout.once(self.window)
 
 
 class JointFeedForward(Gated):

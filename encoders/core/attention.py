@@ -6,12 +6,19 @@ import tensorflow as tf
 
 from encoders.core.layers import Dropout, Linear
 from encoders.core.layout import Layout
+from encoders.core.masks import Window
 
 Projected = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
 
 class Attention(tf.Module, abc.ABC):
-    """Scaled dot-product attention of each row's tokens to each other."""
+    """Scaled dot-product attention of each row's tokens to each other.
+
+    Attributes:
+        window: which keys a query attends to; None for all that are no padding.
+    """
+
+    window: Window | None = None
 
     def __init__(
         self,
@@ -52,7 +59,8 @@ class Attention(tf.Module, abc.ABC):
     def scores(self, query: tf.Tensor, key: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """Scaled query and key, both [B, H, S, K] -> the logits of the weights, [B, H, S, S]."""
         del training
-        return tf.matmul(query, key, transpose_b=True) + layout.bias
+        bias = layout.bias if self.window is None else layout.once(self.window)
+        return tf.matmul(query, key, transpose_b=True) + bias
 
     def weights(self, scores: tf.Tensor, layout: Layout) -> tf.Tensor:
         """What each query gives each key, made of logits; float32 [B, H, S, S] twice."""

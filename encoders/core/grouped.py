@@ -60,11 +60,6 @@ class GroupedAttention(Attention):
         key = key if self.key_layer_norm is None else self.key_layer_norm(key)
         return rotate(query), self._shared(rotate(key)), self._shared(self._grouped(self.value(x)))
 
-    def scores(self, query: tf.Tensor, key: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
-        """Scaled query and key, both [B, H, S, K] -> the logits of the weights, [B, H, S, S]."""
-        del training
-        return tf.matmul(query, key, transpose_b=True) + layout.once(self.window)
-
     def _grouped(self, x: tf.Tensor) -> tf.Tensor:
         """[N, G * K] -> [N, G, K]."""
         return tf.reshape(x, [-1, self.groups, self.head_width])
