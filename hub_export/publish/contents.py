@@ -4,20 +4,19 @@ It stands beside the report, and is written last: a folder that has it was whole
 """
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from hub_export.errors import SourceError, TargetError
+from hub_export.sources.formats.json_files import sha256
 
 FILE, ASSETS = "contents.json", "assets.extra"
 FORMAT = 1
 """Counted up where an older `hub_export` would misread what a newer one writes."""
 _PLACES = (Path(ASSETS, FILE), Path(FILE))
 """In a SavedModel, and in a LiteRT copy."""
-_PIECE = 1 << 20
 
 
 class FormatError(SourceError):
@@ -78,7 +77,7 @@ class Contents:
                 size = (folder / name).stat().st_size
                 if size != entry.size:
                     yield f"{name}: expected {entry.size} bytes, found {size}"
-                elif deep and _sum(folder / name) != entry.sha256:
+                elif deep and sha256(folder / name) != entry.sha256:
                     yield f"{name}: its sha256 is not that of the file that was written"
             except OSError as error:
                 yield f"{name}: {error.strerror}"
@@ -93,7 +92,7 @@ def write(folder: Path, part: str) -> None:
     place = folder / ASSETS / FILE if (folder / ASSETS).is_dir() else folder / FILE
     try:
         files = {
-            name: Entry((folder / name).stat().st_size, _sum(folder / name))._asdict()
+            name: Entry((folder / name).stat().st_size, sha256(folder / name))._asdict()
             for name in sorted(_files(folder))
         }
         content = {"format": FORMAT, "part": part, "files": files}
@@ -149,11 +148,3 @@ def _files(folder: Path) -> Iterator[str]:
         relative = path.relative_to(folder)
         if path.is_file() and relative not in _PLACES:
             yield relative.as_posix()
-
-
-def _sum(file: Path) -> str:
-    with file.open("rb") as stream:
-        read = hashlib.sha256()
-        while piece := stream.read(_PIECE):
-            read.update(piece)
-        return read.hexdigest()

@@ -75,10 +75,5 @@ def _renamed(found: Checkpoint) -> Mapping[str, np.ndarray]:
             "reader of DPR is not supported"
         )
     bare = {_PREFIX.sub("", each): each for each in tensors}
-    return LazyTensors(
-        {
-            name: functools.partial(tensors.__getitem__, own)
-            for name, own in bare.items()
-            if not name.startswith(_POOLER)
-        }
-    )
+    kept = {name: own for name, own in bare.items() if not name.startswith(_POOLER)}
+    return LazyTensors.renamed(tensors, kept)

@@ -7,6 +7,7 @@ masks, offsets, lengths) leaves a checksum. Outputs that are the best of several
 where two are as good as equal, rounding decides.
 """
 
+import functools
 import hashlib
 import itertools
 import json
@@ -143,10 +144,16 @@ def _mark(value: npt.NDArray[Any]) -> list[float] | str:
     if not np.issubdtype(value.dtype, np.floating):
         return hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()[:16]
     flat = np.where(value <= _PADDED, 0, value).ravel().astype(np.float64)
-    # Of this generator alone, numpy promises the same numbers in every version.
-    signs = np.random.RandomState(samples.SEED).randint(0, 2, (flat.size, _COLUMNS)) * 2 - 1
-    sums = flat @ signs / np.sqrt(max(flat.size, 1))
+    sums = flat @ _signs(flat.size) / np.sqrt(max(flat.size, 1))
     return [float(f"{each:.9g}") for each in sums]
+
+
+@functools.lru_cache(4)
+def _signs(size: int) -> npt.NDArray[np.float64]:
+    """[size, _COLUMNS] of 1 and -1, the same ones at every call."""
+    # Of this generator alone, numpy promises the same numbers in every version.
+    draw = np.random.RandomState(samples.SEED).randint(0, 2, (size, _COLUMNS))
+    return np.asarray(draw * 2 - 1, np.float64)
 
 
 def _compare(

@@ -72,11 +72,22 @@ def sums(paths: Iterable[Path], folder: Path | None = None) -> dict[str, str]:
     Raises:
         SourceError: a file cannot be read.
     """
-    return {
-        str(path.relative_to(folder or path.parent)): _sha256(path)
-        for path in paths
-        if path.is_file()
-    }
+    found = {}
+    for path in filter(Path.is_file, paths):
+        try:
+            found[str(path.relative_to(folder or path.parent))] = sha256(path)
+        except OSError as error:
+            raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
+    return found
+
+
+def sha256(path: Path) -> str:
+    """Of a file's content, in hexadecimal digits; a piece at a time is in memory."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _remedy(content: bytes, error: Exception) -> str:
@@ -90,14 +101,3 @@ def _remedy(content: bytes, error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError) and error.pos >= len(error.doc.rstrip()):
         return f"it ends too early, after {len(content)} bytes: download it again"
     return "mend it by hand, or download it again"
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
-    return digest.hexdigest()
