@@ -220,6 +220,11 @@ class Settings:
         None,
         least=1,
     )
+    normalize: bool | None = option(
+        "Whether the text embedding's vectors have length one, so that dot products are cosines. "
+        "Default: as the checkpoint's modules say.",
+        None,
+    )
     litert: Sequence[str] = option(
         "Write LiteRT copies, too, for programs without TensorFlow, for phones and browsers, and "
         "for one text at a time: of all parts but the preprocessor, each with weights as float32, "
@@ -293,7 +298,7 @@ class Settings:
     @property
     def of_embedding(self) -> list[str]:
         """The options that are asked for and that only a text embedding has."""
-        defaults: dict[str, Any] = {"pooling": (), "dimensions": None}
+        defaults: dict[str, Any] = {"pooling": (), "dimensions": None, "normalize": None}
         return [key for key, default in defaults.items() if getattr(self, key) != default]
 
     @property

@@ -67,7 +67,7 @@ class Plan:
     @property
     def normalizes(self) -> bool:
         """Whether the last module makes vectors of length one."""
-        return isinstance(self.modules[-1].module, NormalizeModule)
+        return bool(self.modules) and isinstance(self.modules[-1].module, NormalizeModule)
 
     def weights_of(self, placed: Placed) -> Mapping[str, np.ndarray]:
         """The tensors of a module: the checkpoint's, or random ones.
@@ -128,16 +128,17 @@ def plan(checkpoint: Checkpoint, settings: Settings, size: Dimensions) -> Plan:
         )
     pooling = _pooling(pipeline, settings)
     width = _width(checkpoint, pooling, pipeline.modules, size.width)
-    cut, asked = _cut(pipeline, settings, width), pipeline.max_length or size.positions
+    modules = _modules(pipeline, settings, width)
+    asked = pipeline.max_length or size.positions
     return Plan(
         prompt=_prompt(checkpoint, pipeline, settings.prompt),
         lower_case=pipeline.lower_case,
         max_length=min(asked, size.positions),
         asked_length=asked if asked > size.positions else None,
         pooling=pooling,
-        modules=(*pipeline.modules, *cut),
+        modules=modules,
         pairs=pipeline.pairs,
-        width=cut[0].module.gives(width) if cut else width,
+        width=_width(checkpoint, pooling, modules, size.width),
         weights=settings.weights,
     )
 
@@ -162,15 +163,26 @@ def _prompt(checkpoint: Checkpoint, pipeline: Pipeline, name: str | None) -> str
     return pipeline.prompts[named]
 
 
-def _cut(pipeline: Pipeline, settings: Settings, width: int) -> tuple[Placed, ...]:
-    """What leaves columns out. sentence-transformers itself does not normalise again."""
+def _modules(pipeline: Pipeline, settings: Settings, width: int) -> tuple[Placed, ...]:
+    """The checkpoint's own, and behind them what leaves columns out and normalises as asked."""
+    own, cut = pipeline.modules, _cut(pipeline, settings, width)
+    if settings.normalize is False:
+        own = tuple(each for each in own if not isinstance(each.module, NormalizeModule))
+    # sentence-transformers itself does not normalise again what it cuts.
+    again = pipeline.normalizes and settings.dimensions is not None
+    ends = bool(own) and not cut and isinstance(own[-1].module, NormalizeModule)
+    wanted = again if settings.normalize is None else settings.normalize and not ends
+    return (*own, *cut, *([Placed(NormalizeModule())] if wanted else []))
+
+
+def _cut(pipeline: Pipeline, settings: Settings, width: int) -> list[Placed]:
+    """What leaves columns out of vectors of a width."""
     if settings.dimensions is None:
         kept = min(pipeline.dimensions or width, width)
-        return (Placed(TruncateModule(kept)),) if pipeline.dimensions else ()
+        return [Placed(TruncateModule(kept))] if pipeline.dimensions else []
     if not 1 <= settings.dimensions <= width:
         raise ExportError(f"dimensions must be from 1 to {width}, not {settings.dimensions}")
-    again = (Placed(NormalizeModule()),) if pipeline.normalizes else ()
-    return (Placed(TruncateModule(settings.dimensions)), *again)
+    return [Placed(TruncateModule(settings.dimensions))]
 
 
 def _width(

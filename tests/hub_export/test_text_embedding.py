@@ -172,6 +172,22 @@ def test_dimensions(make: Make) -> None:
         export(source, dimensions=25)
 
 
+@pytest.mark.parametrize("own", [[], [Normalize()]], ids=["raw", "normalized"])
+@pytest.mark.parametrize("asked", [False, True])
+def test_normalized_or_not(make: Make, own: list[Any], asked: bool) -> None:
+    pooling, wanted = Pooling(24, pooling_mode="mean"), [Normalize()] if asked else []
+    done = export(make(pooling, *own), normalize=asked, verify="full")
+    assert done.report.passed
+    assert_same(done, make(pooling, *wanted))
+    assert notes(done)["modules"] == ["Normalize"] * asked
+
+
+def test_columns_left_out_are_normalized_once(make: Make) -> None:
+    source = make(Pooling(24, pooling_mode="mean"), Normalize())
+    done = export(source, dimensions=8, normalize=True)
+    assert notes(done)["modules"] == ["Normalize", "the first 8 columns", "Normalize"]
+
+
 def test_dimensions_of_the_checkpoint(make: Make) -> None:
     source = make(Pooling(24, pooling_mode="mean"), Normalize(), truncate_dim=6)
     assert_same(export(source), source)

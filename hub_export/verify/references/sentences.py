@@ -97,10 +97,12 @@ class SentenceReference:
             if asked is not None:
                 self._model.tokenizer.split_special_tokens = not asked
             self._model[1].pooling_mode = plan.pooling.modes if plan.pooling else ()
+        if session.settings.normalize is False:
+            _leave_out(self._model, "Normalize")
         self._options = {
             "prompt": plan.prompt,
             "truncate_dim": plan.cut,
-            "normalize_embeddings": plan.cut is not None and plan.normalizes,
+            "normalize_embeddings": plan.normalizes,
         }
 
     @property
@@ -114,6 +116,13 @@ class SentenceReference:
             [text], show_progress_bar=False, convert_to_numpy=True, **self._options
         )
         return vectors[0]
+
+
+def _leave_out(model: Any, kind: str) -> None:
+    """Takes the modules of a class out of a model."""
+    for at in reversed(range(len(model))):
+        if type(model[at]).__name__ == kind:
+            del model[at]
 
 
 class LateReference:
