@@ -34,7 +34,7 @@ from encoders.core.rows import (
     Row,
     Rows,
 )
-from encoders.core.weights import Filled, Stored
+from encoders.core.weights import Filled, Stored, Table
 from encoders.heads.classification import Classification
 from encoders.heads.embedding import TextEmbedding
 from encoders.heads.fill_mask import FillMask
@@ -99,6 +99,7 @@ __all__ = [
     "Rows",
     "SparseEmbedding",
     "Stored",
+    "Table",
     "TaskHead",
     "TextEmbedding",
     "TokenClassification",

@@ -7,6 +7,8 @@ an option.
 import dataclasses
 from typing import ClassVar
 
+import numpy as np
+
 from encoders import bert
 from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
@@ -83,7 +85,9 @@ class GroupedFeedForward(FeedForward):
         self.output = GroupedLinear(inner, width, config.output_groups)
 
 
-_CONVOLUTION = Change(lambda x: x[:, :, 0].T, lambda shape: (shape[1], shape[0], 1))
+_CONVOLUTION = Change(
+    lambda x: x[:, :, 0].T, lambda shape: (shape[1], shape[0], 1), lambda x: x.T[:, :, np.newaxis]
+)
 """[in of a group, out] -> torch's [out, in of a group, 1]."""
 _BLOCK = "encoder.layers.{layer}"
 

@@ -18,7 +18,7 @@ from hub_export.models.session import Session
 from hub_export.publish import card, contents
 from hub_export.publish.report import Report, source
 from hub_export.publish.staging import Staging
-from hub_export.settings import FULL, NONE, PREPROCESSOR, Settings, recorded, taking
+from hub_export.settings import FULL, NONE, PREPROCESSOR, TRAINED, Settings, recorded, taking
 from hub_export.sources import find
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.formats import torch_files
@@ -129,6 +129,8 @@ def _write(
     if PREPROCESSOR in notes:
         notes[PREPROCESSOR] |= verification.note(session, checks)
     described, asked = source(session.checkpoint), recorded(session.settings)
+    if session.settings.trained is not None:
+        asked["weights"] = TRAINED  # where they lie concerns one machine alone
     report = Report(described, asked, notes, checks, verification.device())
     report.raise_if_failed()
     progress.say("describing and moving into place")

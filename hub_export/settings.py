@@ -41,6 +41,7 @@ TASKS = (
 INSIDE = ("embedding_output", "attentions", "embeds", "head_mask")
 """Options of what an encoder gives or takes beside its usual inputs and outputs."""
 FULL, QUICK, NONE = "full", "quick", "none"
+PRETRAINED, TRAINED = "pretrained", "trained"
 PRECISIONS = FLOAT32, FLOAT16, INT8 = "float32", "float16", "int8"
 """What a LiteRT copy's weights may be stored as, the most exact first."""
 
@@ -194,11 +195,12 @@ class Settings:
         None,
         recorded=False,
     )
-    weights: str = option(
-        "pretrained, or none: random weights of the checkpoint's architecture and of its head, or "
-        "of any head that task names, to train from scratch.",
-        "pretrained",
-        choices=("pretrained", NONE),
+    weights: str | Path = option(
+        "pretrained; or none: random weights of the checkpoint's architecture and of its head, or "
+        "of any head that task names, to train from scratch; or a path: what became of an export "
+        "of the checkpoint in training, as a SavedModel or as a checkpoint of TensorFlow 2, alone "
+        "or within a model of yours. All parts are written again, with these weights.",
+        PRETRAINED,
     )
     pooling: Sequence[str] = option(
         "How the text embedding makes one vector of a text, instead of what the checkpoint says "
@@ -300,6 +302,11 @@ class Settings:
         """The options that are asked for and that only a text embedding has."""
         defaults: dict[str, Any] = {"pooling": (), "dimensions": None, "normalize": None}
         return [key for key, default in defaults.items() if getattr(self, key) != default]
+
+    @property
+    def trained(self) -> Path | None:
+        """Where the weights are read from that were trained in TensorFlow; None without any."""
+        return None if self.weights in (PRETRAINED, NONE) else Path(self.weights)
 
     @property
     def compares_numbers(self) -> bool:

@@ -8,6 +8,7 @@ import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest import mock
 
 import pytest
 import tensorflow as tf
@@ -22,6 +23,24 @@ from tests.conformance import cases, task_cases
 tf.random.set_seed(0)
 
 S = TypeVar("S")
+
+MOST_SEGMENTS = contract.MOST_SEGMENTS
+"""How many segments an export packs, where tests ask for no fewer."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def brief() -> Iterator[None]:
+    """An export compares a part of its texts, and packs up to two segments.
+
+    That of the real checkpoint compares all, and packs as many as an export does. So do the cases
+    of `conformance/test_tokenizers.py`.
+    """
+    amounts = dict.fromkeys(samples.AMOUNTS, samples.AMOUNTS["quick"])
+    with (
+        mock.patch.object(contract, "MOST_SEGMENTS", 2),
+        mock.patch.dict(samples.AMOUNTS, amounts),
+    ):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +65,11 @@ def minilm() -> Path:
 def minilm_export(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> hub_export.Export:
     """What is exported from it, compared in full."""
     out = tmp_path_factory.mktemp("minilm")
-    return hub_export.export(minilm, out, name="all_minilm_l6_v2", verify="full")
+    with (
+        mock.patch.object(contract, "MOST_SEGMENTS", MOST_SEGMENTS),
+        mock.patch.dict(samples.AMOUNTS, full=samples.WHOLE),
+    ):
+        return hub_export.export(minilm, out, name="all_minilm_l6_v2", verify="full")
 
 
 @pytest.fixture(scope="session")
@@ -72,17 +95,6 @@ def calm_export(tmp_path_factory: pytest.TempPathFactory) -> hub_export.Export:
     checkpoints.save_model(folder, "bert", num_hidden_layers=1, **none)
     checkpoints.save_tokenizer(folder, checkpoints.wordpiece(checkpoints.PIECES))
     return hub_export.export(folder, tmp_path_factory.mktemp("exported"), verify="none")
-
-
-@pytest.fixture
-def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An export compares a part of its texts, and packs up to two segments.
-
-    `test_the_real_checkpoint` compares all, and packs as many as an export does.
-    """
-    monkeypatch.setattr(contract, "MOST_SEGMENTS", 2)
-    for verify in ("auto", "full"):
-        monkeypatch.setitem(samples.AMOUNTS, verify, samples.AMOUNTS["quick"])
 
 
 CASES = ("encoder_case", "tokenizer_case", "task_case")

@@ -19,14 +19,16 @@ class Change:
     Attributes:
         apply: makes them.
         source_shape: the shape that the tensor must have, from that of the target.
+        undo: makes the tensor of the values; of changes between an encoder and its checkpoints.
     """
 
     apply: Callable[[np.ndarray], np.ndarray]
     source_shape: Callable[[Shape], Shape] = lambda shape: shape
+    undo: Callable[[np.ndarray], np.ndarray] = lambda values: values
 
 
 KEEP = Change(lambda x: x)
-TRANSPOSE = Change(np.transpose, lambda shape: shape[::-1])
+TRANSPOSE = Change(np.transpose, lambda shape: shape[::-1], np.transpose)
 FLATTEN = Change(lambda x: x.reshape(-1))
 """[out] or [heads, width of a head] -> [out]."""
 SPLIT_OUTPUTS = Change(lambda x: x.reshape(x.shape[0], -1).T)

@@ -6,8 +6,9 @@ variable is filled exactly once, every tensor is used or named with a reason.
 """
 
 import dataclasses
+import functools
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -125,6 +126,11 @@ class Table:
         rows = expand(self.rows, part)
         return [Stored(row, _owner(part, row)[1].stored(dtype)) for row in rows]
 
+    def shapes(self, part: tf.Module) -> Mapping[str, tuple[int, ...]]:
+        """Target -> the shape of its variable, before `fill` or behind it."""
+        rows = expand(self.rows, part)
+        return {row.target: tuple(_owner(part, row)[1].shape) for row in rows}
+
     def expected(
         self, stored: Iterable[Stored], tensors: Tensors, absent: Collection[str] = ()
     ) -> Iterator[tuple[str, np.ndarray]]:
@@ -135,12 +141,38 @@ class Table:
             tensors: read anew.
             absent: optional parts that were left out.
         """
-        names, _ = self._strip(tensors)
-        for row, dtype in stored:
+        for (row, dtype), source in self._placed(stored, tensors):
             if row.optional not in absent or not row.optional:
-                source = next(names[name] for name in row.sources if name in names)
                 values = row.change.apply(tensors[source])
                 yield row.target, np.ascontiguousarray(values, dtype.as_numpy_dtype)
+
+    def undone(
+        self, stored: Iterable[Stored], tensors: Tensors, values: Mapping[str, Callable[[], Any]]
+    ) -> Mapping[str, Callable[[], np.ndarray]]:
+        """Tensors that would fill variables with these values: name -> reads it, float32.
+
+        Args:
+            stored: the variables.
+            tensors: those of the checkpoint, for their names.
+            values: target -> reads the values; of the others, the tensors are left out.
+        """
+
+        def undo(row: Row) -> np.ndarray:
+            return np.ascontiguousarray(row.change.undo(values[row.target]()), np.float32)
+
+        return {
+            source: functools.partial(undo, row)
+            for (row, _), source in self._placed(stored, tensors)
+            if row.target in values
+        }
+
+    def _placed(self, stored: Iterable[Stored], tensors: Tensors) -> Iterator[tuple[Stored, str]]:
+        """Each variable whose tensor the checkpoint has, and the tensor's name."""
+        names, _ = self._strip(tensors)
+        for each in stored:
+            found = next((names[name] for name in each.row.sources if name in names), None)
+            if found is not None:
+                yield each, found
 
     def _assign(
         self,

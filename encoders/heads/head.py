@@ -53,18 +53,19 @@ class Head(tf.Module, abc.ABC):
             training: whether dropout is active.
         """
 
-    def _table(self, architecture: "Architecture") -> Table:
+    def table_of(self, architecture: "Architecture") -> Table:
+        """Its weight table in checkpoints of an architecture."""
         return Table(self.rows(architecture), prefix="", buffers={})
 
     def stored(self, architecture: "Architecture", dtype: tf.DType = tf.float32) -> list[Stored]:
         """What each variable will be stored as, before `fill`."""
-        return self._table(architecture).stored(self, dtype)
+        return self.table_of(architecture).stored(self, dtype)
 
     def expected(
         self, architecture: "Architecture", stored: Iterable[Stored], tensors: Tensors
     ) -> Iterator[tuple[str, np.ndarray]]:
         """Path and values that each variable must have, for whoever checks what `fill` did."""
-        table = self._table(architecture)
+        table = self.table_of(architecture)
         there = {row.target for row in expand(table.rows, self)}
         return table.expected([each for each in stored if each.row.target in there], tensors)
 
@@ -79,7 +80,7 @@ class Head(tf.Module, abc.ABC):
         Raises:
             WeightsError: one is missing, or of another shape.
         """
-        return self._table(architecture).take(self, tensors, dtype)
+        return self.table_of(architecture).take(self, tensors, dtype)
 
 
 class TaskHead(Head):

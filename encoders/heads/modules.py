@@ -53,10 +53,13 @@ class VectorModule(tf.Module):
         """
         self.table.fill(self, tensors)
 
+    def stored(self) -> list[Stored]:
+        """What each variable is stored as; the module may be filled already."""
+        return [Stored(row, tf.float32) for row in expand(self.table.rows, self)]
+
     def expected(self, tensors: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
         """Path and values that each variable must have; the module may be filled already."""
-        rows = expand(self.table.rows, self)
-        return self.table.expected([Stored(row, tf.float32) for row in rows], tensors)
+        return self.table.expected(self.stored(), tensors)
 
     def drawn(self) -> Mapping[str, np.ndarray]:
         """Tensors to start training from: the same ones at every call.

@@ -28,6 +28,7 @@ from hub_export.errors import SourceError
 from hub_export.models import task
 from hub_export.models.embedding_plan import Plan, plan
 from hub_export.models.task import Task
+from hub_export.models.trained import Part, with_trained
 from hub_export.settings import FILL_MASK, INSIDE, NONE, PREPROCESSOR, TASK_MODEL, Settings
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.find import explained
@@ -96,6 +97,8 @@ class Session:
             if settings.weights == NONE:
                 drawn = self.architecture.initial(self.config)
                 self.checkpoint = _untrained(checkpoint, functools.partial(self._drawn, drawn))
+            elif settings.trained is not None:
+                self.checkpoint = self._trained(settings.trained)
 
     def _advice(self) -> str:
         """What may be done about options that are not known."""
@@ -172,6 +175,16 @@ class Session:
         """The head of a task, its variables declared."""
         with naming(self.checkpoint.config_file):
             return found.head(self.config, self.architecture.declare(self.config))
+
+    def _trained(self, path: Path) -> Checkpoint:
+        """The checkpoint with the weights at a path."""
+        encoder = Part.of_encoder(self.architecture, self._encoder, self.stored)
+        found, head = self.task, None
+        if found is not None and (TASK_MODEL in self.settings.parts or self.has_mlm):
+            head = Part.of_head(self.architecture, *self.head)
+            for name in ("head", "modules", "plan"):  # of the checkpoint, to tell what is stored
+                self.__dict__.pop(name, None)
+        return with_trained(self.checkpoint, path, encoder, head)
 
     def _drawn(self, encoder: Mapping[str, Draw]) -> LazyTensors:
         """Random tensors of the encoder, and of the head where one is exported."""

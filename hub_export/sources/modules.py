@@ -64,11 +64,23 @@ class Placed(NamedTuple):
         module: the module.
         folder: that of its weights, if it has any.
         only: what the names of its tensors begin with, where others lie beside them.
+        trained: its tensors, where they are not those of the folder.
     """
 
     module: VectorModule
     folder: Path | None = None
     only: str = ""
+    trained: Mapping[str, np.ndarray] | None = None
+
+    def weights(self) -> Mapping[str, np.ndarray]:
+        """Its tensors by name.
+
+        Raises:
+            SourceError: they cannot be read.
+        """
+        if self.trained is not None:
+            return self.trained
+        return read_weights(self.folder, self.only) if self.folder else {}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,6 @@ from safetensors.numpy import load_file, save_file
 import hub_export
 from encoders import HeadedEncoder, RealTokens
 from encoders.core import bottleneck
-from hub_export import contract
 from hub_export.errors import SourceError, VerificationError
 from hub_export.models import task
 from hub_export.settings import Settings
@@ -359,11 +358,7 @@ def exported(
     shutil.copytree(pfeiffer[0], folder / "mine")
     head = adapterhub.head(2, 3, 24, torch.nn.Tanh())
     adapterhub.save_head(folder / "mine", pfeiffer[1], CLASSIFIER, head)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contract, "MOST_SEGMENTS", 2)
-        return hub_export.export(
-            folder / "mine", folder / "out", parts=("task_model",), verify="quick"
-        )
+    return hub_export.export(folder / "mine", folder / "out", parts=("task_model",), verify="quick")
 
 
 def test_an_export_is_compared_with_torch(exported: hub_export.Export) -> None:

@@ -149,7 +149,6 @@ def test_what_to_do_with_a_file_that_is_no_json(tiny_bert: Path, content: bytes)
         json_files.read_json(file)
 
 
-@pytest.mark.usefixtures("brief")
 def test_a_byte_order_mark_and_an_index_without_metadata(tiny_bert: Path, tmp_path: Path) -> None:
     """transformers reads neither; what is compared with is made of the tensors then."""
     folder = Path(shutil.copytree(tiny_bert, tmp_path / "marked"))

@@ -16,7 +16,6 @@ PARTS = ["encoder", "text_embedding"]
 TEXTS = ["A man is playing a guitar.", "", "Shares fell 3% on Monday, " * 20]
 
 
-@pytest.mark.usefixtures("brief")
 def test_the_real_checkpoint(
     minilm: Path, minilm_export: hub_export.Export, tmp_path: Path
 ) -> None:
@@ -89,7 +88,6 @@ def test_not_a_number_is_a_failure() -> None:
         assert not distance <= closeness.tolerance
 
 
-@pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize("case", TASKS, ids=lambda case: case.name)
 def test_tasks(case: TaskCase, tmp_path: Path) -> None:
     """Labels, tokens and answers are those of the logits, however coarse these are."""

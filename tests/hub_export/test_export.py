@@ -52,7 +52,6 @@ def test_the_real_checkpoint(minilm: Path, minilm_export: hub_export.Export) -> 
     assert_sentences_equal_transformers(minilm, done)
 
 
-@pytest.mark.usefixtures("brief")
 def test_a_tokenizer_goes_with_any_encoder(tiny_bert: Path, tmp_path: Path) -> None:
     """A preprocessor alone needs no architecture that is supported, and no weights."""
     folder = tmp_path / "source"
@@ -84,7 +83,6 @@ def assert_sentences_equal_transformers(folder: Path, done: hub_export.Export) -
     np.testing.assert_allclose(outputs["sequence_output"], wanted, rtol=0, atol=1e-5)
 
 
-@pytest.mark.usefixtures("brief")
 def test_a_part_and_a_version(tiny_bert: Path, tmp_path: Path) -> None:
     parts = ["preprocessor"]
     for version in (1, 2):
@@ -118,7 +116,6 @@ def test_without_torch_numbers_are_not_compared(
         hub_export.export(tiny_bert, tmp_path / "full", verify="full")
 
 
-@pytest.mark.usefixtures("brief")
 def test_vocabulary_without_tokenizer_json(tiny_bert: Path, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
@@ -129,7 +126,6 @@ def test_vocabulary_without_tokenizer_json(tiny_bert: Path, tmp_path: Path) -> N
     assert done.report.passed
 
 
-@pytest.mark.usefixtures("brief")
 def test_padding_that_is_not_zero(tmp_path: Path) -> None:
     """MPNet, as `transformers` builds its tokenizer from a vocabulary."""
     pieces = ["<s>", "<pad>", "</s>", "[UNK]", *checkpoints.PIECES[5:], "<mask>"]

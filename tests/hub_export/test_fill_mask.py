@@ -51,7 +51,6 @@ def exported(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     return done.paths
 
 
-@pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize("model_type", ["bert", "roberta", "albert", "modernbert"])
 def test_the_pipeline_of_transformers(model_type: str, tmp_path: Path) -> None:
     folder = save(tmp_path / "source", model_type)

@@ -167,7 +167,6 @@ def test_kinds_are_those_of_the_tokenizers(tmp_path: Path) -> None:
         assert keras_tokenizer.CLASSES[type(tokenizer).__name__].model == built["model"]["type"]
 
 
-@pytest.mark.usefixtures("brief")
 def test_a_task_preset_from_end_to_end(preset: Path, tmp_path: Path) -> None:
     done = hub_export.export(preset, tmp_path, seq_length=20, verify="full")
     assert {path.parent.name for path in done.paths.values()} == {
@@ -201,7 +200,6 @@ def test_a_task_preset_from_end_to_end(preset: Path, tmp_path: Path) -> None:
 EMBEDDED = ["Hello, world! a-b", "", "a bad cab " * 20, "x"]
 
 
-@pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize(
     ("mode", "normalize"), [("mean", True), ("cls", False), ("max", True), ("mean", False)]
 )

@@ -178,7 +178,6 @@ def model(exported: tuple[Path, Path]) -> Any:
     return tf.saved_model.load(str(exported[1]))
 
 
-@pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize("make", [least, pylate, older_pylate, stanford], ids=lambda x: x.__name__)
 def test_layouts(make: Any, base: Path, tmp_path: Path) -> None:
     """At an export, all is compared with what sentence-transformers makes of the checkpoint."""

@@ -125,7 +125,6 @@ def test_every_architecture(model_type: str, tmp_path: Path) -> None:
     assert_equal(checkpoints.built(tmp_path / "mine")[0], merged)
 
 
-@pytest.mark.usefixtures("brief")
 def test_over_a_roberta_classifier_from_end_to_end(tmp_path: Path) -> None:
     base = tmp_path / "base"
     vocabulary = checkpoints.save_byte_pairs(base)
@@ -179,7 +178,6 @@ TASKS = {
 }
 
 
-@pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize(
     ("model_type", "product"),
     [

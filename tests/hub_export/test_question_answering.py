@@ -222,7 +222,6 @@ def texts(tokenizer: Any) -> list[tuple[str, str]]:
     return [pair for pair in pairs if pair[0] and pair[1]]
 
 
-@pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize("case", SAVE)
 def test_the_pipeline_of_transformers(case: str, tmp_path: Path) -> None:
     folder = tmp_path / "source"

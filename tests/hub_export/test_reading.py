@@ -278,7 +278,6 @@ def save_mean_pooling(folder: Path) -> None:
     (folder / "1_Pooling" / "config.json").write_text(json.dumps(options))
 
 
-@pytest.mark.usefixtures("brief")
 def test_a_class_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
     configure(folder, tokenizer_class="BertJapaneseTokenizer")
     parts = ["preprocessor"]

@@ -58,7 +58,6 @@ def source(request: pytest.FixtureRequest, tiny_bert: Path, tmp_path: Path) -> P
     return tmp_path / "tiny_bert"
 
 
-@pytest.mark.usefixtures("brief")
 def test_each_is_made_once(source: Path, tmp_path: Path, made: collections.Counter[str]) -> None:
     made.clear()
     done = hub_export.export(source, tmp_path / "out", verify="full")

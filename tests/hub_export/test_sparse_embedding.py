@@ -36,7 +36,6 @@ def sparse(base: Path, folder: Path, **options: Any) -> Any:
     return model
 
 
-@pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize(
     ("model_type", "name", "options"),
     [
@@ -72,7 +71,6 @@ def test_sentence_transformers(
         np.testing.assert_array_equal(ragged[at], -np.sort(-ragged[at].numpy()))
 
 
-@pytest.mark.usefixtures("brief")
 def test_as_sentence_transformers_makes_it(tmp_path: Path) -> None:
     """Its Transformer in the place of the former MLMTransformer; and a prompt before each text."""
     made = sentence_transformers.SparseEncoder(str(save(tmp_path / "base")), device="cpu")

@@ -37,7 +37,6 @@ def test_heads(model_type: str, architecture: str, head: set[str], tmp_path: Pat
     assert_equal(encoder, model)
 
 
-@pytest.mark.usefixtures("brief")
 def test_a_roberta_classifier_from_end_to_end(tmp_path: Path) -> None:
     source = tmp_path / "source"
     sizes = {"vocab_size": checkpoints.save_byte_pairs(source), "type_vocab_size": 1}

@@ -62,7 +62,6 @@ def exported(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return hub_export.export(source, out, parts=("task_model",), verify="none").paths[PART]
 
 
-@pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize("case", CASES)
 def test_the_pipeline_of_transformers(case: str, tmp_path: Path) -> None:
     folder = save(tmp_path / "source", case)
@@ -219,7 +218,6 @@ NLI = {
 }
 
 
-@pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize("first", [False, True])
 def test_zero_shot_is_the_pipelines(first: bool, tmp_path: Path) -> None:
     """Entailment may be the last label, or the first one; contradiction is at the other end."""

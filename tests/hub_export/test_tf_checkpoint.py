@@ -133,7 +133,6 @@ def folder(original: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(original, tmp_path / "checkpoint"))
 
 
-@pytest.mark.usefixtures("brief")
 def test_from_end_to_end(original: Path, bert: Any, tmp_path: Path) -> None:
     done = hub_export.export(original, tmp_path, seq_length=32, verify="full")
     assert [path.parent.name for path in done.paths.values()] == [

@@ -201,7 +201,6 @@ def test_real_texts(name: str, assets: Path, tmp_path: Path) -> None:
     assert_same(done.paths[PART], folder, longest, texts)
 
 
-@pytest.mark.usefixtures("brief")
 def test_verification(tmp_path: Path) -> None:
     """Of a text that many ties are in, too: logits that do not depend on it."""
     folder = bert(tmp_path / "source")

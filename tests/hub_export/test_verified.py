@@ -67,7 +67,6 @@ def test_a_variable_of_no_tensor_is_found(session: Session, tiny_export: hub_exp
 
 
 @pytest.mark.parametrize("part", PARTS)
-@pytest.mark.usefixtures("brief")
 def test_an_element_that_no_sample_has(
     part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,7 +94,6 @@ def test_distilbert(tmp_path: Path) -> None:
     assert done.report.notes["encoder"]["unused_tensors"] == {}
 
 
-@pytest.mark.usefixtures("brief")
 def test_an_architecture_without_pooler_from_end_to_end(tmp_path: Path) -> None:
     source = tmp_path / "source"
     checkpoints.config("electra").save_pretrained(source)
@@ -178,7 +177,6 @@ def assert_spread_alike(found: np.ndarray, fresh: np.ndarray, name: str) -> None
     assert abs(found.mean()) < errors * max(found.std(), fresh.std()), name
 
 
-@pytest.mark.usefixtures("brief")
 def test_a_head_from_end_to_end(configured: Path, tmp_path: Path) -> None:
     """The configuration is that of an encoder alone: the head is asked for by its name."""
     checkpoint = find.read(str(configured), weights=False)
@@ -191,7 +189,6 @@ def test_a_head_from_end_to_end(configured: Path, tmp_path: Path) -> None:
     assert all(map(np.any, tape.gradient(loss, [*model.trainable_variables][-4:])))
 
 
-@pytest.mark.usefixtures("brief")
 def test_a_head_where_modules_stand_behind_the_pooling(configured: Path, tmp_path: Path) -> None:
     """They belong to the text embedding; the model of the task has none of them."""
     source = Path(shutil.copytree(configured, tmp_path / "source"))

@@ -1,0 +1,177 @@
+"""Exports that were trained, as sources: `weights=PATH`."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_hub as hub
+import tf_keras
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Dense, Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling
+
+import hub_export
+from hub_export.errors import SourceError
+from tests import checkpoints
+
+TEXTS = tf.constant(["a bad cab", "", "d e f"])
+
+
+def moved(variables: Any) -> dict[str, np.ndarray]:
+    """Changes every variable, each in its own way; name -> its values."""
+    draw = np.random.default_rng(7)
+    for each in variables:
+        each.assign_add(draw.normal(0, 0.02, each.shape).astype(np.float32))
+    return {each.name: each.numpy() for each in variables}
+
+
+def export(source: Path, out: Path, **options: Any) -> hub_export.Export:
+    done = hub_export.export(source, out, name="x", **{"verify": "full", **options})
+    assert {check.outcome.value for check in done.report.checks} <= {"passed"}
+    return done
+
+
+def load(done: hub_export.Export, part: str = "encoder") -> Any:
+    return tf.saved_model.load(str(done.paths[part]))
+
+
+def values(model: Any) -> dict[str, np.ndarray]:
+    return {each.name: each.numpy() for each in model.variables}
+
+
+def same(found: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> None:
+    assert found.keys() == wanted.keys()
+    for name, each in wanted.items():
+        np.testing.assert_array_equal(found[name], each, err_msg=name)
+
+
+def test_a_saved_model(tiny_bert: Path, tiny_export: hub_export.Export, tmp_path: Path) -> None:
+    """Trained, saved as TensorFlow saves it, and exported again with all that an export has."""
+    model = load(tiny_export)
+    wanted = moved(model.variables)
+    tf.saved_model.save(model, str(tmp_path / "saved"))
+    done = export(tiny_bert, tmp_path / "out", weights=tmp_path / "saved")
+    again = load(done)
+    same(values(again), wanted)
+    assert {*again.signatures} == {*load(tiny_export).signatures}
+    assert done.report.settings["weights"] == "trained"
+    assert "variables.index" in done.report.source["sha256"]
+    page = (done.paths["encoder"] / "assets.extra/README.md").read_text()
+    assert "The weights are those of saved, trained in TensorFlow." in page
+    vectors = load(done, "text_embedding")(TEXTS)
+    row = load(done, "preprocessor")(TEXTS)
+    np.testing.assert_allclose(vectors, again(row)["pooled_output"], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["saved_model", "weights", "checkpoint"])
+def test_within_a_model_of_keras(
+    kind: str, tiny_bert: Path, tiny_export: hub_export.Export, tmp_path: Path
+) -> None:
+    specs = {
+        name: tf_keras.Input([None], dtype=tf.int32, name=name)
+        for name in ("input_word_ids", "input_mask", "input_type_ids")
+    }
+    layer = hub.KerasLayer(str(tiny_export.paths["encoder"]), trainable=True)
+    logits = tf_keras.layers.Dense(3)(layer(specs)["pooled_output"])
+    model = tf_keras.Model(specs, logits)
+    model.compile(tf_keras.optimizers.Adam(1e-3), "mse")
+    model.fit({name: tf.ones([2, 4], tf.int32) for name in specs}, tf.ones([2, 3]), verbose=0)
+    path = tmp_path / "saved"
+    if kind == "saved_model":
+        model.save(path, save_format="tf")
+    elif kind == "weights":
+        model.save_weights(path / "weights", save_format="tf")
+    else:
+        path = Path(tf.train.Checkpoint(model=model).save(str(path / "step")))
+    done = export(tiny_bert, tmp_path / "out", parts=["encoder"], weights=path)
+    same(values(load(done)), {each.name: each.numpy() for each in layer.weights})
+
+
+def test_a_task_model_with_its_head(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    checkpoints.save_model(source, "bert", "BertForSequenceClassification")
+    checkpoints.save_tokenizer(source, checkpoints.wordpiece(checkpoints.PIECES))
+    part, parts = "text_classification", ["task_model"]
+    model = load(export(source, tmp_path / "out", parts=parts, verify="none"), part)
+    wanted = moved(model.variables)
+    tf.saved_model.save(model, str(tmp_path / "saved"))
+    done = export(source, tmp_path / "again", parts=parts, weights=tmp_path / "saved")
+    same(values(load(done, part)), wanted)
+    encoder = export(
+        source, tmp_path / "encoder", parts=["encoder", *parts], weights=tmp_path / "saved"
+    )
+    assert values(load(encoder))["blocks/0/attention/query/kernel:0"] is not None
+
+
+def test_a_decoder_stays_tied(tmp_path: Path) -> None:
+    """The decoder of masked words is the word embedding, in training, too."""
+    source = tmp_path / "source"
+    checkpoints.save_model(source, "bert", "BertForMaskedLM")
+    checkpoints.save_tokenizer(source, checkpoints.wordpiece(checkpoints.PIECES))
+    options = {"parts": ["encoder"], "verify": "full"}
+    model = load(export(source, tmp_path / "out", **options))
+    wanted = moved(model.mlm.variables)
+    tf.saved_model.save(model, str(tmp_path / "saved"))
+    again = load(export(source, tmp_path / "again", weights=tmp_path / "saved", **options))
+    same(values(again.mlm), wanted)
+
+
+def test_a_text_embedding_with_its_modules(tiny_bert: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    modules = [Transformer(str(tiny_bert)), Pooling(24, pooling_mode="mean"), Dense(24, 6)]
+    SentenceTransformer(modules=modules, device="cpu").save(str(source), create_model_card=False)
+    parts = ["text_embedding"]
+    model = load(export(source, tmp_path / "out", parts=parts, verify="none"), *parts)
+    wanted = moved(model.variables)
+    tf.saved_model.save(model, str(tmp_path / "saved"))
+    done = export(source, tmp_path / "again", parts=parts, weights=tmp_path / "saved")
+    same(values(load(done, *parts)), wanted)
+    np.testing.assert_allclose(load(done, *parts)(TEXTS), model(TEXTS), rtol=0, atol=1e-6)
+
+
+def test_modules_that_were_not_saved(
+    tiny_bert: Path, tiny_export: hub_export.Export, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    modules = [Transformer(str(tiny_bert)), Pooling(24, pooling_mode="mean"), Dense(24, 6)]
+    SentenceTransformer(modules=modules, device="cpu").save(str(source), create_model_card=False)
+    weights = tiny_export.paths["encoder"]
+    done = export(source, tmp_path / "out", parts=["text_embedding"], weights=weights)
+    page = (done.paths["text_embedding"] / "assets.extra/README.md").read_text()
+    assert "Of the modules, they are the checkpoint's own." in page
+
+
+def test_bad_paths(tiny_bert: Path, tiny_export: hub_export.Export, tmp_path: Path) -> None:
+    def refuse(path: Path, *words: str, source: Path = tiny_bert) -> None:
+        with pytest.raises(SourceError) as caught:
+            export(source, tmp_path / "out", weights=path, parts=["encoder"])
+        for each in (str(path), *words):
+            assert each in str(caught.value)
+        assert not [*tmp_path.glob("out/*")]
+
+    refuse(tmp_path / "nothing", "no such folder or checkpoint")
+    refuse(tiny_bert, "holds config.json", "expected a SavedModel")
+    other = tmp_path / "other"
+    checkpoints.save_model(other, "bert", hidden_size=12)
+    encoder = tiny_export.paths["encoder"]
+    refuse(encoder, "embeddings.word.table: expected shape", source=other)
+    shallow = tmp_path / "shallow"
+    checkpoints.save_model(shallow, "bert", num_hidden_layers=1)
+    refuse(encoder, "blocks.1.", "the encoder of the model has none", source=shallow)
+    deep = tmp_path / "deep"
+    checkpoints.save_model(deep, "bert", num_hidden_layers=3)
+    refuse(encoder, "no object in it has the", source=deep)
+    two = tf.train.Checkpoint(
+        one=tf.saved_model.load(str(encoder)), two=tf.saved_model.load(str(encoder))
+    )
+    two.write(str(tmp_path / "two"))
+    refuse(tmp_path / "two", "holds 2 objects that may be the encoder: one.encoder, two.encoder")
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        variable = tf.compat.v1.get_variable("x", [1], initializer=tf.zeros_initializer())
+        session.run(variable.initializer)
+        tf.compat.v1.train.Saver().save(session, str(tmp_path / "old"))
+    refuse(tmp_path / "old", "has no objects, as in TensorFlow 1")
+    (tmp_path / "two.index").write_bytes(b"no index")
+    refuse(tmp_path / "two", "cannot be read as a checkpoint")
