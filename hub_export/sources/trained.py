@@ -175,8 +175,7 @@ def _prefix(path: Path) -> Path:
     for each in (path / _SAVED_MODEL, path, *([] if newest is None else [Path(newest)])):
         if each.with_name(f"{each.name}.index").is_file():
             return each
-    found = (
-        ", ".join(sorted(each.name for each in path.iterdir())[:_SHOWN]) if path.is_dir() else ""
-    )
-    there = f"it holds {found or 'nothing'}" if path.is_dir() else "no such folder or checkpoint"
-    raise SourceError(f"{path}: {there}; {_EXPECTED}")
+    if not path.is_dir():
+        raise SourceError(f"{path}: no such folder or checkpoint; {_EXPECTED}, pretrained or none")
+    names = sorted(each.name for each in path.iterdir())
+    raise SourceError(f"{path}: holds {', '.join(names[:_SHOWN]) or 'nothing'}; {_EXPECTED}")
