@@ -233,7 +233,5 @@ def test_an_unknown_option(configured: Path, tmp_path: Path) -> None:
 
 
 def test_the_argument(tiny_bert: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        hub_export.ExportError, match=r"random: no such folder .* or none"
-    ):
+    with pytest.raises(hub_export.ExportError, match=r"random: no such folder .* or none"):
         hub_export.export(tiny_bert, tmp_path, weights="random")
