@@ -25,7 +25,7 @@ TEXTS = [CONFIG, *tokenizer_files.ALL, *sentence_transformers.TEXTS]
 TEXTS += ["adapter_config.json", "head_config.json", "model.weights.json", "assets/tokenizer/*"]
 TEXTS += ["task.json", "preprocessor.json"]
 DOWNLOADED = ["model*.safetensors", SAFE[1], "adapter*.safetensors", "model*.weights.h5"]
-DOWNLOADED_BIN = ["pytorch_model*.bin", PICKLED[1], "pytorch_adapter.bin"]
+DOWNLOADED_BIN = ["pytorch_model*.bin", PICKLED[1], "pytorch_adapter.bin", "adapter_model.bin"]
 
 
 def download(name: str, revision: str | None, weights: bool = True) -> Path:

@@ -33,9 +33,9 @@ def adapter(base: Path, folder: Path, kind: str = "AutoModel", **options: Any) -
     """Writes an adapter with random values over all that it trains; returns peft's merged model."""
     torch.manual_seed(5)
     model = getattr(transformers, kind).from_pretrained(base, attn_implementation="eager")
-    is_ia3 = options.pop("peft_type", None) == "IA3"
-    options = options if is_ia3 else {"r": 4, **options}
-    adapted = peft.get_peft_model(model, (peft.IA3Config if is_ia3 else peft.LoraConfig)(**options))
+    configured = getattr(peft, f"{options.pop('method', 'Lora')}Config")
+    options = options if configured in (peft.IA3Config, peft.OFTConfig) else {"r": 4, **options}
+    adapted = peft.get_peft_model(model, configured(**options))
     with torch.no_grad():
         for parameter in adapted.parameters():
             if parameter.requires_grad:
@@ -80,10 +80,54 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "IA3": (
         "AutoModel",
         {
-            "peft_type": "IA3",
+            "method": "IA3",
             "target_modules": ["query", "value", "output.dense"],
             "feedforward_modules": ["output.dense"],
         },
+    ),
+    "LoHa": (
+        "AutoModel",
+        {
+            "method": "LoHa",
+            "target_modules": ["query", "dense"],
+            "alpha": 5,
+            "alpha_pattern": {"query": 2},
+        },
+    ),
+    "VeRA": ("AutoModel", {"method": "Vera", "target_modules": ["query", "dense"]}),
+    "OFT": (
+        "AutoModel",
+        {"method": "OFT", "oft_block_size": 4, "target_modules": ["query", "dense"]},
+    ),
+    "OFT, exact": (
+        "AutoModel",
+        {
+            "method": "OFT",
+            "r": 3,
+            "oft_block_size": 0,
+            "use_cayley_neumann": False,
+            "target_modules": ["query"],
+        },
+    ),
+    "OFT, constrained, of shared blocks": (
+        "AutoModel",
+        {
+            "method": "OFT",
+            "oft_block_size": 6,
+            "block_share": True,
+            "coft": True,
+            "eps": 0.3,
+            "num_cayley_neumann_terms": 3,
+            "target_modules": ["query"],
+        },
+    ),
+    "tokens": (
+        "AutoModel",
+        {"target_modules": ["query"], "trainable_token_indices": [3, 7, 5]},
+    ),
+    "tokens of an embedding": (
+        "AutoModel",
+        {"target_modules": ["query"], "trainable_token_indices": {"word_embeddings": [2, 9]}},
     ),
     "biases": ("AutoModel", {"target_modules": ["key"], "bias": "all"}),
     "biases of adapted layers": ("AutoModel", {"target_modules": ["key"], "bias": "lora_only"}),
@@ -112,6 +156,28 @@ def test_numbers(tiny_bert: Path, tmp_path: Path, case: str) -> None:
     encoder, filled = checkpoints.built(tmp_path / "mine", tiny_bert)
     assert_equal(encoder, merged)
     assert ("classifier.weight" in filled.unused) == (case == "classifier")
+
+
+def test_trained_tokens_that_are_not_all_there(tiny_bert: Path, tmp_path: Path) -> None:
+    adapter(tiny_bert, tmp_path / "mine", target_modules=["query"], trainable_token_indices=[3, 4])
+    options(trainable_token_indices={"other": [3, 4]})(tmp_path / "mine")
+    words = ["trainable_tokens_delta [2, 24] do not go with embeddings.word_embeddings.weight"]
+    refuse(tmp_path / "mine", tmp_path / "out", SourceError, *words)
+
+
+def test_weights_that_torch_pickled(tiny_bert: Path, tmp_path: Path) -> None:
+    merged = adapter(tiny_bert, tmp_path / "mine", target_modules=["query"])
+    file = tmp_path / "mine" / WEIGHTS
+    tensors = {name: torch.tensor(each) for name, each in load_file(file).items()}
+    file.unlink()
+    torch.save(tensors, file.with_suffix(".bin"))
+    assert_equal(checkpoints.built(tmp_path / "mine", tiny_bert)[0], merged)
+
+
+def test_projections_that_were_not_saved(tiny_bert: Path, tmp_path: Path) -> None:
+    options = {"method": "Vera", "target_modules": ["query"], "save_projection": False}
+    adapter(tiny_bert, tmp_path / "mine", **options)
+    refuse(tmp_path / "mine", tmp_path / "out", SourceError, "save_projection=True")
 
 
 @pytest.mark.parametrize("model_type", checkpoints.in_transformers())
@@ -281,9 +347,9 @@ SECOND = f"base_model.model.{QUERY}.lora_B.weight"
     ("damage", "file", "words"),
     [
         pytest.param(
-            options(peft_type="OFT"),
+            options(peft_type="LOKR"),
             CONFIG,
-            ["peft_type: 'OFT' is not supported; supported: 'LORA', 'IA3'"],
+            ["peft_type: 'LOKR' is not supported; supported: 'LORA', 'IA3'"],
             id="type",
         ),
         pytest.param(
@@ -300,9 +366,6 @@ SECOND = f"base_model.model.{QUERY}.lora_B.weight"
         ),
         pytest.param(
             options(init_lora_weights="pissa"), CONFIG, ["init_lora_weights: 'pissa'"], id="PiSSA"
-        ),
-        pytest.param(
-            options(trainable_token_indices=[3]), CONFIG, ["trainable_token_indices"], id="tokens"
         ),
         pytest.param(options(novelty=3, lora_bias=True), CONFIG, ["novelty", "lora_bias"], id="2"),
         pytest.param(

@@ -1,19 +1,14 @@
 """PEFT adapters, merged into their base model.
 
-- LoRA (https://arxiv.org/abs/2106.09685): a weight W becomes W + s * B A, with s = alpha / r, or
-  alpha / sqrt(r) where the adapter is rank-stabilised (https://arxiv.org/abs/2312.03732).
-- DoRA (https://arxiv.org/abs/2402.09353): the rows of that sum get the lengths m that were learned.
-- IA3 (https://arxiv.org/abs/2205.05638): what a layer gives, or what it gets, is multiplied by l.
-
-All else that the adapter holds (biases, modules that were trained in full, the head of a task)
-replaces what the base model has. A tensor is made when it is read.
+What each kind makes of a weight is in `changes`. All else that the adapter holds (biases, modules
+that were trained in full, the head of a task) replaces what the base model has. A tensor is made
+when it is read.
 """
 
 import dataclasses
 import functools
-import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +18,23 @@ import tensorflow as tf
 from encoders import Classification, QuestionAnswering, TaskHead, TokenClassification
 from hub_export.errors import SourceError
 from hub_export.sources import huggingface
+from hub_export.sources.adapters.changes import KINDS, SHARED, Given, Kind, UnfitError
 from hub_export.sources.adapters.prefixes import own_prefix, prefix_of, prefixed
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.formats.json_files import read_json, sums
-from hub_export.sources.formats.tensors import LazyTensors, SafetensorsFiles
+from hub_export.sources.formats.tensors import LazyTensors
+from hub_export.sources.formats.weights_file import WeightsFile
 
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+CONFIG, WEIGHTS = "adapter_config.json", ("adapter_model.safetensors", "adapter_model.bin")
 # `transformers` gives its modules, and with them the adapter's tensors, names that are not those of
 # the checkpoint's tensors.
 UNSUPPORTED = ("gte", "jina_embeddings_v3", "nomic_bert", "static_embedding")
-_NAMES = {"LORA": "LoRA", "IA3": "IA3"}
+_NAMES = {"LORA": "LoRA", "IA3": "IA3", "LOHA": "LoHa", "VERA": "VeRA", "OFT": "OFT"}
 _DEFAULT_ALPHA, _MOST_ALPHA = 8, 1e9
 ALL = ".*"
-_PARTS = {"lora_A": "A", "lora_B": "B", "lora_embedding_A": "A", "lora_embedding_B": "B"}
-_MAGNITUDE, _FACTORS = "lora_magnitude_vector", "ia3_l"
-_PART = re.compile(rf"(.*)\.({'|'.join([*_PARTS, _MAGNITUDE, _FACTORS])})(?:\.weight)?")
+_PARTS = "|".join(re.escape(part) for kind in KINDS for part in kind.parts)
+_PREFIX = re.compile(r"base_model\.(model\.)?")
+_PART = re.compile(rf"(.*)\.({_PARTS})(?:\.weight)?")
 _TASKS: Mapping[str, type[TaskHead]] = {
     "SEQ_CLS": Classification,
     "TOKEN_CLS": TokenClassification,
@@ -50,16 +47,18 @@ _OLD_NORMS = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNor
 # PEFT itself passes over `fan_in_fan_out` where a layer is `torch.nn.Linear`, as all are here.
 _IGNORED = frozenset(
     """
-    alpha_pattern auto_mapping base_model_name_or_path bias ensure_weight_tying eva_config
-    exclude_modules fan_in_fan_out feedforward_modules inference_mode init_ia3_weights
-    layers_pattern layers_to_transform lora_alpha lora_dropout megatron_core modules_to_save
-    peft_version qalora_group_size r rank_pattern revision target_modules task_type use_dora
-    use_rslora
+    alpha alpha_pattern auto_mapping base_model_name_or_path bias block_share coft d_initial
+    ensure_weight_tying eps eva_config exclude_modules fan_in_fan_out feedforward_modules
+    inference_mode init_ia3_weights init_weights layers_pattern layers_to_transform lora_alpha
+    lora_dropout megatron_core module_dropout modules_to_save num_cayley_neumann_terms
+    oft_block_size peft_version projection_prng_key qalora_group_size r rank_dropout rank_pattern
+    revision save_projection target_modules task_type trainable_token_indices
+    use_cayley_neumann use_dora use_effective_conv2d use_rslora vera_dropout
     """.split()
 )
 # Options that would change what is computed, with the values under which they do not.
 _FIXED: Mapping[str, tuple[Any, ...]] = {
-    "peft_type": ("LORA", "IA3"),
+    "peft_type": tuple(_NAMES),
     # Others change the base model's weights, too.
     "init_lora_weights": (True, False, "gaussian", "eva", "orthogonal"),
 }
@@ -109,11 +108,14 @@ class Adapter:
         ]
         if problems:
             raise SourceError(f"{file}: unsupported adapter:\n  " + "\n  ".join(problems))
-        weights = folder / WEIGHTS
-        if not weights.exists():
-            raise SourceError(f"{weights}: no such file; save the adapter as safetensors")
+        weights = WeightsFile.find(folder, WEIGHTS)
+        if weights is None:
+            raise SourceError(
+                f"{folder / WEIGHTS[0]}: no such file; save the adapter as safetensors"
+            )
         base, revision = _names(file, config)
-        return cls(file, weights, base, revision, config, _named(weights), _alphas(file, config))
+        tensors, alphas = _named(weights.tensors), _alphas(file, config)
+        return cls(file, weights.path, base, revision, config, tensors, alphas)
 
     def merged(self, base: Checkpoint, name: str, revision: str) -> Checkpoint:
         """The base model with the adapter in it.
@@ -190,80 +192,89 @@ class Adapter:
         merged: dict[str, Callable[[], np.ndarray]] = {
             name: functools.partial(tensors.__getitem__, name) for name in tensors
         }
+        modules = dict[str, dict[str, str]]()
         for name in self.tensors.keys() - (set() if with_head else heads):
             module, part = _split(name)
-            bare = (f"{module}.weight" if part else name).removeprefix(prefix)
-            target = names.get(bare, bare if name in heads else before + bare)
-            if not part:
+            if part:
+                modules.setdefault(module, {})[part] = name
+            elif name.rsplit(".", 1)[-1] not in SHARED:
+                bare = name.removeprefix(prefix)
+                target = names.get(bare, bare if name in heads else before + bare)
                 merged[target] = functools.partial(self.tensors.__getitem__, name)
-            elif target not in tensors:
+        for module, parts in modules.items():
+            bare = f"{module}.weight".removeprefix(prefix)
+            target = names.get(bare, before + bare)
+            if target not in tensors:
                 raise SourceError(
-                    f"{self.weights}: adapts {module}, which {base.name} does not "
-                    "have; say the right base model with --base_model"
+                    f"{self.weights}: adapts {module}, which {base.name} does not have; say the "
+                    "right base model with --base_model"
                 )
-            elif part == _FACTORS:
-                bias = target.removesuffix("weight") + "bias"
-                for each in {target, bias} & tensors.keys():
-                    merged[each] = functools.partial(self._scaled, tensors, each, name)
-            elif part == _MAGNITUDE:
-                if f"{module}.lora_A.weight" not in self.tensors:
-                    raise SourceError(f"{self.weights}: has {name}, but no {module}.lora_A.weight")
-            elif _other(name) not in self.tensors:
-                raise SourceError(f"{self.weights}: has {name}, but no {_other(name)}")
-            elif part == "A":
-                merged[target] = functools.partial(self._sum, tensors, target, module, name)
+            kinds = self._kinds(module, parts)
+            change = functools.partial(self._changed, tensors, module, parts, kinds)
+            merged[target] = functools.partial(change, target)
+            bias = target.removesuffix("weight") + "bias"
+            if bias in tensors and any(each.of_bias for each in kinds):
+                merged[bias] = functools.partial(change, bias, is_bias=True)
         return LazyTensors(merged)
 
-    def _scaled(self, tensors: Mapping[str, np.ndarray], target: str, name: str) -> np.ndarray:
-        """Weight or bias of a layer whose outputs, or inputs, are multiplied by l, in float32."""
-        values = np.asarray(tensors[target], np.float32)
-        factors = np.asarray(self.tensors[name], np.float32)
-        is_bias, is_of_outputs = values.ndim == 1, factors.shape == (len(values), 1)
-        if is_of_outputs or (not is_bias and factors.shape == (1, values.shape[1])):
-            return values * (factors[:, 0] if is_bias else factors)
-        if is_bias and len(factors) == 1:  # of inputs
-            return values
-        raise self._unfit(name, factors, target, values)
+    def _kinds(self, module: str, parts: Mapping[str, str]) -> list[Kind]:
+        """What is done to a module with parts of these names."""
+        kinds = [each for each in KINDS if not parts.keys().isdisjoint(each.needed)]
+        needed = [part for each in kinds for part in each.needed] or [
+            next(each.needed[0] for each in KINDS if not parts.keys().isdisjoint(each.parts))
+        ]
+        if missing := [part for part in needed if part not in parts]:
+            name = next(iter(parts.values()))
+            ending = ".weight" * ("lora_" in missing[0] and "embedding" not in missing[0])
+            raise SourceError(f"{self.weights}: has {name}, but no {module}.{missing[0]}{ending}")
+        return kinds
 
-    def _sum(
-        self, tensors: Mapping[str, np.ndarray], target: str, module: str, name: str
+    def _changed(
+        self,
+        tensors: Mapping[str, np.ndarray],
+        module: str,
+        parts: Mapping[str, str],
+        kinds: Sequence[Kind],
+        target: str,
+        is_bias: bool = False,
     ) -> np.ndarray:
-        """W + s * B A, in float32."""
-        weight = np.asarray(tensors[target], np.float32)
-        second = _other(name)
-        a, b = (np.asarray(self.tensors[each], np.float32) for each in (name, second))
-        fits = a.ndim == b.ndim == 2 and 0 < len(a) == b.shape[1]
-        product = b @ a if fits else np.zeros(0)
-        product = product.T if "lora_embedding" in name else product
-        if product.shape != weight.shape:
-            raise self._unfit(f"{name} {list(a.shape)} and {second}", b, target, weight)
-        total: np.ndarray = weight + np.float32(self._scale(module, len(a))) * product
-        lengths = self._lengths(module)
-        if lengths is None:
-            return total
-        if "lora_embedding" in name or lengths.shape != total.shape[:1]:
-            raise self._unfit(f"{module}.{_MAGNITUDE}", lengths, target, weight)
-        return total * (lengths / np.linalg.norm(total, axis=1))[:, np.newaxis]
+        """A weight, or a bias, with what the adapter does to it."""
+        made = np.asarray(tensors[target], np.float32)
+        given = Given(module, self._alpha(module), self.config, self._shared(module))
+        for kind in kinds:
+            own = {part: parts[part] for part in kind.parts if part in parts}
+            read = {part: np.asarray(self.tensors[own[part]], np.float32) for part in own}
+            try:
+                if is_bias:
+                    made = made if kind.of_bias is None else kind.of_bias(made, read)
+                else:
+                    made = kind.change(made, read, given)
+            except UnfitError as error:
+                shapes = [f"{own[part]} {list(values.shape)}" for part, values in read.items()]
+                raise SourceError(
+                    f"{self.weights}: {' and '.join(shapes)} do not go with {target} "
+                    f"{list(made.shape)}; say the right base model with --base_model"
+                ) from error
+        return made
 
-    def _lengths(self, module: str) -> np.ndarray | None:
-        """Those that DoRA has learned for the rows of a weight."""
-        for name in (f"{module}.{_MAGNITUDE}", f"{module}.{_MAGNITUDE}.weight"):
-            if name in self.tensors:
-                return np.asarray(self.tensors[name], np.float32)
-        return None
+    def _shared(self, module: str) -> Mapping[str, np.ndarray]:
+        """The tensors of all layers; VeRA's alone has any."""
+        if self.config.get("peft_type") != "VERA":
+            return {}
+        found = {
+            part: np.asarray(self.tensors[name], np.float32)
+            for name in self.tensors
+            if (part := name.rsplit(".", 1)[-1]) in SHARED
+        }
+        if found.keys() != {*SHARED}:
+            raise SourceError(
+                f"{self.weights}: adapts {module}, but has no {' and '.join(SHARED)}; save the "
+                "adapter with save_projection=True"
+            )
+        return found
 
-    def _unfit(
-        self, names: str, values: np.ndarray, target: str, weight: np.ndarray
-    ) -> SourceError:
-        """What to raise where tensors do not go together."""
-        return SourceError(
-            f"{self.weights}: {names} {list(values.shape)} do not go with {target} "
-            f"{list(weight.shape)}; say the right base model with --base_model"
-        )
-
-    def _scale(self, module: str, rank: int) -> float:
-        alpha = next(each for pattern, each in self.alphas.items() if _matches(pattern, module))
-        return alpha / (math.sqrt(rank) if self.config.get("use_rslora") else rank)
+    def _alpha(self, module: str) -> float:
+        return next(each for pattern, each in self.alphas.items() if _matches(pattern, module))
 
 
 def _names(file: Path, config: Mapping[str, Any]) -> list[str]:
@@ -290,38 +301,26 @@ def _alphas(file: Path, config: Mapping[str, Any]) -> dict[str, float]:
                 f"{file}: alpha_pattern: {pattern!a:.100} is no regular expression of RE2 (which "
                 "has no look-around and no references back); write out the modules"
             ) from error
-    found = {ALL: config.get("lora_alpha", _DEFAULT_ALPHA)}
+    key = "alpha" if config.get("peft_type") == "LOHA" else "lora_alpha"
+    found = {ALL: config.get(key, _DEFAULT_ALPHA)}
     found = patterns if ALL in patterns else {**patterns, **found}
     for pattern, alpha in found.items():
         if not isinstance(alpha, int | float) or not abs(alpha) < _MOST_ALPHA:
-            where = "lora_alpha" if pattern == ALL else f"alpha_pattern: {pattern}"
+            where = key if pattern == ALL else f"alpha_pattern: {pattern}"
             raise SourceError(f"{file}: {where}: expected a number, found {alpha!r:.100}")
     return {pattern: float(alpha) for pattern, alpha in found.items()}
 
 
-def _named(weights: Path) -> Mapping[str, np.ndarray]:
+def _named(stored: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
     """The tensors of an adapter by the names that its base model gives its parts."""
-    stored = SafetensorsFiles({"": weights})
-    readers = {
-        _modern(
-            name.removeprefix("base_model.model.").replace(".base_layer.", ".")
-        ): functools.partial(stored.__getitem__, name)
-        for name in stored
-    }
-    return LazyTensors(readers)
+    bare = {_PREFIX.sub("", name).replace(".base_layer.", "."): name for name in stored}
+    return LazyTensors.renamed(stored, {_modern(new): old for new, old in bare.items()})
 
 
 def _split(name: str) -> tuple[str, str]:
-    """`x.lora_A.weight` -> `x`, `A`; a tensor that replaces another -> its name, nothing."""
+    """`x.lora_A.weight` -> `x`, `lora_A`; what replaces another -> its name, nothing."""
     match = _PART.fullmatch(name)
-    return (match[1], _PARTS.get(match[2], match[2])) if match else (name, "")
-
-
-def _other(name: str) -> str:
-    """A -> B, B -> A."""
-    found = re.search(r"\.lora_(embedding_)?([AB])", name)
-    at = found.end() - 1 if found else len(name)
-    return name[:at] + {"A": "B", "B": "A"}.get(name[at : at + 1], "") + name[at + 1 :]
+    return (match[1], match[2]) if match else (name, "")
 
 
 def _matches(pattern: str, module: str) -> bool:
