@@ -83,6 +83,7 @@ def read(
     encoder = module_list.encoder_folder(folder, route)
     config_file = encoder / CONFIG
     config = read_json(config_file)
+    _refuse_quantized(config, config_file)
     stored = StoredWeights.find(encoder, config)
     tokenizer = tokenizer_files.find(encoder)
     others = [encoder / file for file in (*tokenizer_files.CONFIGS, *tokenizer_files.COMPANIONS)]
@@ -138,6 +139,17 @@ def with_own_files(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
             files={**checkpoint.files, **sentence_transformers.file_sums(folder)},
         )
     return checkpoint
+
+
+def _refuse_quantized(config: Mapping[str, Any], file: Path) -> None:
+    """Raises SourceError where weights are stored as integers, or as floats of eight bits."""
+    if found := config.get("quantization_config"):
+        method = found.get("quant_method", "") if isinstance(found, dict) else ""
+        raise SourceError(
+            f"{file}: the weights are quantised ({method or 'quantization_config'}); expected "
+            "float32, float16 or bfloat16: export the checkpoint that it was made of, and let "
+            "--litert=int8 or --compute_dtype=bfloat16 make it small"
+        )
 
 
 def _without_effect(config: Mapping[str, Any]) -> frozenset[str]:

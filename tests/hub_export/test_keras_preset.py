@@ -264,6 +264,35 @@ def test_bfloat16_weights(tmp_path: Path) -> None:
 TEXTS = ["Hello World", "a,b. c!", "  tabs\tand\nlines ", "x" * 40, "", "12-34 (ab)"]
 
 
+@pytest.mark.parametrize("kind", BACKBONES)
+def test_int8_weights_are_brought_back(kind: str, tmp_path: Path) -> None:
+    """Every value is that of the preset before it was quantised, but for half a step of int8."""
+    made = backbone(kind)
+    made.save_to_preset(str(tmp_path / "float32"))
+    made.quantize("int8")
+    made.save_to_preset(str(tmp_path / "int8"))
+    wanted, checkpoint = (
+        find.read(str(tmp_path / "float32")).tensors(),
+        find.read(str(tmp_path / "int8")),
+    )
+    found = checkpoint.tensors()
+    assert {*found} == {*wanted}
+    for name, values in wanted.items():
+        step = np.abs(values).max() / 127
+        assert np.abs(found[name] - values).max() <= 0.501 * step, name
+    assert any(not np.array_equal(found[name], wanted[name]) for name in wanted)
+    assert "brought back to float32" in " ".join(checkpoint.notes)
+    assert checkpoints.built(tmp_path / "int8")
+
+
+def test_other_quantized_presets_are_refused(tmp_path: Path) -> None:
+    made = backbone("BertBackbone")
+    made.quantize("int4")
+    made.save_to_preset(str(tmp_path / "int4"))
+    with pytest.raises(SourceError, match=r"config.json: the preset is quantised \(int4"):
+        find.read(str(tmp_path / "int4"))
+
+
 def same_tokens(made: Any, folder: Path, texts: list[str]) -> None:
     made.save_to_preset(str(folder))
     (folder / "config.json").write_text(json.dumps({"class_name": "BertBackbone", "config": {}}))

@@ -1,6 +1,7 @@
 """What `transformers` makes of a tokenizer.json, and what the configuration adds to it."""
 
 import json
+import shutil
 import string
 from pathlib import Path
 from typing import Any
@@ -305,3 +306,13 @@ def test_a_word_embedding_padded_for_fast_products(tmp_path: Path) -> None:
     checkpoints.save_model(tmp_path, "bert", vocab_size=128)
     session = Session(find.read(str(tmp_path)), Settings(tmp_path))
     assert session.tokenizer.get_vocab_size() == len(checkpoints.PIECES)
+
+
+@pytest.mark.parametrize("method", ["gptq", "awq", "bitsandbytes", "fp8"])
+def test_quantized_weights_are_refused_in_these_words(
+    method: str, tiny_bert: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(tiny_bert, tmp_path / "source"))
+    checkpoints.changing("config.json", quantization_config={"quant_method": method})(folder)
+    with pytest.raises(SourceError, match=rf"config.json: the weights are quantised \({method}\)"):
+        find.read(str(folder))

@@ -13,6 +13,7 @@ from hub_export.sources.formats.json_files import is_name, read_json
 from hub_export.sources.formats.tensors import LazyTensors
 
 WEIGHTS, INDEX = "model.weights.h5", "model.weights.json"
+_FIRST = "/vars/0"
 
 
 def find(folder: Path) -> Path:
@@ -55,6 +56,31 @@ def read(weights: Path) -> LazyTensors:
             for name, dataset in _datasets(path).items()
         }
     )
+
+
+def dequantized(tensors: Mapping[str, np.ndarray]) -> LazyTensors:
+    """The tensors of layers that were quantised to int8, in float32.
+
+    Of such a layer, `vars/0` is int8, and its last variable what the values were multiplied by: of
+    a kernel one factor an output, of an embedding one a row.
+    """
+    readers = {name: functools.partial(tensors.__getitem__, name) for name in tensors}
+    for name in [name for name in tensors if name.endswith(_FIRST)]:
+        layer = name.removesuffix("0")
+        last = f"{layer}{sum(each.startswith(layer) for each in tensors) - 1}"
+        if tensors[name].dtype == np.int8:
+            readers[name] = functools.partial(_dequantized, tensors, name, last)
+            del readers[last]
+    return LazyTensors(readers)
+
+
+def _dequantized(tensors: Mapping[str, np.ndarray], name: str, scale: str) -> np.ndarray:
+    values, factors = tensors[name].astype(np.float32), tensors[scale].astype(np.float32)
+    if scale.endswith("/1"):  # no bias: an embedding
+        factors = factors[:, np.newaxis]
+    # Those of EinsumDense have the axes of its outputs, with others of one in front.
+    made: np.ndarray = values / factors.reshape(factors.shape[-values.ndim :])
+    return made
 
 
 def _datasets(path: Path) -> Mapping[str, h5py.Dataset]:

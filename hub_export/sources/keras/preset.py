@@ -9,7 +9,7 @@ deserialised: names of classes are compared with known ones. keras-hub is needed
 import functools
 import importlib.util
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,13 @@ CONFIG = "config.json"
 INSTALL = "pip install '.[keras]' in the folder of hub_export"
 _TASK = "task.weights.h5"
 _IGNORED = ("name", "trainable", "dtype")
+_INT8 = "int8"
+_QUANTIZED = (
+    "QuantizedDTypePolicy",
+    "QuantizedFloat8DTypePolicy",
+    "GPTQDTypePolicy",
+    "AWQDTypePolicy",
+)
 _HANDLE = re.compile(r"kaggle://[^/]+/[^/]+/keras/[^/]+(/[0-9]+)?", re.IGNORECASE)
 
 
@@ -50,6 +57,7 @@ def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> C
     config_file = folder / CONFIG
     backbone, options = _backbone(config_file)
     config = _config(backbone, options, config_file)
+    is_quantized = _is_quantized(options.get("dtype"), config_file)
     weights_file = h5.find(folder)
     tokenizer_file = folder / tokenizer.CONFIG
     read = [config_file, tokenizer_file, *tokenizer.assets(folder)]
@@ -63,13 +71,13 @@ def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> C
         config_file=config_file,
         weights_file=weights_file,
         tokenizer_file=tokenizer_file,
-        tensors=functools.partial(_tensors, backbone, options, config, weights_file),
+        tensors=functools.partial(_tensors, backbone, options, config, weights_file, is_quantized),
         tokenizer=functools.partial(tokenizer.read, tokenizer_file),
         special_tokens=tokenizer.special_tokens(tokenizer_file),
         files=sums(read),
         unused=_head(folder / _TASK) if weights else {},
         pipeline=functools.partial(task.read, folder),
-        notes=(*backbone.notes, *tokenizer.NOTES, *_dtype(options.get("dtype"))),
+        notes=(*backbone.notes, *tokenizer.NOTES, *_dtype(options.get("dtype"), is_quantized)),
     )
 
 
@@ -139,8 +147,13 @@ def _config(backbone: Backbone, options: Mapping[str, Any], file: Path) -> Mappi
     return {"model_type": backbone.model_type, **named, **backbone.constants}
 
 
-def _dtype(policy: Any) -> tuple[str, ...]:
+def _dtype(policy: Any, is_quantized: bool) -> tuple[str, ...]:
     """A note where keras-hub computes in another dtype than an export."""
+    if is_quantized:
+        return (
+            "keras-hub multiplies in int8, and rounds what a layer gets; the export follows the "
+            "int8 weights, brought back to float32.",
+        )
     options = policy.get("config") if isinstance(policy, dict) else None
     name = options.get("name") if isinstance(options, dict) else policy
     if name in (None, "float32"):
@@ -150,10 +163,42 @@ def _dtype(policy: Any) -> tuple[str, ...]:
     )
 
 
+def _is_quantized(policy: Any, file: Path) -> bool:
+    """Whether layers are quantised to int8.
+
+    Raises:
+        SourceError: they are quantised otherwise.
+    """
+    modes = {*_modes(policy)}
+    if others := sorted(modes - {_INT8}):
+        raise SourceError(
+            f"{file}: the preset is quantised ({', '.join(others)}); expected one whose weights "
+            f"are float or {_INT8}: export the preset that it was made of"
+        )
+    return bool(modes)
+
+
+def _modes(policy: Any) -> Iterator[str]:
+    """How layers are quantised, by the policy of a backbone and those of its layers."""
+    found = policy.get("config") if isinstance(policy, dict) else None
+    if not isinstance(found, dict):
+        return
+    if "mode" in found:
+        yield str(found["mode"])
+    layers = found.get("policy_map")
+    for each in layers.values() if isinstance(layers, dict) else ():
+        yield from _modes(each)
+
+
 def _tensors(
-    backbone: Backbone, options: Mapping[str, Any], config: Mapping[str, Any], file: Path
+    backbone: Backbone,
+    options: Mapping[str, Any],
+    config: Mapping[str, Any],
+    file: Path,
+    is_quantized: bool,
 ) -> Mapping[str, np.ndarray]:
-    renamed = renaming.rename(backbone.rows, backbone.fields(options), h5.read(file), file)
+    read = h5.dequantized(h5.read(file)) if is_quantized else h5.read(file)
+    renamed = renaming.rename(backbone.rows, backbone.fields(options), read, file)
     shapes = {name: [config[size] for size in sizes] for name, sizes in backbone.zeros.items()}
     zeros = {name: functools.partial(np.zeros, shape, np.float32) for name, shape in shapes.items()}
     return renamed.with_others(zeros)
