@@ -27,12 +27,6 @@ INSTALL = "pip install '.[keras]' in the folder of hub_export"
 _TASK = "task.weights.h5"
 _IGNORED = ("name", "trainable", "dtype")
 _INT8 = "int8"
-_QUANTIZED = (
-    "QuantizedDTypePolicy",
-    "QuantizedFloat8DTypePolicy",
-    "GPTQDTypePolicy",
-    "AWQDTypePolicy",
-)
 _HANDLE = re.compile(r"kaggle://[^/]+/[^/]+/keras/[^/]+(/[0-9]+)?", re.IGNORECASE)
 
 
