@@ -82,8 +82,10 @@ class SelfAttention(Attention):
         dropout: float,
         bias: bool = True,
         head_width: int | None = None,
+        window: Window | None = None,
     ) -> None:
         super().__init__(width, heads, dropout, bias, head_width)
+        self.window = window
         inner = heads * self.head_width
         self.query = Linear(width, inner, bias)
         self.key = Linear(width, inner, bias)

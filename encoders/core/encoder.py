@@ -146,6 +146,7 @@ class Encoder(tf.Module):
         """
         word_ids, mask = self._fitting(tf.convert_to_tensor(word_ids), mask, type_ids)
         layout = arrange(mask)
+        layout.word_ids = None if word_ids.dtype.is_floating else word_ids
         layout.type_ids, layout.head_mask = type_ids, head_mask
         if self.added_scores is not None:
             layout = layout.biased(self.added_scores(layout))

@@ -590,6 +590,12 @@ ENCODERS = [
         architecture="IBertForMaskedLM",
         pooler=False,
     ),
+    EncoderCase(
+        "clip_text_model",
+        "clip_text_model",
+        {"eos_token_id": 2, "layer_norm_eps": 1e-3, "attention_dropout": 0.1},
+        pooler=False,
+    ),
 ]
 
 

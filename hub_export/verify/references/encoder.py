@@ -1,5 +1,6 @@
 """The source's encoder in torch, to compare an export's numbers with."""
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from encoders import (
     Dimensions,
     Encoded,
     Inside,
+    TokenById,
     TokenOfRow,
     architectures,
     first_token,
@@ -40,18 +42,33 @@ def loaded_encoder(checkpoint: Checkpoint, pooler: bool) -> Any:
     return loaded(checkpoint, pooler, automatic, _CLASSES[automatic])
 
 
-def _first(mask: Ids) -> Places:
-    """The place of the first position, int32 [B, S] -> int64 [B]."""
+def _first(words: Ids | Floats, mask: Ids) -> Places:
+    """The place of the first position, int64 [B]."""
+    del words
     return np.zeros(len(mask), np.int64)
 
 
-def _last(mask: Ids) -> Places:
-    """The place of the last real token, int32 [B, S] -> int64 [B]; 0 where there is none."""
+def _last(words: Ids | Floats, mask: Ids) -> Places:
+    """The place of the last real token, int64 [B]; 0 where there is none."""
+    del words
     places: Places = (np.arange(mask.shape[1]) * (mask != 0)).max(axis=1)
     return places
 
 
-_PLACES: Mapping[TokenOfRow, Callable[[Ids], Places]] = {first_token: _first, last_token: _last}
+def _by_id(id: int | None, words: Ids | Floats, mask: Ids) -> Places:
+    """The place of the first real token of an id, or of the highest one, int64 [B].
+
+    CLIP's code looks at padding as well: no row that a tokenizer pads has a token there that it
+    would take.
+    """
+    real: Ids = np.where(mask != 0, words, -1)
+    return real.argmax(axis=1) if id is None else (real == id).argmax(axis=1)
+
+
+_PLACES: Mapping[TokenOfRow, Callable[[Ids | Floats, Ids], Places]] = {
+    first_token: _first,
+    last_token: _last,
+}
 
 
 class Reference:
@@ -69,7 +86,8 @@ class Reference:
             token: which token of a row is the pooled output without one.
         """
         self._model, self._size, self._pooler = settled(model.eval()), size, pooler
-        self._place = _PLACES[token]
+        by_id = isinstance(token, TokenById)
+        self._place = functools.partial(_by_id, token.id) if by_id else _PLACES[token]
 
     @classmethod
     def load(
@@ -118,10 +136,11 @@ class Reference:
         embedded, *states = result.hidden_states
         repeats = len(states) // self._size.layers
         layers = [state.numpy() for state in states[repeats - 1 :: repeats]]
+        layers[-1:] = [result.last_hidden_state.numpy()]  # of CLIP, the other one lacks the norm
         if self._pooler:
             pooled = result.pooler_output.numpy()
         else:
-            pooled = layers[-1][np.arange(len(mask)), self._place(mask)]
+            pooled = layers[-1][np.arange(len(mask)), self._place(words, mask)]
         weights = [weights_of(self._model, each).numpy() for each in result.attentions or ()]
         return Inside(Encoded(pooled, layers[-1], layers), embedded.numpy(), weights)
 
