@@ -14,7 +14,7 @@ from hub_export.errors import ExportError, SourceError
 from hub_export.settings import NONE, Settings
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.module_list import MODULES
-from hub_export.sources.modules import Pipeline, Placed, PoolingOptions, read_weights
+from hub_export.sources.modules import Pipeline, Placed, PoolingOptions
 from hub_export.sources.tokenizer.files import restored
 
 
@@ -77,7 +77,7 @@ class Plan:
         """
         if self.weights == NONE:
             return placed.module.drawn()
-        return read_weights(placed.folder, placed.only) if placed.folder else {}
+        return placed.weights()
 
     @contextmanager
     def applied(self, tokenizer: Tokenizer) -> Iterator[bool]:

@@ -64,11 +64,25 @@ class Placed(NamedTuple):
         module: the module.
         folder: that of its weights, if it has any.
         only: what the names of its tensors begin with, where others lie beside them.
+        called: what stands for that in the module's own names, where it is something else.
     """
 
     module: VectorModule
     folder: Path | None = None
     only: str = ""
+    called: str = ""
+
+    def weights(self) -> Mapping[str, np.ndarray]:
+        """The tensors by the module's names.
+
+        Raises:
+            SourceError: they cannot be read.
+        """
+        if self.folder is None:
+            return {}
+        found, only = read_weights(self.folder, self.only), self.only
+        called = self.called or only
+        return {called + name.removeprefix(only): each for name, each in found.items()}
 
 
 @dataclasses.dataclass(frozen=True)
