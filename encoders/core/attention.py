@@ -46,11 +46,15 @@ class Attention(tf.Module, abc.ABC):
 
     def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """float32 [N, D] -> float32 [N, D]."""
-        query, key, value = (layout.to_heads(each) for each in self.project(x, layout))
+        attended = self.attend(self.project(x, layout), layout, training)
+        return self.output(tf.reshape(attended, [-1, self.heads * self.head_width]))
+
+    def attend(self, projected: Projected, layout: Layout, training: bool) -> tf.Tensor:
+        """Query, key and value, each [N, H, K] -> the sums of values, [N, H, K]."""
+        query, key, value = map(layout.to_heads, projected)
         scores = self.scores(query * self.scale, key, layout, training)
         weights = layout.attending(self.dropout(self.weights(scores, layout), training))
-        mixed = layout.from_heads(tf.matmul(weights, value))
-        return self.output(tf.reshape(mixed, [-1, self.heads * self.head_width]))
+        return layout.from_heads(tf.matmul(weights, value))
 
     @abc.abstractmethod
     def project(self, x: tf.Tensor, layout: Layout) -> Projected:

@@ -27,6 +27,8 @@ class Change:
 
 KEEP = Change(lambda x: x)
 TRANSPOSE = Change(np.transpose, lambda shape: shape[::-1])
+CONVOLUTION = Change(lambda x: x[:, :, 0].T, lambda shape: (shape[1], shape[0], 1))
+"""[in of a group, out] -> torch's [out, in of a group, 1]: a convolution over one position."""
 FLATTEN = Change(lambda x: x.reshape(-1))
 """[out] or [heads, width of a head] -> [out]."""
 SPLIT_OUTPUTS = Change(lambda x: x.reshape(x.shape[0], -1).T)

@@ -21,14 +21,16 @@ _CONTEXT = Form(
     dropouts=("cls_dropout", "hidden_dropout_prob"),
     input_dropouts=("pooler_dropout",),
 )
+_ACTIVATED = dataclasses.replace(_TWO_LAYERS, activation="{hidden_act}")
 _HIDDEN = ("hidden_dropout_prob",)
 _HIDDEN_TWICE = dataclasses.replace(_TWO_LAYERS, dropouts=_HIDDEN, input_dropouts=_HIDDEN)
 
 _FORMS: Mapping[str, Form] = {
     "albert": dataclasses.replace(_POOLED, dropouts=("classifier_dropout_prob",)),
     "bert": _POOLED,
-    "big_bird": dataclasses.replace(_TWO_LAYERS, activation="{hidden_act}"),
+    "big_bird": _ACTIVATED,
     "camembert": _TWO_LAYERS,
+    "convbert": _ACTIVATED,
     "data2vec-text": _TWO_LAYERS,
     "deberta": _CONTEXT,
     "deberta-v2": _CONTEXT,

@@ -33,6 +33,7 @@ class TokenClassification(FormedHead):
         "bert": _PLAIN,
         "big_bird": _PLAIN,
         "camembert": _PLAIN,
+        "convbert": _PLAIN,
         "data2vec-text": _PLAIN,
         "deberta": _HIDDEN,
         "deberta-v2": _HIDDEN,

@@ -596,6 +596,20 @@ ENCODERS = [
         {"eos_token_id": 2, "layer_norm_eps": 1e-3, "attention_dropout": 0.1},
         pooler=False,
     ),
+    EncoderCase(
+        "convbert",
+        "convbert",
+        {
+            "num_attention_heads": 4,
+            "conv_kernel_size": 5,
+            "num_groups": 3,
+            "layer_norm_eps": 1e-3,
+            "type_vocab_size": 3,
+            "hidden_dropout_prob": 0.2,
+        },
+        architecture="ConvBertForMaskedLM",
+        pooler=False,
+    ),
 ]
 
 

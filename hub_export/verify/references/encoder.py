@@ -186,13 +186,15 @@ def settled(model: Any) -> Any:
     """The model, made to compute each row as it does alone.
 
     BigBird's otherwise changes its attention, and loses its weights, at the first call; and
-    MobileBERT's takes padding for the neighbour of a row's last token.
+    MobileBERT's and ConvBERT's take padding for the neighbour of a row's last token.
     """
     kind = model.config.model_type
     if kind == "big_bird":
         model.base_model.set_attention_type("original_full")
     if kind == "mobilebert":
         model.base_model.register_forward_pre_hook(_without_padding, with_kwargs=True)
+    if kind == "convbert":
+        _convolve_without_padding(model.base_model)
     return model
 
 
@@ -204,6 +206,25 @@ def _without_padding(model: Any, arguments: Any, named: dict[str, Any]) -> Any:
     vectors = model.get_input_embeddings()(words) if vectors is None else vectors
     real = mask.flip(1).cumsum(1).flip(1) > 0
     return (), {**named, "inputs_embeds": vectors * real[..., None]}
+
+
+def _convolve_without_padding(model: Any) -> None:
+    """Has what ConvBERT convolves be zero for padding."""
+    masks = list[Any]()
+
+    def note(_: Any, arguments: Any, named: dict[str, Any]) -> None:
+        masks[:] = [named["attention_mask"]]
+
+    def before(_: Any, inputs: Any) -> Any:
+        return (inputs[0] * masks[0][:, None],)
+
+    def behind(_: Any, inputs: Any, output: Any) -> Any:
+        return output * masks[0][..., None]
+
+    model.register_forward_pre_hook(note, with_kwargs=True)
+    for layer in model.encoder.layer:
+        layer.attention.self.key_conv_attn_layer.register_forward_pre_hook(before)
+        layer.attention.self.conv_out_layer.register_forward_hook(behind)
 
 
 def channels_of(model: Any) -> int:
