@@ -82,16 +82,16 @@ def neighbours(x: tf.Tensor, size: int, layout: Layout) -> list[tf.Tensor]:
 class SeparableConvolution(tf.Module):
     """A convolution of each column by itself, then a dense layer; float32 [N, in] -> [N, out]."""
 
-    depthwise: tf.Variable
+    kernel: tf.Variable
 
     def __init__(self, inputs: int, outputs: int, size: int) -> None:
         super().__init__()
         self.size = size
-        self.depthwise = declare(size, inputs)
+        self.kernel = declare(size, inputs)
         self.pointwise = Linear(inputs, outputs)
 
     def __call__(self, x: tf.Tensor, layout: Layout) -> tf.Tensor:
-        around = zip(neighbours(x, self.size, layout), tf.unstack(self.depthwise), strict=True)
+        around = zip(neighbours(x, self.size, layout), tf.unstack(self.kernel), strict=True)
         return self.pointwise(tf.add_n([each * weights for each, weights in around]))
 
 
@@ -162,7 +162,7 @@ TABLE = Table(
         *linear("embeddings.projection", "embeddings_project"),
         *bert.BLOCK_ROWS,
         Row(
-            f"{_TO}.key_convolution.depthwise",
+            f"{_TO}.key_convolution.kernel",
             (f"{_FROM}.key_conv_attn_layer.depthwise.weight",),
             _DEPTHWISE,
         ),

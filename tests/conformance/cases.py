@@ -610,6 +610,13 @@ ENCODERS = [
         architecture="ConvBertForMaskedLM",
         pooler=False,
     ),
+    EncoderCase(
+        "xlnet",
+        "xlnet",
+        {"n_positions": 40, "clamp_len": 12, "layer_norm_eps": 1e-3, "ff_activation": "relu"},
+        architecture="XLNetForTokenClassification",
+        pooler=False,
+    ),
 ]
 
 
