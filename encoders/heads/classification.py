@@ -61,6 +61,14 @@ _FORMS: Mapping[str, Form] = {
     "squeezebert": dataclasses.replace(_POOLED, dropouts=_HIDDEN),
     "xlm-roberta": _TWO_LAYERS,
     "xlm-roberta-xl": _TWO_LAYERS,
+    "xlnet": Form(
+        "logits_proj",
+        "sequence_summary.summary",
+        "{summary_activation}",
+        dropouts=("summary_last_dropout",),
+        is_last=True,
+        fixed={"summary_type": "last", "summary_use_proj": True},
+    ),
 }
 """By `model_type`."""
 
@@ -78,7 +86,7 @@ class Classification(FormedHead):
         self, config: Mapping[str, Any], width: int, outputs: int, form: Form | None = None
     ) -> None:
         super().__init__(config, width, outputs, form)
-        self.pooling = _pooling(self.form.pooling, self.options)
+        self.pooling = _pooling(self.form, self.options)
         self.needs_pooler = self.form.is_pooled
 
     def __call__(self, encoded: Encoded, mask: tf.Tensor, training: bool) -> Outputs:
@@ -96,7 +104,10 @@ class _FirstPosition(tf.Module):
         return sequence[:, 0]
 
 
-def _pooling(option: str, options: Mapping[str, Any]) -> tf.Module:
+def _pooling(form: Form, options: Mapping[str, Any]) -> tf.Module:
+    if form.is_last:
+        return Pooling(["lasttoken"])
+    option = form.pooling
     mode = options[option] if option else "cls"
     if mode not in _POOLINGS:
         raise ConfigError(f"{option}: expected {' or '.join(_POOLINGS)}, found {mode!r}")

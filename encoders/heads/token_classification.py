@@ -56,6 +56,7 @@ class TokenClassification(FormedHead):
         "squeezebert": _HIDDEN,
         "xlm-roberta": _PLAIN,
         "xlm-roberta-xl": _PLAIN,
+        "xlnet": Form("classifier", dropouts=()),
     }
 
     def __call__(self, encoded: Encoded, mask: tf.Tensor, training: bool) -> Outputs:
