@@ -38,6 +38,7 @@ _FORMS: Mapping[str, Form] = {
     "electra": dataclasses.replace(_TWO_LAYERS, activation="gelu"),
     "ernie": _POOLED,
     "esm": _HIDDEN_TWICE,
+    "fnet": dataclasses.replace(_POOLED, dropouts=_HIDDEN),
     "gte": Form("classifier", "gte.pooler.dense"),
     "ibert": _HIDDEN_TWICE,
     "jina_embeddings_v3": _TWO_LAYERS,

@@ -112,6 +112,7 @@ class FillMask(TaskHead):
         "electra": _GENERATOR,
         "ernie": _transformed(),
         "esm": dataclasses.replace(_LM_HEAD, biases=("lm_head.bias",)),
+        "fnet": _transformed(),
         "gte": dataclasses.replace(_LM_HEAD, norm="lm_head.norm"),
         "ibert": _LM_HEAD,
         "jina_embeddings_v3": _LM_HEAD,

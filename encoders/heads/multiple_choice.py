@@ -7,7 +7,7 @@ from encoders.heads.classification import Classification
 from encoders.heads.forms import Form
 
 _POOLED = Form("classifier", dropouts=("hidden_dropout_prob",), is_pooled=True)
-_CLASSIFYING = """albert bert deberta-v2 distilbert ernie megatron-bert mobilebert modernbert
+_CLASSIFYING = """albert bert deberta-v2 distilbert ernie fnet megatron-bert mobilebert modernbert
 rembert squeezebert xlnet""".split()
 _POOLING = """big_bird camembert data2vec-text ibert mpnet roberta xlm-roberta
 xlm-roberta-xl""".split()

@@ -41,6 +41,7 @@ class TokenClassification(FormedHead):
         "electra": _PLAIN,
         "ernie": _PLAIN,
         "esm": _HIDDEN,
+        "fnet": _HIDDEN,
         "gte": _PLAIN,
         "ibert": _HIDDEN,
         "jina_embeddings_v3": _PLAIN,

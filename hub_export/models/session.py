@@ -103,6 +103,9 @@ class Session:
     def _check_inside(self) -> None:
         """Raises ExportError where something of INSIDE is asked for that the encoder lacks."""
         model_type = self.checkpoint.config["model_type"]
+        of_attention = sorted({contract.ATTENTIONS, contract.HEAD_MASK} & self.inside)
+        if of_attention and not self.size.heads:
+            raise ExportError(f"{of_attention[0]}: {model_type} has no attention; leave it out")
         if contract.EMBEDS in self.inside and isinstance(self.token, TokenById):
             raise ExportError(
                 f"{contract.EMBEDS}: {model_type} finds the token that stands for a text by its "

@@ -617,6 +617,7 @@ ENCODERS = [
         architecture="XLNetForTokenClassification",
         pooler=False,
     ),
+    EncoderCase("fnet", "fnet", {"hidden_act": "relu", "layer_norm_eps": 1e-3, "pad_token_id": 7}),
 ]
 
 

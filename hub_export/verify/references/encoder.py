@@ -185,8 +185,9 @@ def rows_of(words: Ids | Floats, mask: Ids, type_ids: Ids | None) -> dict[str, A
 def settled(model: Any) -> Any:
     """The model, made to compute each row as it does alone.
 
-    BigBird's otherwise changes its attention, and loses its weights, at the first call; and
-    MobileBERT's and ConvBERT's take padding for the neighbour of a row's last token.
+    BigBird's otherwise changes its attention, and loses its weights, at the first call.
+    MobileBERT's and ConvBERT's take padding for the neighbour of a row's last token, and FNet's
+    takes it for tokens.
     """
     kind = model.config.model_type
     if kind == "big_bird":
@@ -195,6 +196,8 @@ def settled(model: Any) -> Any:
         model.base_model.register_forward_pre_hook(_without_padding, with_kwargs=True)
     if kind == "convbert":
         _convolve_without_padding(model.base_model)
+    if kind == "fnet":
+        _transform_without_padding(model)
     return model
 
 
@@ -210,10 +213,7 @@ def _without_padding(model: Any, arguments: Any, named: dict[str, Any]) -> Any:
 
 def _convolve_without_padding(model: Any) -> None:
     """Has what ConvBERT convolves be zero for padding."""
-    masks = list[Any]()
-
-    def note(_: Any, arguments: Any, named: dict[str, Any]) -> None:
-        masks[:] = [named["attention_mask"]]
+    masks = _masks_of(model)
 
     def before(_: Any, inputs: Any) -> Any:
         return (inputs[0] * masks[0][:, None],)
@@ -221,10 +221,41 @@ def _convolve_without_padding(model: Any) -> None:
     def behind(_: Any, inputs: Any, output: Any) -> Any:
         return output * masks[0][..., None]
 
-    model.register_forward_pre_hook(note, with_kwargs=True)
     for layer in model.encoder.layer:
         layer.attention.self.key_conv_attn_layer.register_forward_pre_hook(before)
         layer.attention.self.conv_out_layer.register_forward_hook(behind)
+
+
+def _transform_without_padding(model: Any) -> None:
+    """Has FNet transform each row as long as it is, zero where its mask has holes."""
+    masks = _masks_of(model)
+
+    def alone(x: Any, transform: Any) -> Any:
+        import torch  # noqa: PLC0415
+
+        found = torch.zeros_like(x)
+        for row, mask in enumerate(masks[0]):
+            length = int(mask.nonzero().max()) + 1 if mask.any() else 0
+            real = x[row : row + 1, :length] * mask[:length, None]
+            if length:
+                found[row, :length] = transform(real.float())[0].real
+        return found
+
+    for layer in model.base_model.encoder.layer:
+        own = layer.fourier.self
+        own.fourier_transform = functools.partial(alone, transform=own.fourier_transform)
+
+
+def _masks_of(model: Any) -> list[Any]:
+    """A list that holds the mask that the model was called with, [B, S], while it computes."""
+    masks = list[Any]()
+
+    def note(_: Any, arguments: Any, named: dict[str, Any]) -> None:
+        mask = named["attention_mask"] if "attention_mask" in named else arguments[1]
+        masks[:] = [mask.flatten(0, -2)]
+
+    model.register_forward_pre_hook(note, with_kwargs=True)
+    return masks
 
 
 def channels_of(model: Any) -> int:
