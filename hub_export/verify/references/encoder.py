@@ -1,6 +1,7 @@
 """The source's encoder in torch, to compare an export's numbers with."""
 
 import functools
+import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -40,6 +41,10 @@ def loaded_encoder(checkpoint: Checkpoint, pooler: bool) -> Any:
     """
     automatic = architectures()[checkpoint.config["model_type"]].reference
     return loaded(checkpoint, pooler, automatic, _CLASSES[automatic])
+
+
+_MASKS = "masks_of_rows"
+"""The attribute of a model in which its masks are noted."""
 
 
 def _first(words: Ids | Floats, mask: Ids) -> Places:
@@ -156,7 +161,7 @@ class Reference:
 
         from hub_export.verify.references.adapters import modules  # noqa: PLC0415
 
-        channels = channels_of(self._model)
+        channels, head_mask = channels_of(self._model), factors_of(self._model, head_mask)
         left = iter(torch.tensor(head_mask)[:, :, None])
 
         def masked(_: Any, inputs: Any) -> Any:
@@ -198,6 +203,8 @@ def settled(model: Any) -> Any:
         _convolve_without_padding(model.base_model)
     if kind == "fnet":
         _transform_without_padding(model)
+    if kind == "xlnet":
+        _show_heads(model.base_model)
     return model
 
 
@@ -227,8 +234,13 @@ def _convolve_without_padding(model: Any) -> None:
 
 
 def _transform_without_padding(model: Any) -> None:
-    """Has FNet transform each row as long as it is, zero where its mask has holes."""
-    masks = _masks_of(model)
+    """Has FNet transform each row as long as it is, zero where its mask has holes.
+
+    Its heads do not hand the mask on; a model that they stand on is done once.
+    """
+    is_done, masks = hasattr(model.base_model, _MASKS), _masks_of(model)
+    if is_done:
+        return
 
     def alone(x: Any, transform: Any) -> Any:
         import torch  # noqa: PLC0415
@@ -248,19 +260,43 @@ def _transform_without_padding(model: Any) -> None:
 
 def _masks_of(model: Any) -> list[Any]:
     """A list that holds the mask that the model was called with, [B, S], while it computes."""
-    masks = list[Any]()
+    base = model.base_model
+    masks: list[Any] = getattr(base, _MASKS, [])
+    setattr(base, _MASKS, masks)
 
     def note(_: Any, arguments: Any, named: dict[str, Any]) -> None:
-        mask = named["attention_mask"] if "attention_mask" in named else arguments[1]
-        masks[:] = [mask.flatten(0, -2)]
+        given = [named["attention_mask"]] if "attention_mask" in named else arguments[1:2]
+        masks[:] = [mask.flatten(0, -2) for mask in given] or masks
 
     model.register_forward_pre_hook(note, with_kwargs=True)
     return masks
 
 
+def _show_heads(model: Any) -> None:
+    """Has what XLNet's heads give pass through a module, as that of others does."""
+    import torch  # noqa: PLC0415
+
+    def post_attention(self: Any, inputs: Any, heads: Any, residual: bool = True) -> Any:
+        heads = self.heads(heads.flatten(-2)).view_as(heads)
+        return type(self).post_attention(self, inputs, heads, residual)
+
+    for layer in model.layer:
+        layer.rel_attn.heads = torch.nn.Identity()
+        layer.rel_attn.post_attention = types.MethodType(post_attention, layer.rel_attn)
+
+
 def channels_of(model: Any) -> int:
     """The axis of what the output layer of an attention gets that its heads lie along."""
     return 1 if model.config.model_type == "squeezebert" else -1
+
+
+def factors_of(model: Any, head_mask: Floats) -> Floats:
+    """What all that the output layer of an attention gets is multiplied by, by head.
+
+    Of ConvBERT, the heads of convolution stand behind those of attention.
+    """
+    is_half = model.config.model_type == "convbert"
+    return np.concatenate([head_mask, np.ones_like(head_mask)], 1) if is_half else head_mask
 
 
 def weights_of(model: Any, attention: Any) -> Any:
