@@ -74,8 +74,8 @@ class XLNetConfig(Config):
         "types": "segments",
     }
 
-    segments: ClassVar[int] = 3
-    """T: two texts, and the token at the end. Any number would do: only equality counts."""
+    segments: ClassVar[int] = 4
+    """T: two texts, the token at the end, padding. Any number would do: only equality counts."""
 
     def check(self) -> None:
         check_heads(self.d_model, self.n_head)

@@ -76,6 +76,21 @@ class Attention(tf.Module, abc.ABC):
         return tf.reshape(x, [-1, self.heads, self.head_width])
 
 
+class JoinedAttention(Attention):
+    """Attention with one dense layer for query, key and value."""
+
+    def __init__(self, width: int, heads: int, dropout: float, bias: bool = True) -> None:
+        super().__init__(width, heads, dropout, bias)
+        self.input = Linear(width, 3 * width, bias)
+
+    def project(self, x: tf.Tensor, layout: Layout) -> Projected:
+        """[N, D] -> query, key and value, each [N, H, K]."""
+        del layout
+        joined = tf.reshape(self.input(x), [-1, 3, self.heads, self.head_width])
+        query, key, value = tf.unstack(joined, axis=1)
+        return query, key, value
+
+
 class SelfAttention(Attention):
     """Attention with a dense layer each for query, key and value."""
 

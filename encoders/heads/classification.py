@@ -56,6 +56,7 @@ _FORMS: Mapping[str, Form] = {
     "mpnet": _HIDDEN_TWICE,
     # Its pooler is no part of the encoder, as embedders do not have it.
     "nomic_bert": Form("classifier", "nomic_bert.pooler.dense"),
+    "nystromformer": dataclasses.replace(_HIDDEN_TWICE, activation="{hidden_act}"),
     "rembert": dataclasses.replace(_POOLED, dropouts=("classifier_dropout_prob",)),
     "roberta": _TWO_LAYERS,
     "roformer": dataclasses.replace(_HIDDEN_TWICE, activation="{hidden_act}"),

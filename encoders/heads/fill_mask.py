@@ -129,6 +129,7 @@ class FillMask(TaskHead):
         ),
         "mpnet": _LM_HEAD,
         "nomic_bert": _transformed("layer_norm"),
+        "nystromformer": _transformed(),
         "rembert": Form(
             "cls.predictions.dense",
             "cls.predictions.LayerNorm",

@@ -33,4 +33,5 @@ class MultipleChoice(Classification):
         **{name: Classification.forms[name] for name in _CLASSIFYING},
         **dict.fromkeys(_POOLING, _POOLED),
         "electra": _SUMMARY,
+        "nystromformer": Form("classifier", "pre_classifier", "relu", dropouts=()),
     }

@@ -51,6 +51,7 @@ class TokenClassification(FormedHead):
         "modernbert": PREDICTION,
         "mpnet": _HIDDEN,
         "nomic_bert": _PLAIN,
+        "nystromformer": _HIDDEN,
         "rembert": _OWN,
         "roberta": _PLAIN,
         "roformer": _HIDDEN,

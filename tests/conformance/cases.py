@@ -617,6 +617,27 @@ ENCODERS = [
         architecture="XLNetForTokenClassification",
         pooler=False,
     ),
+    EncoderCase(
+        "bert_generation",
+        "bert-generation",
+        {"layer_norm_eps": 1e-3, "pad_token_id": 7},
+        pooler=False,
+    ),
+    EncoderCase(
+        "gpt2",
+        "gpt2",
+        {"n_inner": 19, "layer_norm_epsilon": 1e-3, "scale_attn_by_inverse_layer_idx": True},
+        architecture="GPT2LMHeadModel",
+        pooler=False,
+        dtype=torch.float16,
+    ),
+    EncoderCase(
+        "nystromformer",
+        "nystromformer",
+        {"conv_kernel_size": 5, "layer_norm_eps": 1e-3, "type_vocab_size": 3},
+        architecture="NystromformerForMaskedLM",
+        pooler=False,
+    ),
     EncoderCase("fnet", "fnet", {"hidden_act": "relu", "layer_norm_eps": 1e-3, "pad_token_id": 7}),
 ]
 
@@ -666,7 +687,9 @@ class SavedEncoder:
     @functools.cached_property
     def dropout(self) -> dict[str, float]:
         """The options that say how much is dropped out, by name."""
-        rates = {key: rate for key, rate in self.source.config.items() if "dropout" in key}
+        names = ("dropout", "pdrop")
+        options = self.source.config.items()
+        rates = {key: rate for key, rate in options if any(name in key for name in names)}
         return {key: rate for key, rate in rates.items() if not isinstance(rate, bool)}
 
 

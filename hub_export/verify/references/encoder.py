@@ -191,8 +191,8 @@ def settled(model: Any) -> Any:
     """The model, made to compute each row as it does alone.
 
     BigBird's otherwise changes its attention, and loses its weights, at the first call.
-    MobileBERT's and ConvBERT's take padding for the neighbour of a row's last token, and FNet's
-    takes it for tokens.
+    MobileBERT's, ConvBERT's and Nyströmformer's take padding for the neighbour of a row's last
+    token, and FNet's takes it for tokens.
     """
     kind = model.config.model_type
     if kind == "big_bird":
@@ -201,6 +201,8 @@ def settled(model: Any) -> Any:
         model.base_model.register_forward_pre_hook(_without_padding, with_kwargs=True)
     if kind == "convbert":
         _convolve_without_padding(model.base_model)
+    if kind == "nystromformer":
+        _convolve_values_without_padding(model.base_model)
     if kind == "fnet":
         _transform_without_padding(model)
     if kind == "xlnet":
@@ -231,6 +233,17 @@ def _convolve_without_padding(model: Any) -> None:
     for layer in model.encoder.layer:
         layer.attention.self.key_conv_attn_layer.register_forward_pre_hook(before)
         layer.attention.self.conv_out_layer.register_forward_hook(behind)
+
+
+def _convolve_values_without_padding(model: Any) -> None:
+    """Has the values that Nyströmformer convolves be zero for padding."""
+    masks = _masks_of(model)
+
+    def before(_: Any, inputs: Any) -> Any:
+        return (inputs[0] * masks[0][:, None, :, None],)
+
+    for layer in model.encoder.layer:
+        layer.attention.self.conv.register_forward_pre_hook(before)
 
 
 def _transform_without_padding(model: Any) -> None:
