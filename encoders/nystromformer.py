@@ -88,7 +88,7 @@ class ConvolvedAttention(SelfAttention):
     def attend(self, projected: Projected, layout: Layout, training: bool) -> tf.Tensor:
         """Query, key and value, each [N, H, K] -> the sums of values, [N, H, K]."""
         attended = super().attend(projected, layout, training)
-        return attended + self.convolution(projected[-1], layout)
+        return attended + layout.masking(self.convolution(projected[-1], layout))
 
 
 def _places(word_ids: tf.Tensor, layout: Layout) -> tf.Tensor:

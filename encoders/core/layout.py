@@ -54,6 +54,12 @@ class Layout(abc.ABC):
         self.attentions.append(weights)
         return weights
 
+    def masking(self, x: tf.Tensor) -> tf.Tensor:
+        """What the heads of the last attention add beside it, [N, H, K], masked as it is."""
+        if self.head_mask is None:
+            return x
+        return x * self.head_mask[len(self.attentions) - 1][:, tf.newaxis]
+
     def biased(self, scores: tf.Tensor) -> "Layout":
         """The same layout with float32 [1 or B, 1 or H, S, S] added to every block's scores."""
         layout = copy.copy(self)
