@@ -20,7 +20,7 @@ from encoders.core.config import SIZES, Dimensions
 from encoders.core.encoder import Encoded, Encoder, Inside, TokenOfRow
 from encoders.core.errors import ConfigError, EncoderError, WeightsError
 from encoders.core.groups import by_length
-from encoders.core.layout import first_token, last_token
+from encoders.core.layout import TokenById, first_token, last_token
 from encoders.core.real_tokens import RealTokens
 from encoders.core.rows import (
     FLATTEN,
@@ -102,6 +102,7 @@ __all__ = [
     "Table",
     "TaskHead",
     "TextEmbedding",
+    "TokenById",
     "TokenClassification",
     "TokenOfRow",
     "TruncateModule",

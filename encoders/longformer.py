@@ -49,11 +49,7 @@ class LongformerConfig(roberta.RobertaConfig):
 
 
 class LocalAttention(SelfAttention):
-    """Attention within a window."""
-
-    def __init__(self, width: int, heads: int, dropout: float, window: Window) -> None:
-        super().__init__(width, heads, dropout)
-        self.window = window
+    """Attention within a window, whose queries are no padding."""
 
     def weights(self, scores: tf.Tensor, layout: Layout) -> tf.Tensor:
         """The weights of keys, zero where the query is padding; float32 [B, H, S, S] twice."""
@@ -79,7 +75,7 @@ def build(config: LongformerConfig) -> Encoder:
     left = iter(config.windows)
 
     def attention() -> LocalAttention:
-        return LocalAttention(width, heads, dropout, windows[next(left)])
+        return LocalAttention(width, heads, dropout, window=windows[next(left)])
 
     blocks = bert.blocks(config, PostNormBlock, attention)
     return Encoder(config.dimensions, roberta.embeddings(config), blocks, Pooler(width))

@@ -7,8 +7,6 @@ an option.
 import dataclasses
 from typing import ClassVar
 
-import numpy as np
-
 from encoders import bert
 from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
@@ -19,7 +17,7 @@ from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder, Pooler
 from encoders.core.errors import ConfigError
 from encoders.core.layers import GroupedLinear
-from encoders.core.rows import Change, Row, linear, norm
+from encoders.core.rows import CONVOLUTION, Row, linear, norm
 from encoders.core.weights import Table
 
 EPSILON = 1e-12
@@ -85,15 +83,11 @@ class GroupedFeedForward(FeedForward):
         self.output = GroupedLinear(inner, width, config.output_groups)
 
 
-_CONVOLUTION = Change(
-    lambda x: x[:, :, 0].T, lambda shape: (shape[1], shape[0], 1), lambda x: x.T[:, :, np.newaxis]
-)
-"""[in of a group, out] -> torch's [out, in of a group, 1]."""
 _BLOCK = "encoder.layers.{layer}"
 
 
 def _grouped(target: str, source: str) -> tuple[Row, ...]:
-    return linear(f"blocks.{{layer}}.{target}", f"{_BLOCK}.{source}", kernel=_CONVOLUTION)
+    return linear(f"blocks.{{layer}}.{target}", f"{_BLOCK}.{source}", kernel=CONVOLUTION)
 
 
 TABLE = Table(

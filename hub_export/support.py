@@ -34,7 +34,7 @@ YES, NO = "yes", "-"
 SOURCES = ("Hugging Face", "Keras preset", "TensorFlow 1")
 _SHAPE = (1, 16)
 _SMALL = {"layers": 1, "width": 64, "heads": 2, "vocabulary": 99, "positions": 64, "padding": 0}
-_RELATED = {"num_key_value_heads": 2, "embedding_size": 64}
+_RELATED = {"num_attention_heads": 2, "num_key_value_heads": 2, "embedding_size": 64}
 """Sizes that only some have, and that must go with those."""
 _PAPER = re.compile(r"https://arxiv\.org/abs/[0-9.]*[0-9]")
 

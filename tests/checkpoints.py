@@ -48,6 +48,7 @@ _SIZES = {
     "intermediate_size": 36,
     "hidden_dim": 36,
     "d_ff": 36,
+    "d_inner": 36,
     "d_kv": 7,
     "max_position_embeddings": 40,
 }
@@ -61,6 +62,8 @@ def config(model_type: str, **options: Any) -> Any:
     options = {**sizes, **options}
     if model_type == "squeezebert":  # cannot narrow its embeddings
         options["embedding_size"] = options["hidden_size"]
+    if model_type == "xlnet":  # checks it against the default of the width
+        options["d_head"] = options["hidden_size"] // options["num_attention_heads"]
     return transformers.AutoConfig.for_model(model_type, **options)
 
 

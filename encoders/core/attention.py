@@ -46,11 +46,15 @@ class Attention(tf.Module, abc.ABC):
 
     def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """float32 [N, D] -> float32 [N, D]."""
-        query, key, value = (layout.to_heads(each) for each in self.project(x, layout))
+        attended = self.attend(self.project(x, layout), layout, training)
+        return self.output(tf.reshape(attended, [-1, self.heads * self.head_width]))
+
+    def attend(self, projected: Projected, layout: Layout, training: bool) -> tf.Tensor:
+        """Query, key and value, each [N, H, K] -> the sums of values, [N, H, K]."""
+        query, key, value = map(layout.to_heads, projected)
         scores = self.scores(query * self.scale, key, layout, training)
         weights = layout.attending(self.dropout(self.weights(scores, layout), training))
-        mixed = layout.from_heads(tf.matmul(weights, value))
-        return self.output(tf.reshape(mixed, [-1, self.heads * self.head_width]))
+        return layout.from_heads(tf.matmul(weights, value))
 
     @abc.abstractmethod
     def project(self, x: tf.Tensor, layout: Layout) -> Projected:
@@ -72,6 +76,21 @@ class Attention(tf.Module, abc.ABC):
         return tf.reshape(x, [-1, self.heads, self.head_width])
 
 
+class JoinedAttention(Attention):
+    """Attention with one dense layer for query, key and value."""
+
+    def __init__(self, width: int, heads: int, dropout: float, bias: bool = True) -> None:
+        super().__init__(width, heads, dropout, bias)
+        self.input = Linear(width, 3 * width, bias)
+
+    def project(self, x: tf.Tensor, layout: Layout) -> Projected:
+        """[N, D] -> query, key and value, each [N, H, K]."""
+        del layout
+        joined = tf.reshape(self.input(x), [-1, 3, self.heads, self.head_width])
+        query, key, value = tf.unstack(joined, axis=1)
+        return query, key, value
+
+
 class SelfAttention(Attention):
     """Attention with a dense layer each for query, key and value."""
 
@@ -82,8 +101,10 @@ class SelfAttention(Attention):
         dropout: float,
         bias: bool = True,
         head_width: int | None = None,
+        window: Window | None = None,
     ) -> None:
         super().__init__(width, heads, dropout, bias, head_width)
+        self.window = window
         inner = heads * self.head_width
         self.query = Linear(width, inner, bias)
         self.key = Linear(width, inner, bias)

@@ -7,10 +7,11 @@ from typing import TypeVar
 import tensorflow as tf
 
 from encoders.core.activations import Activation
-from encoders.core.attention import Attention
 from encoders.core.layers import Dropout, LayerNorm, Linear, Norm
 from encoders.core.layout import Layout
 
+Mixing = Callable[[tf.Tensor, Layout, bool], tf.Tensor]
+"""What makes tokens see each other, float32 [N, D] -> float32 [N, D]; mostly an `Attention`."""
 Join = Callable[[tf.Tensor, tf.Tensor, LayerNorm, bool], tf.Tensor]
 
 
@@ -108,7 +109,7 @@ class PostNormBlock(tf.Module):
 
     def __init__(
         self,
-        attention: Attention,
+        attention: Mixing,
         attention_dropout: Dropout,
         attention_layer_norm: LayerNorm,
         feed_forward: Callable[[tf.Tensor, bool], tf.Tensor],
@@ -139,7 +140,7 @@ class PreNormBlock(tf.Module):
     def __init__(
         self,
         attention_layer_norm: Norm | None,
-        attention: Attention,
+        attention: Mixing,
         attention_dropout: Dropout,
         feed_forward_layer_norm: Norm,
         feed_forward: Callable[[tf.Tensor, bool], tf.Tensor],
@@ -170,7 +171,7 @@ def blocks_of(
     width: int,
     epsilon: float,
     dropout: float,
-    attention: Callable[[], Attention],
+    attention: Callable[[], Mixing],
     feed_forward: Callable[[], Callable[[tf.Tensor, bool], tf.Tensor]],
     feed_forward_dropout: float | None = None,
 ) -> list[B]:

@@ -16,6 +16,7 @@ from encoders.core.attention import Attention
 from encoders.core.embeddings import Embeddings
 from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
 from encoders.core.layout import Layout
+from encoders.core.relative import shift
 
 
 class Near(NamedTuple):
@@ -103,31 +104,16 @@ class DisentangledAttention(Attention):
             to_key, to_query = self.distance_projections()
             if to_key is not None:
                 keys = self._columns(to_key(vectors), near.falling)
-                scores += _shift(tf.matmul(query, keys), layout.length)
+                scores += shift(tf.matmul(query, keys), layout.length)
             if to_query is not None:
                 queries = self._columns(to_query(vectors) * self.scale, near.rising)
-                shifted = _shift(tf.matmul(key, queries), layout.length)
+                shifted = shift(tf.matmul(key, queries), layout.length)
                 scores += tf.transpose(shifted, [0, 1, 3, 2])
         return tf.where(layout.once(_attends), scores, tf.float32.min)
 
     def _columns(self, projected: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
         """[R, D], int32 [2 * S] -> [H, K, 2 * S]."""
         return tf.transpose(self.split(tf.gather(projected, places)), [1, 2, 0])
-
-
-def _shift(x: tf.Tensor, length: tf.Tensor | int) -> tf.Tensor:
-    """Moves row i by i - S + 1 columns: [B, H, S, 2 * S] -> [B, H, S, S].
-
-    Rows read as one sequence and cut one element shorter drift by one element a row. This is three
-    times as fast as a gather, which would need an index for each element of each head.
-
-        S = 2:  a b c d  ->  b c d | e f g  ->  b c
-                e f g h                         e f
-    """
-    heads = x.shape[1]
-    line = tf.reshape(x, [-1, heads, 2 * length * length])
-    line = line[:, :, length - 1 : 2 * length * length - 1]
-    return tf.reshape(line, [-1, heads, length, 2 * length - 1])[..., :length]
 
 
 def _attends(layout: Layout) -> tf.Tensor:

@@ -90,7 +90,7 @@ class Encoder(tf.Module):
             added_scores: computes from the layout what every block adds to its scores, float32
                 [1 or B, 1 or H, S, S]: relative positions, a causal mask, a bias of types.
             layer_norm: normalises the output of the last block.
-            dropout: of what is normalised so.
+            dropout: of the output of the last block, normalised or not.
             shared: a part that the blocks have in common, kept here to have one name.
             token: takes the vector of one token of each row, [N, D] -> [B, D], for the pooled
                 output.
@@ -146,6 +146,7 @@ class Encoder(tf.Module):
         """
         word_ids, mask = self._fitting(tf.convert_to_tensor(word_ids), mask, type_ids)
         layout = arrange(mask)
+        layout.word_ids = None if word_ids.dtype.is_floating else word_ids
         layout.type_ids, layout.head_mask = type_ids, head_mask
         if self.added_scores is not None:
             layout = layout.biased(self.added_scores(layout))
@@ -154,8 +155,9 @@ class Encoder(tf.Module):
         for block in self.blocks:
             x = block(x, layout, training)
             layers.append(layout.to_batch(x))
-        if self.layer_norm is not None:
-            x = self.dropout(self.layer_norm(x), training)
+        if self.layer_norm is not None or self.dropout.rate:
+            x = x if self.layer_norm is None else self.layer_norm(x)
+            x = self.dropout(x, training)
             layers[-1:] = [layout.to_batch(x)]
         token = self.token(layout, x)
         pooled = self.pooler(token) if self.pooler is not None else token

@@ -42,11 +42,15 @@ class GroupedLinear(tf.Module):
 
     def narrow(self, x: tf.Tensor) -> tf.Tensor:
         """The same in the kernel's dtype, for what goes on to the next layer at once."""
-        inputs, outputs = self.kernel.shape
-        parts = tf.reshape(tf.cast(x, self.kernel.dtype), [-1, self.groups, inputs])
-        kernels = tf.reshape(self.kernel, [inputs, self.groups, -1])
-        products = tf.reshape(tf.einsum("ngi,igo->ngo", parts, kernels), [-1, outputs])
-        return tf.nn.bias_add(products, self.bias)
+        kernels = self.by_group()
+        parts = tf.reshape(tf.cast(x, kernels.dtype), [-1, self.groups, kernels.shape[1]])
+        products = tf.einsum("ngi,gio->ngo", parts, kernels)
+        return tf.nn.bias_add(tf.reshape(products, [-1, self.bias.shape[0]]), self.bias)
+
+    def by_group(self) -> tf.Tensor:
+        """The kernels, [groups, in, out], each of a group."""
+        inputs, _ = self.kernel.shape
+        return tf.transpose(tf.reshape(self.kernel, [inputs, self.groups, -1]), [1, 0, 2])
 
 
 class LayerNorm(tf.Module):

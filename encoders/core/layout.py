@@ -6,10 +6,13 @@ belong together. A layout answers that, so that the parts of an encoder need not
 
 import abc
 import copy
+import dataclasses
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import tensorflow as tf
+
+from encoders.core.errors import ConfigError
 
 T = TypeVar("T")
 
@@ -24,7 +27,8 @@ class Layout(abc.ABC):
         real: float32 [N, 1], 1, or 0 for padding.
         bias: float32 [B, 1 or H, 1 or S, S], added to attention scores: the lowest float for
             padding, else 0 or what `biased` put there.
-        type_ids: int32 [B, S]; None stands for zeros.
+        word_ids: int32 [B, S or more]; None where vectors are encoded in their place.
+        type_ids: int32 [B, S or more]; None stands for zeros.
         head_mask: float32 [A, H], what the weights of each attention's heads are multiplied by,
             of A attentions; None for ones.
         attentions: the weights of each attention so far, float32 [B, H, S, S].
@@ -35,6 +39,7 @@ class Layout(abc.ABC):
     is_row: bool = False
     real: tf.Tensor
     bias: tf.Tensor
+    word_ids: tf.Tensor | None = None
     type_ids: tf.Tensor | None = None
     head_mask: tf.Tensor | None = None
 
@@ -48,6 +53,12 @@ class Layout(abc.ABC):
             weights *= self.head_mask[len(self.attentions)][:, tf.newaxis, tf.newaxis]
         self.attentions.append(weights)
         return weights
+
+    def masking(self, x: tf.Tensor) -> tf.Tensor:
+        """What the heads of the last attention add beside it, [N, H, K], masked as it is."""
+        if self.head_mask is None:
+            return x
+        return x * self.head_mask[len(self.attentions) - 1][:, tf.newaxis]
 
     def biased(self, scores: tf.Tensor) -> "Layout":
         """The same layout with float32 [1 or B, 1 or H, S, S] added to every block's scores."""
@@ -78,6 +89,13 @@ class Layout(abc.ABC):
     @abc.abstractmethod
     def last(self, x: tf.Tensor) -> tf.Tensor:
         """[N, D] -> [B, D], the last real position of each row; the first one where none is."""
+
+    @abc.abstractmethod
+    def at(self, places: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """[N, D] -> [B, D], of each row the position of its place, int32 [B], if it is no padding.
+
+        For padding it is the first position of the row.
+        """
 
     def once(self, part: Callable[["Layout"], T]) -> T:
         """What `part` makes of this layout: computed at the first call, for all blocks."""
@@ -129,8 +147,11 @@ class Padded(Layout):
     def last(self, x: tf.Tensor) -> tf.Tensor:
         """[N, D] -> [B, D], the last real position of each row; the first one where none is."""
         real = self.to_batch(tf.cast(self.real[:, 0], tf.int32))
-        at = tf.reduce_max(real * tf.range(self.length), axis=1)
-        return tf.gather(self.to_batch(x), at, axis=1, batch_dims=1)
+        return self.at(tf.reduce_max(real * tf.range(self.length), axis=1), x)
+
+    def at(self, places: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """[N, D] -> [B, D], of each row the position of its place, int32 [B]."""
+        return tf.gather(self.to_batch(x), places, axis=1, batch_dims=1)
 
 
 def first_token(layout: Layout, x: tf.Tensor) -> tf.Tensor:
@@ -141,3 +162,30 @@ def first_token(layout: Layout, x: tf.Tensor) -> tf.Tensor:
 def last_token(layout: Layout, x: tf.Tensor) -> tf.Tensor:
     """[N, D] -> [B, D], the last real position of each row; the first one where none is."""
     return layout.last(x)
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenById:
+    """Takes the first token of an id of each row, padding aside; without one the first position.
+
+    Attributes:
+        id: the id; None for the highest one of the row.
+    """
+
+    id: int | None
+
+    def __call__(self, layout: Layout, x: tf.Tensor) -> tf.Tensor:
+        """[N, D] -> [B, D].
+
+        Raises:
+            ConfigError: vectors are encoded in the place of ids.
+        """
+        if layout.word_ids is None:
+            raise ConfigError(
+                "the token that stands for a text is found by its id: vectors in the place of ids "
+                "have none"
+            )
+        ids = layout.to_tokens(layout.word_ids)
+        found = ids + 1 if self.id is None else tf.cast(tf.equal(ids, self.id), tf.int32)
+        found = layout.to_batch(found * tf.cast(layout.real[:, 0], tf.int32))
+        return layout.at(tf.argmax(found, axis=1, output_type=tf.int32), x)

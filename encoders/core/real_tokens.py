@@ -75,3 +75,10 @@ class RealTokens(Layout):
     def last(self, x: tf.Tensor) -> tf.Tensor:
         """[N, D] -> [B, D], the last real position of each row; the first one where none is."""
         return tf.gather(x, tf.reduce_max(self._tokens, axis=1))
+
+    def at(self, places: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """[N, D] -> [B, D], of each row the position of its place, int32 [B], if it is no padding.
+
+        For padding it is the first position of the row.
+        """
+        return tf.gather(x, tf.gather(self._tokens, places, axis=1, batch_dims=1))

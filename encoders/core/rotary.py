@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from encoders.core.attention import Attention, Projected, SelfAttention
+from encoders.core.attention import JoinedAttention, Projected, SelfAttention
 from encoders.core.config import check_heads
 from encoders.core.errors import ConfigError
-from encoders.core.layers import Linear
 from encoders.core.layout import Layout
 from encoders.core.rope_scaling import PLAIN, Scaling
 
@@ -81,20 +80,18 @@ class Rotary:
         return Rotation(tf.cos(angles) * self._length, tf.sin(angles) * self._length)
 
 
-class RotaryAttention(Attention):
+class RotaryAttention(JoinedAttention):
     """Attention with one dense layer for query, key and value, of which RoPE turns the former."""
 
     def __init__(
         self, width: int, heads: int, dropout: float, rotary: Rotary, bias: bool = False
     ) -> None:
         super().__init__(width, heads, dropout, bias)
-        self.input = Linear(width, 3 * width, bias)
         self.rotary = rotary
 
     def project(self, x: tf.Tensor, layout: Layout) -> Projected:
         """[N, D] -> query, key and value, each [N, H, K]."""
-        joined = tf.reshape(self.input(x), [-1, 3, self.heads, self.head_width])
-        query, key, value = tf.unstack(joined, axis=1)
+        query, key, value = super().project(x, layout)
         rotate = layout.once(self.rotary)
         return rotate(query), rotate(key), value
 

@@ -29,6 +29,10 @@ class Change:
 
 KEEP = Change(lambda x: x)
 TRANSPOSE = Change(np.transpose, lambda shape: shape[::-1], np.transpose)
+CONVOLUTION = Change(
+    lambda x: x[:, :, 0].T, lambda shape: (shape[1], shape[0], 1), lambda x: x.T[:, :, np.newaxis]
+)
+"""[in of a group, out] -> torch's [out, in of a group, 1]: a convolution over one position."""
 FLATTEN = Change(lambda x: x.reshape(-1))
 """[out] or [heads, width of a head] -> [out]."""
 SPLIT_OUTPUTS = Change(lambda x: x.reshape(x.shape[0], -1).T)

@@ -21,14 +21,16 @@ _CONTEXT = Form(
     dropouts=("cls_dropout", "hidden_dropout_prob"),
     input_dropouts=("pooler_dropout",),
 )
+_ACTIVATED = dataclasses.replace(_TWO_LAYERS, activation="{hidden_act}")
 _HIDDEN = ("hidden_dropout_prob",)
 _HIDDEN_TWICE = dataclasses.replace(_TWO_LAYERS, dropouts=_HIDDEN, input_dropouts=_HIDDEN)
 
 _FORMS: Mapping[str, Form] = {
     "albert": dataclasses.replace(_POOLED, dropouts=("classifier_dropout_prob",)),
     "bert": _POOLED,
-    "big_bird": dataclasses.replace(_TWO_LAYERS, activation="{hidden_act}"),
+    "big_bird": _ACTIVATED,
     "camembert": _TWO_LAYERS,
+    "convbert": _ACTIVATED,
     "data2vec-text": _TWO_LAYERS,
     "deberta": _CONTEXT,
     "deberta-v2": _CONTEXT,
@@ -36,6 +38,7 @@ _FORMS: Mapping[str, Form] = {
     "electra": dataclasses.replace(_TWO_LAYERS, activation="gelu"),
     "ernie": _POOLED,
     "esm": _HIDDEN_TWICE,
+    "fnet": dataclasses.replace(_POOLED, dropouts=_HIDDEN),
     "gte": Form("classifier", "gte.pooler.dense"),
     "ibert": _HIDDEN_TWICE,
     "jina_embeddings_v3": _TWO_LAYERS,
@@ -53,12 +56,21 @@ _FORMS: Mapping[str, Form] = {
     "mpnet": _HIDDEN_TWICE,
     # Its pooler is no part of the encoder, as embedders do not have it.
     "nomic_bert": Form("classifier", "nomic_bert.pooler.dense"),
+    "nystromformer": dataclasses.replace(_HIDDEN_TWICE, activation="{hidden_act}"),
     "rembert": dataclasses.replace(_POOLED, dropouts=("classifier_dropout_prob",)),
     "roberta": _TWO_LAYERS,
     "roformer": dataclasses.replace(_HIDDEN_TWICE, activation="{hidden_act}"),
     "squeezebert": dataclasses.replace(_POOLED, dropouts=_HIDDEN),
     "xlm-roberta": _TWO_LAYERS,
     "xlm-roberta-xl": _TWO_LAYERS,
+    "xlnet": Form(
+        "logits_proj",
+        "sequence_summary.summary",
+        "{summary_activation}",
+        dropouts=("summary_last_dropout",),
+        is_last=True,
+        fixed={"summary_type": "last", "summary_use_proj": True},
+    ),
 }
 """By `model_type`."""
 
@@ -76,7 +88,7 @@ class Classification(FormedHead):
         self, config: Mapping[str, Any], width: int, outputs: int, form: Form | None = None
     ) -> None:
         super().__init__(config, width, outputs, form)
-        self.pooling = _pooling(self.form.pooling, self.options)
+        self.pooling = _pooling(self.form, self.options)
         self.needs_pooler = self.form.is_pooled
 
     def __call__(self, encoded: Encoded, mask: tf.Tensor, training: bool) -> Outputs:
@@ -94,7 +106,10 @@ class _FirstPosition(tf.Module):
         return sequence[:, 0]
 
 
-def _pooling(option: str, options: Mapping[str, Any]) -> tf.Module:
+def _pooling(form: Form, options: Mapping[str, Any]) -> tf.Module:
+    if form.is_last:
+        return Pooling(["lasttoken"])
+    option = form.pooling
     mode = options[option] if option else "cls"
     if mode not in _POOLINGS:
         raise ConfigError(f"{option}: expected {' or '.join(_POOLINGS)}, found {mode!r}")

@@ -64,6 +64,13 @@ _LM_HEAD = Form(
     ("lm_head.decoder.bias", "lm_head.bias"),
     activation="gelu",
 )
+_GENERATOR = Form(
+    "generator_predictions.dense",
+    "generator_predictions.LayerNorm",
+    "generator_lm_head",
+    ("generator_lm_head.bias",),
+    "gelu",
+)
 # Of DeBERTa's checkpoints as their authors publish them (`legacy` false); always tied.
 _LM_PREDICTIONS = Form(
     "lm_predictions.lm_head.dense",
@@ -91,6 +98,7 @@ class FillMask(TaskHead):
         "bert": _transformed(),
         "big_bird": _transformed(),
         "camembert": _LM_HEAD,
+        "convbert": _GENERATOR,
         "data2vec-text": _LM_HEAD,
         "deberta": _transformed(),
         "deberta-v2": _transformed(),
@@ -101,15 +109,10 @@ class FillMask(TaskHead):
             ("vocab_projector.bias",),
             "{activation}",
         ),
-        "electra": Form(
-            "generator_predictions.dense",
-            "generator_predictions.LayerNorm",
-            "generator_lm_head",
-            ("generator_lm_head.bias",),
-            "gelu",
-        ),
+        "electra": _GENERATOR,
         "ernie": _transformed(),
         "esm": dataclasses.replace(_LM_HEAD, biases=("lm_head.bias",)),
+        "fnet": _transformed(),
         "gte": dataclasses.replace(_LM_HEAD, norm="lm_head.norm"),
         "ibert": _LM_HEAD,
         "jina_embeddings_v3": _LM_HEAD,
@@ -126,6 +129,7 @@ class FillMask(TaskHead):
         ),
         "mpnet": _LM_HEAD,
         "nomic_bert": _transformed("layer_norm"),
+        "nystromformer": _transformed(),
         "rembert": Form(
             "cls.predictions.dense",
             "cls.predictions.LayerNorm",

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from encoders.core.activations import Activation, activation
 from encoders.core.encoder import Encoder
+from encoders.core.errors import ConfigError
 from encoders.core.layers import Dropout, LayerNorm, Linear
 from encoders.core.rows import Row, linear, norm
 from encoders.heads.head import TaskHead
@@ -36,7 +37,9 @@ class Form:
         pooling: the option that says what a vector of the row is made of; empty where it is the
             first position, and in heads of single positions.
         is_pooled: whether a vector of the row is the pooler's.
+        is_last: whether it is the last token's.
         dropout: the rate of all its dropouts; None where options give it.
+        fixed: options that have other values, of which one is supported.
     """
 
     output: str
@@ -48,7 +51,15 @@ class Form:
     bias: str = ""
     pooling: str = ""
     is_pooled: bool = False
+    is_last: bool = False
     dropout: float | None = None
+    fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Raises ConfigError where an option has another value than the one that is supported."""
+        for key, value in self.fixed.items():
+            if options[key] != value:
+                raise ConfigError(f"{key}: expected {value!r}, found {options[key]!r}")
 
     def rate(self, names: tuple[str, ...], options: Mapping[str, Any]) -> float:
         """The rate of a dropout: of the options, the first one that is there counts."""
@@ -82,11 +93,16 @@ _DEFAULTS: Mapping[str, Any] = {
     "summary_use_proj": True,
     "tie_word_embeddings": True,
 }
+_OWN_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "xlnet": {"summary_activation": "tanh", "summary_type": "last"},
+}
+"""By `model_type`, where they differ from those."""
 
 
 def options_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """A checkpoint's configuration, with the defaults of `transformers` for heads."""
-    return {**_DEFAULTS, **{k: v for k, v in config.items() if v is not None}}
+    own = _OWN_DEFAULTS.get(str(config.get("model_type")), {})
+    return {**_DEFAULTS, **own, **{k: v for k, v in config.items() if v is not None}}
 
 
 def activation_of(name: str, options: Mapping[str, Any]) -> Activation:
@@ -126,6 +142,7 @@ class FormedHead(TaskHead):
         form = self.form_of(config) if form is None else form
         self.form: Form = form
         self.options = options = options_of(config)
+        form.check(options)
         bias = not form.bias or options[form.bias]
         self.dense = Linear(width, width, bias) if form.dense else None
         self.activation = activation_of(form.activation, options)

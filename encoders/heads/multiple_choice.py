@@ -1,25 +1,24 @@
 """Multiple choice (https://arxiv.org/abs/1808.05326): how well a choice goes with a text."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from encoders.core.errors import ConfigError
 from encoders.heads.classification import Classification
 from encoders.heads.forms import Form
 
 _POOLED = Form("classifier", dropouts=("hidden_dropout_prob",), is_pooled=True)
-_CLASSIFYING = """albert bert deberta-v2 distilbert ernie megatron-bert mobilebert modernbert
-rembert squeezebert""".split()
+_CLASSIFYING = """albert bert deberta-v2 distilbert ernie fnet megatron-bert mobilebert modernbert
+rembert squeezebert xlnet""".split()
 _POOLING = """big_bird camembert data2vec-text ibert mpnet roberta xlm-roberta
 xlm-roberta-xl""".split()
+# The only summary of ELECTRA that is supported: it has others, which no checkpoint is known of.
 _SUMMARY = Form(
     "classifier",
     "sequence_summary.summary",
     "{summary_activation}",
     dropouts=("summary_last_dropout",),
+    fixed={"summary_type": "first", "summary_use_proj": True},
 )
-_SUMMARIZED = {"summary_type": "first", "summary_use_proj": True}
-"""The only summary of ELECTRA that is supported: it has others, which no checkpoint is known of."""
 
 
 class MultipleChoice(Classification):
@@ -34,12 +33,5 @@ class MultipleChoice(Classification):
         **{name: Classification.forms[name] for name in _CLASSIFYING},
         **dict.fromkeys(_POOLING, _POOLED),
         "electra": _SUMMARY,
+        "nystromformer": Form("classifier", "pre_classifier", "relu", dropouts=()),
     }
-
-    def __init__(
-        self, config: Mapping[str, Any], width: int, outputs: int, form: Form | None = None
-    ) -> None:
-        super().__init__(config, width, outputs, form)
-        for key, value in _SUMMARIZED.items() if self.form is _SUMMARY else ():
-            if self.options[key] != value:
-                raise ConfigError(f"{key}: expected {value!r}, found {self.options[key]!r}")

@@ -12,9 +12,9 @@ from encoders.heads.token_classification import PREDICTION
 
 START, END = "start_logits", "end_logits"
 _PLAIN = Form("qa_outputs", dropouts=())
-_FAMILIES = """albert bert camembert data2vec-text deberta deberta-v2 electra ernie ibert
-jina_embeddings_v3 megatron-bert mobilebert mpnet rembert roberta roformer squeezebert xlm-roberta
-xlm-roberta-xl""".split()
+_FAMILIES = """albert bert camembert convbert data2vec-text deberta deberta-v2 electra ernie fnet
+ibert jina_embeddings_v3 megatron-bert mobilebert mpnet nystromformer rembert roberta roformer
+squeezebert xlm-roberta xlm-roberta-xl""".split()
 
 
 class QuestionAnswering(FormedHead):

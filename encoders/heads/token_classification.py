@@ -33,6 +33,7 @@ class TokenClassification(FormedHead):
         "bert": _PLAIN,
         "big_bird": _PLAIN,
         "camembert": _PLAIN,
+        "convbert": _PLAIN,
         "data2vec-text": _PLAIN,
         "deberta": _HIDDEN,
         "deberta-v2": _HIDDEN,
@@ -40,6 +41,7 @@ class TokenClassification(FormedHead):
         "electra": _PLAIN,
         "ernie": _PLAIN,
         "esm": _HIDDEN,
+        "fnet": _HIDDEN,
         "gte": _PLAIN,
         "ibert": _HIDDEN,
         "jina_embeddings_v3": _PLAIN,
@@ -49,12 +51,14 @@ class TokenClassification(FormedHead):
         "modernbert": PREDICTION,
         "mpnet": _HIDDEN,
         "nomic_bert": _PLAIN,
+        "nystromformer": _HIDDEN,
         "rembert": _OWN,
         "roberta": _PLAIN,
         "roformer": _HIDDEN,
         "squeezebert": _HIDDEN,
         "xlm-roberta": _PLAIN,
         "xlm-roberta-xl": _PLAIN,
+        "xlnet": Form("classifier", dropouts=()),
     }
 
     def __call__(self, encoded: Encoded, mask: tf.Tensor, training: bool) -> Outputs:

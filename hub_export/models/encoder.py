@@ -10,6 +10,7 @@ from encoders import (
     Encoder,
     FillMask,
     RealTokens,
+    TokenById,
     TokenOfRow,
     by_length,
     first_token,
@@ -263,10 +264,18 @@ _TOKENS: Mapping[TokenOfRow, str] = {
 }
 
 
+def _word_of(token: TokenOfRow) -> str:
+    """Which token's vector it is, in words."""
+    if not isinstance(token, TokenById):
+        return _TOKENS[token]
+    which = "the highest id" if token.id is None else f"id {token.id}"
+    return f"the vector of a row's first token of {which}, padding aside"
+
+
 def _pooled(encoder: Encoder) -> str:
     """What the encoder's pooled output is, in words."""
     if encoder.pooler is None:
-        return _TOKENS[encoder.token]
+        return _word_of(encoder.token)
     if not np.any(encoder.pooler.dense.bias):
         # `transformers` starts from zeros; no training leaves every one of them as it was.
         return "the output of the pooler, whose bias is zero: it has probably not been trained"

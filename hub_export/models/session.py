@@ -20,11 +20,12 @@ from encoders import (
     Filled,
     Stored,
     TaskHead,
+    TokenById,
     TokenOfRow,
     VectorModule,
 )
 from hub_export import contract
-from hub_export.errors import SourceError
+from hub_export.errors import ExportError, SourceError
 from hub_export.models import task
 from hub_export.models.embedding_plan import Plan, plan
 from hub_export.models.task import Task
@@ -78,6 +79,7 @@ class Session:
 
         Raises:
             SourceError: the architecture, or an option of it, is not supported.
+            ExportError: something of INSIDE is asked for that it does not have.
         """
         self.settings, self.checkpoint = settings, checkpoint
         self._compiled: dict[bool, preprocess.Tokenizer] = {}
@@ -92,6 +94,7 @@ class Session:
         with naming(checkpoint.config_file, self._advice()):
             self._encoder = self.architecture.declare(self.config)
             self.size, self.token = self._encoder.dimensions, self._encoder.token
+            self._check_inside()
             dtype = tf.as_dtype(settings.compute_dtype)
             self.stored = self.architecture.table.stored(self._encoder, dtype)
             if settings.weights == NONE:
@@ -99,6 +102,18 @@ class Session:
                 self.checkpoint = _untrained(checkpoint, functools.partial(self._drawn, drawn))
             elif settings.trained is not None:
                 self.checkpoint = self._trained(settings.trained)
+
+    def _check_inside(self) -> None:
+        """Raises ExportError where something of INSIDE is asked for that the encoder lacks."""
+        model_type = self.checkpoint.config["model_type"]
+        of_attention = sorted({contract.ATTENTIONS, contract.HEAD_MASK} & self.inside)
+        if of_attention and not self.size.heads:
+            raise ExportError(f"{of_attention[0]}: {model_type} has no attention; leave it out")
+        if contract.EMBEDS in self.inside and isinstance(self.token, TokenById):
+            raise ExportError(
+                f"{contract.EMBEDS}: {model_type} finds the token that stands for a text by its "
+                f"id, and vectors have none; leave {contract.EMBEDS} out"
+            )
 
     def _advice(self) -> str:
         """What may be done about options that are not known."""

@@ -7,7 +7,8 @@
 | a Keras preset | `config.json` with `class_name` | `keras_preset` |
 | a checkpoint of TensorFlow 1 | `bert_config.json` or `albert_config.json` | `tf_checkpoint` |
 | a static embedding | `StaticEmbedding` in `modules.json`, or model2vec | `static_embedding` |
-| an encoder of DPR | `config.json` with `model_type` dpr | `dpr`, by way of the next |
+| an encoder of DPR | `config.json` with `model_type` dpr | `dpr`, by way of the last |
+| CLIP, or its text encoder | the same with clip or clip_text_model | `clip`, by way of the last |
 | a checkpoint in Hugging Face layout | anything else | `huggingface` |
 
 All may lie in a folder, all but TensorFlow 1's also in a repository of the Hugging Face hub;
@@ -21,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hub_export.errors import ExportError, SourceError
-from hub_export.sources import dpr, huggingface, module_list, static_embedding
+from hub_export.sources import clip, dpr, huggingface, module_list, static_embedding
 from hub_export.sources.adapters import adapterhub, peft
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.keras import preset as keras_preset
@@ -102,7 +103,7 @@ def _read(
 
 def _whole(folder: Path, name: str, revision: str, weights: bool, route: str = "") -> Checkpoint:
     """Reads what is no adapter."""
-    for each in (keras_preset, tf_checkpoint, static_embedding, dpr):
+    for each in (keras_preset, tf_checkpoint, static_embedding, dpr, clip):
         if each.recognises(folder):
             return each.read(folder, name, revision, weights)
     return huggingface.read(folder, name, revision, weights, route)

@@ -88,7 +88,7 @@ def read(
     tokenizer = tokenizer_files.find(encoder)
     others = [encoder / file for file in (*tokenizer_files.CONFIGS, *tokenizer_files.COMPANIONS)]
     read = [config_file, *(stored.files if weights else ()), tokenizer, *others]
-    passed = _without_effect(config)
+    passed = without_effect(config)
     # `transformers` takes no byte order mark.
     plain = not has_mark(config_file) and (not weights or stored.is_plain)
     return Checkpoint(
@@ -108,7 +108,7 @@ def read(
         notes=(
             *_of_more(folder),
             *(stored.notes if weights else ()),
-            *_passing_over(passed),
+            *passing_over(passed),
             *tokenizer_files.notes(encoder),
         ),
         unread=passed,
@@ -152,7 +152,7 @@ def _refuse_quantized(config: Mapping[str, Any], file: Path) -> None:
         )
 
 
-def _without_effect(config: Mapping[str, Any]) -> frozenset[str]:
+def without_effect(config: Mapping[str, Any]) -> frozenset[str]:
     """The options that the encoder does not know, and that no code of `transformers` reads.
 
     Where the configuration says that its code is its own, nothing is known of what that reads.
@@ -174,7 +174,8 @@ def _of_more(folder: Path) -> list[str]:
     ]
 
 
-def _passing_over(options: Collection[str]) -> list[str]:
+def passing_over(options: Collection[str]) -> list[str]:
+    """What to tell of options that are passed over."""
     if not options:
         return []
     return [f"{CONFIG} has options that transformers never reads: {', '.join(sorted(options))}."]

@@ -21,7 +21,8 @@ _TYPE = re.compile(
     r"|pylate\.models)(?:\.\w+)?\.(?P<name>\w+)"
 )
 _TRANSFORMER = "Transformer"
-_ENCODERS = (_TRANSFORMER, "MLMTransformer")
+_FIRST = (_TRANSFORMER, "CLIPModel")
+_ENCODERS = (*_FIRST, "MLMTransformer")
 _ROUTERS = ("Router", "Asym")
 ROUTES = "router_config.json"
 """Where a router's routes are told; older ones have them in CONFIG."""
@@ -62,7 +63,7 @@ def behind_transformer(folder: Path, route: str = "") -> list[Listed]:
         SourceError: the file is damaged, names code that is not followed, or begins otherwise.
     """
     found = modules(folder, route)
-    if not found or found[0].name != _TRANSFORMER:
+    if not found or found[0].name not in _FIRST:
         first = f"a {found[0].name}" if found else "none"
         raise SourceError(
             f"{folder / MODULES}: expected a {_TRANSFORMER} as the first module, which is the "

@@ -64,23 +64,29 @@ class Placed(NamedTuple):
         module: the module.
         folder: that of its weights, if it has any.
         only: what the names of its tensors begin with, where others lie beside them.
-        trained: its tensors, where they are not those of the folder.
+        called: what stands for that in the module's own names, where it is something else.
+        trained: its tensors by the module's names, where they are not those of the folder.
     """
 
     module: VectorModule
     folder: Path | None = None
     only: str = ""
+    called: str = ""
     trained: Mapping[str, np.ndarray] | None = None
 
     def weights(self) -> Mapping[str, np.ndarray]:
-        """Its tensors by name.
+        """The tensors by the module's names.
 
         Raises:
             SourceError: they cannot be read.
         """
         if self.trained is not None:
             return self.trained
-        return read_weights(self.folder, self.only) if self.folder else {}
+        if self.folder is None:
+            return {}
+        found, only = read_weights(self.folder, self.only), self.only
+        called = self.called or only
+        return {called + name.removeprefix(only): each for name, each in found.items()}
 
 
 @dataclasses.dataclass(frozen=True)

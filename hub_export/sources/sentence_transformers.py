@@ -18,6 +18,7 @@ from hub_export.sources.late_interaction import PYLATE, STANFORD
 from hub_export.sources.module_list import MODULES, ROUTES, module_files
 from hub_export.sources.modules import (
     CONFIG,
+    SENTENCES,
     TOKENS,
     Pipeline,
     Placed,
@@ -28,6 +29,8 @@ from hub_export.sources.modules import (
 from hub_export.sources.poolings import read_pooling, read_splade
 from hub_export.sources.tokenizer import files as tokenizer_files
 
+CLIP = "clip"
+"""The `model_type` of models whose first module makes the vector of a text by itself."""
 TRANSFORMER = "sentence_bert_config.json"
 MODEL = "config_sentence_transformers.json"
 TEXTS = (MODULES, ROUTES, TRANSFORMER, MODEL, late_interaction.METADATA)
@@ -64,14 +67,17 @@ class Role(NamedTuple):
         task: what `transformers` calls it.
         gives: what the module calls its output.
         output: what its model calls that.
+        method: what of its model gives it.
     """
 
     task: str
     gives: str
     output: str
+    method: str = "forward"
 
 
-_EMBEDS = Role("feature-extraction", "token_embeddings", "last_hidden_state")
+_EMBEDS = Role("feature-extraction", TOKENS, "last_hidden_state")
+_FEATURES = Role("feature-extraction", SENTENCES, "pooler_output", "get_text_features")
 _SCORES = Role("sequence-classification", "scores", "logits")
 _CLASSIC, _CROSS_ENCODER, _SPARSE = "SentenceTransformer", "CrossEncoder", "SparseEncoder"
 _OF_PAIRS = ("SequenceClassification", "MultipleChoice")
@@ -103,7 +109,8 @@ def read(folder: Path, config: Mapping[str, Any], route: str = "") -> Pipeline:
         pairs = any(f"For{head}" in classes for head in _OF_PAIRS)
         return Pipeline(max_length=_length(folder), pairs=pairs)
     splade = _splade(folder, route)
-    pooling, modules = (None, []) if splade else _modules(folder, route)
+    is_whole = config.get("model_type") == CLIP
+    pooling, modules = (None, []) if splade else _modules(folder, route, is_whole)
     encoder = module_list.encoder_folder(folder, route)
     model, transformer = Options.read(folder / MODEL), Options.read(encoder / TRANSFORMER)
     kind = model.take("model_type", str, _CLASSIC)
@@ -113,7 +120,8 @@ def read(folder: Path, config: Mapping[str, Any], route: str = "") -> Pipeline:
     lower_case = transformer.take("do_lower_case", bool, False)
     is_cross = kind == _CROSS_ENCODER
     if not splade:
-        _require_followed(transformer, _SCORES if is_cross and pooling is None else _EMBEDS)
+        scores = _SCORES if is_cross and pooling is None else _EMBEDS
+        _require_followed(transformer, _FEATURES if is_whole else scores)
     return described(
         model,
         pooling=pooling,
@@ -172,7 +180,7 @@ def _require_followed(transformer: Options, role: Role) -> None:
         asked = transformer.take(key, dict | None) or {}
         if others := asked.keys() - _HARMLESS:
             raise SourceError(f"{transformer.file}: {key}: {sorted(others)} are not supported")
-    text = {"method": "forward", "method_output_name": role.output}
+    text = {"method": role.method, "method_output_name": role.output}
     modalities = transformer.take("modality_config", dict, {"text": text})
     if modalities.get("text") != text:
         raise SourceError(f"{transformer.file}: modality_config: {modalities} is not supported")
@@ -193,13 +201,22 @@ def _length(folder: Path) -> int | None:
     return int(length) if isinstance(length, int | float) and 1 <= length < 1e9 else None
 
 
-def _modules(folder: Path, route: str) -> tuple[PoolingOptions | None, list[Placed]]:
+def _modules(
+    folder: Path, route: str, is_whole: bool
+) -> tuple[PoolingOptions | None, list[Placed]]:
     """The pooling, if there is one, and the modules behind it.
+
+    Args:
+        folder: where the file is.
+        route: which route of a router to follow.
+        is_whole: whether the first module makes one vector of a text, which nothing pools.
 
     Raises:
         SourceError: the file is damaged, or a module is not supported.
     """
     listed = module_list.behind_transformer(folder, route)
+    if is_whole:
+        return None, [read_module(*each) for each in listed]
     names = [each.name for each in listed]
     if _POOLING in names[1:] or names[:1] not in ([], [_POOLING]):
         raise SourceError(

@@ -28,9 +28,10 @@ from hub_export.verify.outputs import Road, Sample
 from hub_export.verify.source import Source
 
 # What `transformers` calls the output layers of attention, where checkpoints do otherwise.
-_OUTPUTS = dict.fromkeys(
-    ("gte", "jina_embeddings_v3", "nomic_bert"), "layers.{layer}.self_attn.o_proj"
-)
+_OUTPUTS = {
+    **dict.fromkeys(("gte", "jina_embeddings_v3", "nomic_bert"), "layers.{layer}.self_attn.o_proj"),
+    "xlnet": "layer.{layer}.rel_attn.heads",
+}
 
 
 def ask(source: Source) -> list[Sample]:

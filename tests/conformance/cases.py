@@ -590,6 +590,55 @@ ENCODERS = [
         architecture="IBertForMaskedLM",
         pooler=False,
     ),
+    EncoderCase(
+        "clip_text_model",
+        "clip_text_model",
+        {"eos_token_id": 2, "layer_norm_eps": 1e-3, "attention_dropout": 0.1},
+        pooler=False,
+    ),
+    EncoderCase(
+        "convbert",
+        "convbert",
+        {
+            "num_attention_heads": 4,
+            "conv_kernel_size": 5,
+            "num_groups": 3,
+            "layer_norm_eps": 1e-3,
+            "type_vocab_size": 3,
+            "hidden_dropout_prob": 0.2,
+        },
+        architecture="ConvBertForMaskedLM",
+        pooler=False,
+    ),
+    EncoderCase(
+        "xlnet",
+        "xlnet",
+        {"n_positions": 40, "clamp_len": 12, "layer_norm_eps": 1e-3, "ff_activation": "relu"},
+        architecture="XLNetForTokenClassification",
+        pooler=False,
+    ),
+    EncoderCase(
+        "bert_generation",
+        "bert-generation",
+        {"layer_norm_eps": 1e-3, "pad_token_id": 7},
+        pooler=False,
+    ),
+    EncoderCase(
+        "gpt2",
+        "gpt2",
+        {"n_inner": 19, "layer_norm_epsilon": 1e-3, "scale_attn_by_inverse_layer_idx": True},
+        architecture="GPT2LMHeadModel",
+        pooler=False,
+        dtype=torch.float16,
+    ),
+    EncoderCase(
+        "nystromformer",
+        "nystromformer",
+        {"conv_kernel_size": 5, "layer_norm_eps": 1e-3, "type_vocab_size": 3},
+        architecture="NystromformerForMaskedLM",
+        pooler=False,
+    ),
+    EncoderCase("fnet", "fnet", {"hidden_act": "relu", "layer_norm_eps": 1e-3, "pad_token_id": 7}),
 ]
 
 
@@ -638,7 +687,9 @@ class SavedEncoder:
     @functools.cached_property
     def dropout(self) -> dict[str, float]:
         """The options that say how much is dropped out, by name."""
-        rates = {key: rate for key, rate in self.source.config.items() if "dropout" in key}
+        names = ("dropout", "pdrop")
+        options = self.source.config.items()
+        rates = {key: rate for key, rate in options if any(name in key for name in names)}
         return {key: rate for key, rate in rates.items() if not isinstance(rate, bool)}
 
 

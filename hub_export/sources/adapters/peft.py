@@ -27,8 +27,8 @@ from hub_export.sources.formats.weights_file import WeightsFile
 
 CONFIG, WEIGHTS = "adapter_config.json", ("adapter_model.safetensors", "adapter_model.bin")
 # `transformers` gives its modules, and with them the adapter's tensors, names that are not those of
-# the checkpoint's tensors.
-UNSUPPORTED = ("gte", "jina_embeddings_v3", "nomic_bert", "static_embedding")
+# the checkpoint's tensors; or, of GPT-2, the checkpoint has its kernels turned.
+UNSUPPORTED = ("gpt2", "gte", "jina_embeddings_v3", "nomic_bert", "static_embedding")
 _NAMES = {"LORA": "LoRA", "IA3": "IA3", "LOHA": "LoHa", "VERA": "VeRA", "OFT": "OFT"}
 _DEFAULT_ALPHA, _MOST_ALPHA = 8, 1e9
 ALL = ".*"

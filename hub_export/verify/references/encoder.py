@@ -1,5 +1,7 @@
 """The source's encoder in torch, to compare an export's numbers with."""
 
+import functools
+import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +13,7 @@ from encoders import (
     Dimensions,
     Encoded,
     Inside,
+    TokenById,
     TokenOfRow,
     architectures,
     first_token,
@@ -40,18 +43,37 @@ def loaded_encoder(checkpoint: Checkpoint, pooler: bool) -> Any:
     return loaded(checkpoint, pooler, automatic, _CLASSES[automatic])
 
 
-def _first(mask: Ids) -> Places:
-    """The place of the first position, int32 [B, S] -> int64 [B]."""
+_MASKS = "masks_of_rows"
+"""The attribute of a model in which its masks are noted."""
+
+
+def _first(words: Ids | Floats, mask: Ids) -> Places:
+    """The place of the first position, int64 [B]."""
+    del words
     return np.zeros(len(mask), np.int64)
 
 
-def _last(mask: Ids) -> Places:
-    """The place of the last real token, int32 [B, S] -> int64 [B]; 0 where there is none."""
+def _last(words: Ids | Floats, mask: Ids) -> Places:
+    """The place of the last real token, int64 [B]; 0 where there is none."""
+    del words
     places: Places = (np.arange(mask.shape[1]) * (mask != 0)).max(axis=1)
     return places
 
 
-_PLACES: Mapping[TokenOfRow, Callable[[Ids], Places]] = {first_token: _first, last_token: _last}
+def _by_id(id: int | None, words: Ids | Floats, mask: Ids) -> Places:
+    """The place of the first real token of an id, or of the highest one, int64 [B].
+
+    CLIP's code looks at padding as well: no row that a tokenizer pads has a token there that it
+    would take.
+    """
+    real: Ids = np.where(mask != 0, words, -1)
+    return real.argmax(axis=1) if id is None else (real == id).argmax(axis=1)
+
+
+_PLACES: Mapping[TokenOfRow, Callable[[Ids | Floats, Ids], Places]] = {
+    first_token: _first,
+    last_token: _last,
+}
 
 
 class Reference:
@@ -69,7 +91,8 @@ class Reference:
             token: which token of a row is the pooled output without one.
         """
         self._model, self._size, self._pooler = settled(model.eval()), size, pooler
-        self._place = _PLACES[token]
+        by_id = isinstance(token, TokenById)
+        self._place = functools.partial(_by_id, token.id) if by_id else _PLACES[token]
 
     @classmethod
     def load(
@@ -118,10 +141,11 @@ class Reference:
         embedded, *states = result.hidden_states
         repeats = len(states) // self._size.layers
         layers = [state.numpy() for state in states[repeats - 1 :: repeats]]
+        layers[-1:] = [result.last_hidden_state.numpy()]  # of CLIP, the other one lacks the norm
         if self._pooler:
             pooled = result.pooler_output.numpy()
         else:
-            pooled = layers[-1][np.arange(len(mask)), self._place(mask)]
+            pooled = layers[-1][np.arange(len(mask)), self._place(words, mask)]
         weights = [weights_of(self._model, each).numpy() for each in result.attentions or ()]
         return Inside(Encoded(pooled, layers[-1], layers), embedded.numpy(), weights)
 
@@ -137,7 +161,7 @@ class Reference:
 
         from hub_export.verify.references.adapters import modules  # noqa: PLC0415
 
-        channels = channels_of(self._model)
+        channels, head_mask = channels_of(self._model), factors_of(self._model, head_mask)
         left = iter(torch.tensor(head_mask)[:, :, None])
 
         def masked(_: Any, inputs: Any) -> Any:
@@ -166,14 +190,23 @@ def rows_of(words: Ids | Floats, mask: Ids, type_ids: Ids | None) -> dict[str, A
 def settled(model: Any) -> Any:
     """The model, made to compute each row as it does alone.
 
-    BigBird's otherwise changes its attention, and loses its weights, at the first call; and
-    MobileBERT's takes padding for the neighbour of a row's last token.
+    BigBird's otherwise changes its attention, and loses its weights, at the first call.
+    MobileBERT's, ConvBERT's and Nyströmformer's take padding for the neighbour of a row's last
+    token, and FNet's takes it for tokens.
     """
     kind = model.config.model_type
     if kind == "big_bird":
         model.base_model.set_attention_type("original_full")
     if kind == "mobilebert":
         model.base_model.register_forward_pre_hook(_without_padding, with_kwargs=True)
+    if kind == "convbert":
+        _convolve_without_padding(model.base_model)
+    if kind == "nystromformer":
+        _convolve_values_without_padding(model.base_model)
+    if kind == "fnet":
+        _transform_without_padding(model)
+    if kind == "xlnet":
+        _show_heads(model.base_model)
     return model
 
 
@@ -187,9 +220,96 @@ def _without_padding(model: Any, arguments: Any, named: dict[str, Any]) -> Any:
     return (), {**named, "inputs_embeds": vectors * real[..., None]}
 
 
+def _convolve_without_padding(model: Any) -> None:
+    """Has what ConvBERT convolves be zero for padding."""
+    masks = _masks_of(model)
+
+    def before(_: Any, inputs: Any) -> Any:
+        return (inputs[0] * masks[0][:, None],)
+
+    def behind(_: Any, inputs: Any, output: Any) -> Any:
+        return output * masks[0][..., None]
+
+    for layer in model.encoder.layer:
+        layer.attention.self.key_conv_attn_layer.register_forward_pre_hook(before)
+        layer.attention.self.conv_out_layer.register_forward_hook(behind)
+
+
+def _convolve_values_without_padding(model: Any) -> None:
+    """Has the values that Nyströmformer convolves be zero for padding."""
+    masks = _masks_of(model)
+
+    def before(_: Any, inputs: Any) -> Any:
+        return (inputs[0] * masks[0][:, None, :, None],)
+
+    for layer in model.encoder.layer:
+        layer.attention.self.conv.register_forward_pre_hook(before)
+
+
+def _transform_without_padding(model: Any) -> None:
+    """Has FNet transform each row as long as it is, zero where its mask has holes.
+
+    Its heads do not hand the mask on; a model that they stand on is done once.
+    """
+    is_done, masks = hasattr(model.base_model, _MASKS), _masks_of(model)
+    if is_done:
+        return
+
+    def alone(x: Any, transform: Any) -> Any:
+        import torch  # noqa: PLC0415
+
+        found = torch.zeros_like(x)
+        for row, mask in enumerate(masks[0]):
+            length = int(mask.nonzero().max()) + 1 if mask.any() else 0
+            real = x[row : row + 1, :length] * mask[:length, None]
+            if length:
+                found[row, :length] = transform(real.float())[0].real
+        return found
+
+    for layer in model.base_model.encoder.layer:
+        own = layer.fourier.self
+        own.fourier_transform = functools.partial(alone, transform=own.fourier_transform)
+
+
+def _masks_of(model: Any) -> list[Any]:
+    """A list that holds the mask that the model was called with, [B, S], while it computes."""
+    base = model.base_model
+    masks: list[Any] = getattr(base, _MASKS, [])
+    setattr(base, _MASKS, masks)
+
+    def note(_: Any, arguments: Any, named: dict[str, Any]) -> None:
+        given = [named["attention_mask"]] if "attention_mask" in named else arguments[1:2]
+        masks[:] = [mask.flatten(0, -2) for mask in given] or masks
+
+    model.register_forward_pre_hook(note, with_kwargs=True)
+    return masks
+
+
+def _show_heads(model: Any) -> None:
+    """Has what XLNet's heads give pass through a module, as that of others does."""
+    import torch  # noqa: PLC0415
+
+    def post_attention(self: Any, inputs: Any, heads: Any, residual: bool = True) -> Any:
+        heads = self.heads(heads.flatten(-2)).view_as(heads)
+        return type(self).post_attention(self, inputs, heads, residual)
+
+    for layer in model.layer:
+        layer.rel_attn.heads = torch.nn.Identity()
+        layer.rel_attn.post_attention = types.MethodType(post_attention, layer.rel_attn)
+
+
 def channels_of(model: Any) -> int:
     """The axis of what the output layer of an attention gets that its heads lie along."""
     return 1 if model.config.model_type == "squeezebert" else -1
+
+
+def factors_of(model: Any, head_mask: Floats) -> Floats:
+    """What all that the output layer of an attention gets is multiplied by, by head.
+
+    Of ConvBERT, the heads of convolution stand behind those of attention.
+    """
+    is_half = model.config.model_type == "convbert"
+    return np.concatenate([head_mask, np.ones_like(head_mask)], 1) if is_half else head_mask
 
 
 def weights_of(model: Any, attention: Any) -> Any:
