@@ -11,6 +11,7 @@ Padding is no neighbour, here as beyond the ends of a row: a text has the vector
 import dataclasses
 from typing import ClassVar
 
+import numpy as np
 import tensorflow as tf
 
 from encoders import bert
@@ -151,9 +152,11 @@ class GroupedFeedForward(FeedForward):
         self.output = LinearByGroup(inner, width, groups)
 
 
-_DEPTHWISE = Change(lambda x: x[:, 0].T, lambda shape: (shape[1], 1, shape[0]))
+_DEPTHWISE = Change(
+    lambda x: x[:, 0].T, lambda shape: (shape[1], 1, shape[0]), lambda x: x.T[:, np.newaxis]
+)
 """[size, D] -> torch's [D, 1, size]."""
-_COLUMN = Change(lambda x: x[:, 0], lambda shape: (*shape, 1))
+_COLUMN = Change(lambda x: x[:, 0], lambda shape: (*shape, 1), lambda x: x[:, np.newaxis])
 _FROM, _TO = "encoder.layer.{layer}.attention.self", "blocks.{layer}.attention"
 
 TABLE = Table(

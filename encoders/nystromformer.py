@@ -12,6 +12,7 @@ Padding is no neighbour, here as beyond the ends of a row: a text has the vector
 import dataclasses
 from typing import ClassVar
 
+import numpy as np
 import tensorflow as tf
 
 from encoders import bert
@@ -97,7 +98,11 @@ def _places(word_ids: tf.Tensor, layout: Layout) -> tf.Tensor:
     return layout.positions + FIRST
 
 
-_KERNEL = Change(lambda x: x[:, 0, :, 0].T, lambda shape: (shape[1], 1, shape[0], 1))
+_KERNEL = Change(
+    lambda x: x[:, 0, :, 0].T,
+    lambda shape: (shape[1], 1, shape[0], 1),
+    lambda x: x.T[:, np.newaxis, :, np.newaxis],
+)
 """[size, H] -> torch's [H, 1, size, 1]."""
 
 TABLE = Table(

@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import encoders
 from encoders.core.errors import WeightsError
 from encoders.core.layers import Linear
 from encoders.core.rows import Row, linear
-from encoders.core.weights import Table
+from encoders.core.weights import Table, expand
+from tests import checkpoints
 
 
 class Small(tf.Module):
@@ -94,3 +96,14 @@ def test_a_table_that_fills_a_variable_twice_is_a_mistake() -> None:
     table = Table((*ROWS, Row("head.bias", ("again",))), "small.", {})
     with pytest.raises(TypeError, match=r"two rows of the weight table fill head\.bias"):
         table.fill(Small(), {**tensors(), "again": np.ones(1, "f4")})
+
+
+@pytest.mark.parametrize("model_type", checkpoints.in_transformers())
+def test_what_training_made_of_a_tensor_goes_back(model_type: str) -> None:
+    """Of every row of every table, so that weights of a trained export fill the source's model."""
+    architecture = encoders.architectures()[model_type]
+    part = architecture.declare(checkpoints.config(model_type).to_dict())
+    shapes, draw = architecture.table.shapes(part), np.random.default_rng(0)
+    for row in expand(architecture.table.rows, part):
+        tensor = draw.normal(size=row.change.source_shape(shapes[row.target]))
+        np.testing.assert_array_equal(row.change.undo(row.change.apply(tensor)), tensor)
