@@ -102,7 +102,7 @@ def test_a_table_that_fills_a_variable_twice_is_a_mistake() -> None:
 def test_what_training_made_of_a_tensor_goes_back(model_type: str) -> None:
     """Of every row of every table, so that weights of a trained export fill the source's model."""
     architecture = encoders.architectures()[model_type]
-    part = architecture.declare(checkpoints.config(model_type).to_dict())
+    part = architecture.declare(checkpoints.config(model_type, pad_token_id=0).to_dict())
     shapes, draw = architecture.table.shapes(part), np.random.default_rng(0)
     for row in expand(architecture.table.rows, part):
         tensor = draw.normal(size=row.change.source_shape(shapes[row.target]))
