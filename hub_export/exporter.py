@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hub_export import parts
+from hub_export import contents, parts
 from hub_export.errors import ExportError
 from hub_export.models import litert, mediapipe, served_litert
 from hub_export.models.litert import LiteRtCopy
@@ -15,7 +15,7 @@ from hub_export.models.product import Product
 from hub_export.models.products import PRODUCTS
 from hub_export.models.served_litert import ServedCopy
 from hub_export.models.session import Session
-from hub_export.publish import card, contents
+from hub_export.publish import card
 from hub_export.publish.report import Report, source
 from hub_export.publish.staging import Staging
 from hub_export.settings import FULL, NONE, PREPROCESSOR, Settings, recorded, taking

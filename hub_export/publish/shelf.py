@@ -4,9 +4,10 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from hub_export import contents
+from hub_export.contents import ASSETS, FormatError
 from hub_export.errors import SourceError
-from hub_export.publish import contents, report
-from hub_export.publish.contents import ASSETS, FormatError
+from hub_export.publish import report
 from hub_export.settings import TASKS, product_of
 
 DAMAGED, LATER, UNKNOWN = "damaged", "later format", "-"

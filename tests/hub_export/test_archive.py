@@ -18,9 +18,9 @@ import tensorflow_hub as hub
 from tensorflow_hub import file_utils
 
 import hub_export
-from hub_export import ExportError, SourceError, TargetError, cli
-from hub_export.publish import archive, contents
-from hub_export.publish.contents import FormatError
+from hub_export import ExportError, SourceError, TargetError, cli, contents
+from hub_export.contents import FormatError
+from hub_export.publish import archive
 
 TEXTS = tf.constant(["a b", "", "hello"])
 

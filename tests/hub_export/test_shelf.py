@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 import hub_export
-from hub_export import cli
-from hub_export.publish import contents
+from hub_export import cli, contents
 from hub_export.verify import fingerprints
 from tests import checkpoints
 

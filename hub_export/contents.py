@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from hub_export.checksums import sha256
 from hub_export.errors import SourceError, TargetError
-from hub_export.sources.formats.json_files import sha256
 
 FILE, ASSETS = "contents.json", "assets.extra"
 FORMAT = 1
