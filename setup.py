@@ -35,12 +35,16 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["encoders*", "preprocess*", "hub_export*"]),
-    package_data={package: ["py.typed"] for package in ("encoders", "preprocess", "hub_export")},
+    package_data={
+        **{package: ["py.typed"] for package in ("encoders", "preprocess", "hub_export")},
+        "hub_export.publish.pages": ["templates/*.jinja"],
+    },
     install_requires=[
         "absl-py>=2.1",
         "flatbuffers>=25.9.23",
         "h5py>=3.11",
         "huggingface_hub>=1.31",
+        "jinja2>=3.1.6",
         "ml_dtypes>=0.5.1",
         "numpy>=1.26",
         "protobuf>=6.31.1",

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from hub_export.command import Command
-from hub_export.publish import archive_cli, list_cli, verify_cli
+from hub_export.publish import list_cli, publish_cli, verify_cli
 from hub_export.settings import Settings
 from hub_export.terminal import silenced
 
@@ -55,7 +55,7 @@ _export = Command(
 
 _COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "list": list_cli.main,
-    "publish": archive_cli.main,
+    "publish": publish_cli.main,
     "verify": verify_cli.main,
 }
 """Those that take what was exported, by their names."""

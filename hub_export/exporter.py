@@ -128,14 +128,15 @@ def _write(
     checks = verification.verify(session, saved, of_copies, progress)
     if PREPROCESSOR in notes:
         notes[PREPROCESSOR] |= verification.note(session, checks)
-    described, asked = source(session.checkpoint), recorded(session.settings)
+    described = source(session.checkpoint, session.size)
+    asked, documents = recorded(session.settings), session.checkpoint.documents
     report = Report(described, asked, notes, checks, verification.device())
     report.raise_if_failed()
     progress.say("describing and moving into place")
     for product in products:
-        card.describe(product, places[product.name], report)
+        card.describe(product, places[product.name], report, documents)
     for copy in copied:
-        card.describe_copy(copy, places[copy.name], report)
+        card.describe_copy(copy, places[copy.name], report, documents)
     parts.write([*saved.values()])
     for each in alone:
         contents.write(places[each.name], each.name)
