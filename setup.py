@@ -19,11 +19,13 @@ LITERT = ["ai-edge-litert>=2.1"]
 MEDIAPIPE = ["mediapipe>=1.2"]
 # Its messages: warm-up requests and the configuration of a server.
 SERVING = ["tensorflow-serving-api>=2.21,<2.22"]
+# Pushes exports to Kaggle; what pushes to the Hugging Face hub is needed anyway.
+PUBLISH = ["kagglehub>=1.0.2"]
 # Other ways to embed texts, to measure against.
 BENCHMARKS = ["onnx", "onnxruntime", "openvino", *REFERENCE, *SENTENCES]
 # With pytest 9.2, xdist 3.8 takes no notice of groups: each test runs wherever there is room.
 XDIST = ["pytest<9.2", "pytest-xdist"]
-PEERS = [*KERAS, *LITERT, *MEDIAPIPE, *REFERENCE, *SENTENCES, *SERVING]
+PEERS = [*KERAS, *LITERT, *MEDIAPIPE, *PUBLISH, *REFERENCE, *SENTENCES, *SERVING]
 TEST = ["hypothesis", "peft", *XDIST, *PEERS]
 
 setup(
@@ -65,6 +67,7 @@ setup(
         "benchmarks": BENCHMARKS,
         "keras": KERAS,
         "litert": LITERT,
+        "publish": PUBLISH,
         "reference": [*REFERENCE, *SENTENCES],
         "serving": SERVING,
         "test": TEST,
