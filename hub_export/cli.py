@@ -25,7 +25,8 @@ What to do with exports (each has --help):
 
   hub_export list FOLDER                   shows what a folder holds
   hub_export verify PATH                   proves one again, without its source
-  hub_export publish --archive=FILE PATH   packs one for TensorFlow Hub
+  hub_export publish --archive=FILE PATH   packs one for TensorFlow Hub; --page writes pages on it,
+                                           --push sends it to a hub
 """
 
 

@@ -49,6 +49,11 @@ class Contents:
     assets: Path
     files: Mapping[str, Entry]
 
+    @property
+    def of(self) -> str:
+        """The part that it is, or is a copy of for LiteRT or MediaPipe."""
+        return self.part.removesuffix("_litert").removesuffix("_mediapipe")
+
     def extra(self, folder: Path) -> list[str]:
         """Files in the folder that are not the export's, such as warm-up requests."""
         return sorted({*_files(folder)} - self.files.keys())

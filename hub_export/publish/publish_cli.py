@@ -1,5 +1,6 @@
 """The command `hub_export publish`."""
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,6 +62,10 @@ class PublishSettings:
         "",
     )
     speed: bool = option("Measure how fast its parts are here, for its page.", True)
+    base_model: str = option(
+        "What its source is called on the Hugging Face hub, where it was exported from a folder.",
+        "",
+    )
     owner: str = option("Who publishes it, for pages that are not pushed.", "user")
     unverified: bool = option("Archive an export that was not compared with its source.", False)
     overwrite: bool = option("Replace an archive or pages that exist.", False)
@@ -97,13 +102,13 @@ def _archive(settings: PublishSettings, file: Path, progress: Progress) -> None:
 def _page(settings: PublishSettings, folder: Path, progress: Progress) -> None:
     """Writes the pages, and says which."""
     with silenced():
-        from hub_export.publish.pages import facts, pages, speed  # noqa: PLC0415
+        from hub_export.publish.pages import facts, pages, places, speed  # noqa: PLC0415
 
-    known = facts.gather(settings.path, settings.parts, settings.license)
+    known = facts.gather(settings.path, settings.parts, settings.license, settings.base_model)
     if settings.speed:
         progress.say("measuring speed")
         known = speed.measured(known)
-    written = pages.all_pages(known, settings.owner, pages.slug(known.name))
+    written = pages.all_pages(known, settings.owner, places.slug(known.name))
     for file in pages.write(written, folder, settings.overwrite):
         progress.say(str(file))
 
@@ -113,17 +118,16 @@ def _push(settings: PublishSettings, progress: Progress) -> None:
     with silenced():
         from hub_export.publish import push  # noqa: PLC0415
 
-    push.run(
-        settings.path,
-        push.Options(
-            target=settings.push,
-            parts=settings.parts,
-            license=settings.license,
-            private=settings.private,
-            dry_run=settings.dry_run,
-        ),
-        progress,
+    options = push.Options(
+        target=settings.push,
+        parts=settings.parts,
+        license=settings.license,
+        base_model=settings.base_model,
+        private=settings.private,
+        dry_run=settings.dry_run,
     )
+    with silenced() if settings.quiet else contextlib.nullcontext():  # the bars of the libraries
+        push.run(settings.path, options, progress)
 
 
 main = Command(

@@ -78,6 +78,5 @@ def _item(folder: Path) -> Item:
         state = LATER if isinstance(error, FormatError) else DAMAGED
         return Item(name, UNKNOWN, version, UNKNOWN, size, state, UNKNOWN)
     source = f"{stated.name}@{stated.revision}" if stated.revision else stated.name
-    of = found.part.removesuffix("_litert").removesuffix("_mediapipe")
-    task = _TASK_OF.get(of, UNKNOWN)
+    task = _TASK_OF.get(found.of, UNKNOWN)
     return Item(name, found.part, version, source, size, stated.verified.value, task)

@@ -192,7 +192,7 @@ def test_other_targets(source: Path, packed: Path, tmp_path: Path) -> None:
     ("line", "words"),
     [
         (["publish"], "path is missing"),
-        (["publish", "a"], "--archive is missing"),
+        (["publish", "a"], "say what to make of it"),
         (["publish", "a", "b", "--archive=c.tgz"], "unexpected arguments: b"),
     ],
 )

@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 from hub_export import contents, parts
 from hub_export.contents import Contents
-from hub_export.errors import ExportError, SourceError
+from hub_export.errors import SourceError
 from hub_export.publish import report
 from hub_export.publish.card import FILE, SOURCE
 from hub_export.publish.pages import licenses, signatures, source_card
 from hub_export.publish.pages.signatures import Signature
 from hub_export.publish.pages.source_card import SourceCard
 from hub_export.publish.report import Stated
-from hub_export.settings import ENCODER, PREPROCESSOR, TEXT_EMBEDDING
+from hub_export.settings import ENCODER, FLOAT32, PREPROCESSOR, TEXT_EMBEDDING
 from hub_export.verify.checks import Check, Outcome
 
 _COPIES = ("_litert", "_mediapipe")
@@ -49,7 +49,7 @@ class Part:
     @property
     def is_copy(self) -> bool:
         """Whether it is for LiteRT or MediaPipe, and no SavedModel."""
-        return self.name.endswith(_COPIES)
+        return self.contents.of != self.name
 
     @property
     def place(self) -> str:
@@ -103,6 +103,7 @@ class Facts:
         parts: the models, the one that a reader looks for first in front.
         cards: of the source, and of the models that it adapts; None for one without a card.
         license: the hub's word for it; empty where nobody names one.
+        base_model: the source's id on the Hugging Face hub; empty where it is not known.
         speeds: of the parts, where they were measured.
         machine: what on.
     """
@@ -110,6 +111,7 @@ class Facts:
     parts: Sequence[Part]
     cards: Sequence[SourceCard | None]
     license: str
+    base_model: str
     speeds: Sequence[Speed] = ()
     machine: str = ""
 
@@ -124,6 +126,17 @@ class Facts:
         return str(self.stated.report.settings["name"])
 
     @property
+    def source_name(self) -> str:
+        """What the source is called, on the Hugging Face hub where that is known."""
+        return self.base_model or self.stated.name
+
+    @property
+    def rounded(self) -> list[str]:
+        """What weights of copies are stored as, where that is less exact than the source's."""
+        found = {name.rpartition("_")[2].partition(".")[0] for p in self.parts for name in p.models}
+        return sorted(found - {FLOAT32})
+
+    @property
     def source(self) -> Mapping[str, Any]:
         """What the report says of the source."""
         return self.stated.report.source
@@ -132,11 +145,6 @@ class Facts:
     def card(self) -> SourceCard:
         """The source's card; an empty one where it has none."""
         return self.cards[0] or SourceCard()
-
-    @property
-    def is_of_hub(self) -> bool:
-        """Whether the source is a model of the Hugging Face hub."""
-        return bool(_COMMIT.fullmatch(self.stated.revision or ""))
 
     @property
     def size(self) -> Mapping[str, int]:
@@ -172,13 +180,16 @@ class Facts:
         return next((each for each in self.parts if each.name == name), None)
 
 
-def gather(path: Path, wanted: Sequence[str] = (), license: str = "") -> Facts:
+def gather(
+    path: Path, wanted: Sequence[str] = (), license: str = "", base_model: str = ""
+) -> Facts:
     """What is known of an export, of all its parts that lie beside each other.
 
     Args:
         path: folder of one version of one of its parts.
         wanted: which parts are meant; by default all that are there.
         license: what the user says its licence is called.
+        base_model: what the user says the source is called on the Hugging Face hub.
 
     Raises:
         SourceError: a part is damaged, or of a later format; or one that is wanted is not there.
@@ -194,7 +205,9 @@ def gather(path: Path, wanted: Sequence[str] = (), license: str = "") -> Facts:
         )
     chosen = sorted((each for each in found if not wanted or each.name in wanted), key=_rank)
     cards = [*_cards(chosen[0].contents.assets / SOURCE)]
-    return Facts(chosen, cards, licenses.named(cards, license))
+    stated = chosen[0].stated
+    of_hub = stated.name if _COMMIT.fullmatch(stated.revision or "") else ""
+    return Facts(chosen, cards, licenses.named(cards, license), base_model or of_hub)
 
 
 def _beside(path: Path) -> Iterator[Path]:
@@ -233,13 +246,3 @@ def _cards(folder: Path) -> Iterator[SourceCard | None]:
     yield source_card.read(folder / FILE)
     while (folder := folder / "base").is_dir():
         yield source_card.read(folder / FILE)
-
-
-def refuse_unverified(facts: Facts) -> None:
-    """Raises ExportError where a part was not compared with its source, or did not agree."""
-    for part in facts.parts:
-        if part.stated.verified == report.Verified.NO:
-            raise ExportError(
-                f"{part.folder}: not verified against its source; export it again with verify=auto "
-                "or full: what is not verified is not pushed"
-            )

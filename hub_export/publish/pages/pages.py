@@ -2,8 +2,7 @@
 
 import dataclasses
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,15 @@ from hub_export.errors import TargetError
 from hub_export.publish.card import title
 from hub_export.publish.pages import licenses
 from hub_export.publish.pages.facts import Facts, Part
+from hub_export.publish.pages.places import (
+    Place,
+    beside,
+    framework,
+    on_hugging_face,
+    on_kaggle,
+    slug,
+    variation,
+)
 from hub_export.publish.pages.rendering import render
 from hub_export.publish.staging import Staging
 from hub_export.settings import (
@@ -30,7 +38,6 @@ from hub_export.settings import (
 )
 
 MODEL_METADATA, INSTANCE_METADATA = "model-metadata.json", "model-instance-metadata.json"
-TENSORFLOW, TFLITE = "tensorFlow2", "tfLite"
 _LIBRARY, _RELATION = "tensorflow", "quantized"
 """The same weights in another format: the closest of the hub's words."""
 _LONGEST_TITLE, _LONGEST_SUBTITLE = 50, 80
@@ -62,93 +69,6 @@ _TF_HUB_TASKS = {
 """Those of tfhub.dev; of all others, `text-embedding`."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Place:
-    """Where the models of a page are found. In the forms, words in braces stand for a part's own.
-
-    Attributes:
-        owner: the user or organisation.
-        model: what the model is called there.
-        folder: form of a part's folder, for readers.
-        python: form of Python's expression for it.
-        versions: form of the folder of its versions, in a shell.
-        download: form of a shell command that gets it; empty where it is there.
-        imports: line of Python that imports what finds a model.
-        prepare: form of a line that gets the parts that `patterns` lists.
-    """
-
-    owner: str
-    model: str
-    folder: str
-    python: str
-    versions: str
-    download: str = ""
-    imports: str = ""
-    prepare: str = ""
-
-    def of(self, form: str, part: Part) -> str:
-        """One of the forms, of a part."""
-        return getattr(self, form).format(
-            owner=self.owner,
-            model=self.model,
-            part=part.name,
-            place=part.place,
-            name=part.folder.parent.name,
-            version=part.version,
-            variation=variation(part),
-            framework=framework(part),
-        )
-
-    def getting(self, parts: Sequence[Part]) -> str:
-        """The line that gets some parts."""
-        patterns = ", ".join(f'"{part.name}/*"' for part in parts)
-        return self.prepare.format(owner=self.owner, model=self.model, patterns=patterns)
-
-
-def beside(owner: str, model: str) -> Place:
-    """In the output folder of the export, or where its folders were copied to."""
-    return Place(owner, model, "{place}", '"{place}"', "{name}")
-
-
-def on_hugging_face(owner: str, model: str) -> Place:
-    """In a repository of the Hugging Face hub: a folder for each part, with its versions."""
-    return Place(
-        owner,
-        model,
-        "{part}/{version}",
-        'f"{{folder}}/{part}/{version}"',
-        "{model}/{part}",
-        'hf download {owner}/{model} --include "{part}/*" --local-dir {model}',
-        "from huggingface_hub import snapshot_download",
-        'folder = snapshot_download("{owner}/{model}", allow_patterns=[{patterns}])',
-    )
-
-
-def on_kaggle(owner: str, model: str) -> Place:
-    """In a model of Kaggle: a variation for each part."""
-    handle = "{owner}/{model}/{framework}/{variation}"
-    get = f"import kagglehub; print(kagglehub.model_download('{handle}'))"
-    return Place(
-        owner,
-        model,
-        "{framework}/{variation}",
-        f'kagglehub.model_download("{handle}")',
-        '"$(dirname "$folder")"',
-        f'folder=$(python -c "{get}" | tail -n 1)',
-        "import kagglehub",
-    )
-
-
-def variation(part: Part) -> str:
-    """What a part is called on Kaggle: `text_embedding_litert` -> `text-embedding-litert`."""
-    return part.name.replace("_", "-")
-
-
-def framework(part: Part) -> str:
-    """Kaggle's word for what loads a part."""
-    return TFLITE if part.is_copy else TENSORFLOW
-
-
 def all_pages(facts: Facts, owner: str, model: str) -> dict[str, str]:
     """Name of a file -> its text, of every page.
 
@@ -170,7 +90,7 @@ def all_pages(facts: Facts, owner: str, model: str) -> dict[str, str]:
 
 def tf_hub(facts: Facts, place: Place) -> str:
     """The page in the form of tfhub.dev: properties in comments, below the title."""
-    task = _TF_HUB_TASKS.get(facts.parts[0].name, "text-embedding")
+    task = _TF_HUB_TASKS.get(facts.parts[0].contents.of, "text-embedding")
     return render("tfhub", facts=facts, place=place, task=task, title=title)
 
 
@@ -191,9 +111,9 @@ def metadata(facts: Facts) -> ModelCardData:
         "license_name": facts.card.license_name if facts.license == "other" else "",
         "license_link": facts.card.license_link,
         "library_name": _LIBRARY,
-        "base_model": facts.stated.name if facts.is_of_hub else "",
-        "base_model_relation": _RELATION if facts.is_of_hub else "",
-        "pipeline_tag": facts.card.pipeline_tag or _TAGS[facts.parts[0].name.split("_lit")[0]],
+        "base_model": facts.base_model,
+        "base_model_relation": _RELATION if facts.base_model else "",
+        "pipeline_tag": facts.card.pipeline_tag or _TAGS[facts.parts[0].contents.of],
         "datasets": [*facts.card.datasets],
         "tags": tags,
     }
@@ -210,11 +130,11 @@ def kaggle_model(facts: Facts, owner: str, model: str) -> dict[str, Any]:
         "ownerSlug": owner,
         "slug": slug(model),
         "title": facts.name.replace("_", " ")[:_LONGEST_TITLE],
-        "subtitle": f"{facts.stated.name} as verified SavedModels"[:_LONGEST_SUBTITLE],
+        "subtitle": f"{facts.source_name} as verified SavedModels"[:_LONGEST_SUBTITLE],
         "isPrivate": True,
         "description": render("page", facts=facts, place=on_kaggle(owner, model), title=title),
         "publishTime": "",
-        "provenanceSources": facts.stated.name + (f", revision {found}" if found else ""),
+        "provenanceSources": facts.source_name + (f", revision {found}" if found else ""),
     }
 
 
@@ -225,13 +145,13 @@ def kaggle_instance(
     alone = dataclasses.replace(facts, parts=[part])
     trainable = not part.is_copy and part.name != PREPROCESSOR
     trainable &= facts.stated.compute_dtype == "float32"
-    url = f"https://huggingface.co/{facts.stated.name}" if facts.is_of_hub else ""
+    url = f"https://huggingface.co/{facts.base_model}" if facts.base_model else ""
     return {
         "ownerSlug": owner,
         "modelSlug": slug(model),
         "instanceSlug": variation,
         "framework": framework(part),
-        "overview": f"{title(part.name)} of {facts.stated.name}",
+        "overview": f"{title(part.name)} of {facts.source_name}",
         "usage": render("usage", facts=alone, place=on_kaggle(owner, model), title=title),
         "licenseName": licenses.KAGGLE.get(facts.license, ""),
         "fineTunable": trainable,
@@ -240,11 +160,6 @@ def kaggle_instance(
         "baseModelInstance": "",
         "externalBaseModelUrl": url,
     }
-
-
-def slug(name: str) -> str:
-    """What Kaggle takes for a name in an address: `all_MiniLM` -> `all-minilm`."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def _json(content: Mapping[str, Any]) -> str:

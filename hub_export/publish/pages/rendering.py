@@ -5,6 +5,8 @@ import re
 
 import jinja2
 
+from hub_export.errors import SourceError
+
 _BLANK = re.compile(r"\n{3,}")
 
 
@@ -16,9 +18,15 @@ def render(template: str, **known: object) -> str:
         **known: what it tells.
 
     Raises:
-        jinja2.UndefinedError: it tells something else, too.
+        SourceError: what it tells is not known: the report of an export lacks something.
     """
-    made = _templates().get_template(f"{template}.md.jinja").render(**known)
+    try:
+        made = _templates().get_template(f"{template}.md.jinja").render(**known)
+    except jinja2.UndefinedError as error:
+        raise SourceError(
+            f"the page {template} cannot be written: the export's report does not say all that it "
+            f"tells ({error}); export the model again"
+        ) from error
     return _BLANK.sub("\n\n", made).strip("\n") + "\n"
 
 

@@ -139,19 +139,34 @@ def _make_instance(target: Kaggle, metadata: Mapping[str, Any], directory: Any) 
     """Makes the variation; a new version of it where it is there."""
     from kagglehub.clients import build_kaggle_client  # noqa: PLC0415 (optional)
     from kagglehub.exceptions import BackendError, handle_mutate_call  # noqa: PLC0415
-    from kagglehub.handle import parse_model_handle  # noqa: PLC0415
-    from kagglehub.models_helpers import _create_model_instance_version  # noqa: PLC0415
 
     request, sent = instance_request(metadata), directory.to_proto()
-    request.body.files, request.body.directories = sent.files, sent.directories
     with build_kaggle_client() as client:
         models = client.models.model_api_client
         try:
-            handle_mutate_call(lambda: models.create_model_instance(request))
+            made = _holding(sent, request)
+            handle_mutate_call(lambda: models.create_model_instance(made))
         except BackendError as error:
             if error.error_code != HTTPStatus.CONFLICT:
                 raise
-            _create_model_instance_version(parse_model_handle("/".join(target)), directory)
+            version = _holding(sent, _version_request(target, request.body.framework))
+            handle_mutate_call(lambda: models.create_model_instance_version(version))
+
+
+def _version_request(target: Kaggle, framework: Any) -> Any:
+    from kagglesdk.models.types import model_api_service as api  # noqa: PLC0415 (optional)
+
+    request = api.ApiCreateModelInstanceVersionRequest()
+    request.owner_slug, request.model_slug = target.owner, target.model
+    request.instance_slug, request.framework = target.variation, framework
+    request.body = api.ApiCreateModelInstanceVersionRequestBody()
+    return request
+
+
+def _holding(sent: Any, request: Any) -> Any:
+    """A request with the files that were sent."""
+    request.body.files, request.body.directories = sent.files, sent.directories
+    return request
 
 
 def model_request(metadata: Mapping[str, Any]) -> Any:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from hub_export import contents
 from hub_export.errors import ExportError
-from hub_export.publish.pages import licenses, pages
-from hub_export.publish.pages.facts import Facts, Part, gather, refuse_unverified
+from hub_export.publish.pages import licenses, pages, places
+from hub_export.publish.pages.facts import Facts, Part, gather
 from hub_export.publish.push import hugging_face, kaggle, targets
 from hub_export.publish.push.targets import HuggingFace, Kaggle
+from hub_export.publish.report import Verified
 from hub_export.terminal import Progress
 
 Files = Mapping[str, Path | bytes]
@@ -24,6 +25,7 @@ class Options:
         target: the address, see `targets`.
         parts: which parts go to the Hugging Face hub; by default all.
         license: what the user has read, and names.
+        base_model: what the user says the source is called on the Hugging Face hub.
         private: whether a model that is new there is seen by nobody else.
         dry_run: whether to show only what would be done.
     """
@@ -31,6 +33,7 @@ class Options:
     target: str
     parts: Sequence[str] = ()
     license: str = ""
+    base_model: str = ""
     private: bool = True
     dry_run: bool = False
 
@@ -50,10 +53,11 @@ def run(path: Path, options: Options, progress: Progress) -> str:
         TargetError: the hub refuses it, or cannot be reached.
     """
     target = targets.parse(options.target)
-    facts = gather(path, options.parts, options.license)
+    facts = gather(path, options.parts, options.license, options.base_model)
     licence = licenses.check(facts.cards, options.license)
     sent = [_own(path, facts, target)] if isinstance(target, Kaggle) else facts.parts
-    refuse_unverified(dataclasses.replace(facts, parts=sent))
+    for part in sent:
+        _refuse_unverified(part)
     for part in sent:
         progress.say(f"reading the files of {part.folder}")
         part.contents.check(part.folder)
@@ -73,13 +77,22 @@ def run(path: Path, options: Options, progress: Progress) -> str:
     return done
 
 
+def _refuse_unverified(part: Part) -> None:
+    """Raises ExportError where it was not compared with its source, or did not agree."""
+    if part.stated.verified == Verified.NO:
+        raise ExportError(
+            f"{part.folder}: not verified against its source; export it again with verify=auto or "
+            "full: what is not verified is not pushed"
+        )
+
+
 def _own(path: Path, facts: Facts, target: Kaggle) -> Part:
     """The part that a path is; Kaggle has a variation for each."""
     licenses.on_kaggle(facts.license)
     (part,) = (each for each in facts.parts if each.folder == path.resolve())
-    if pages.framework(part) != target.framework:
+    if places.framework(part) != target.framework:
         raise ExportError(
-            f"push: expected the framework {pages.framework(part)} for the {part.name}, found "
+            f"push: expected the framework {places.framework(part)} for the {part.name}, found "
             f"{target.framework}"
         )
     return part
@@ -89,7 +102,7 @@ def _files(facts: Facts, sent: Sequence[Part], target: HuggingFace | Kaggle) -> 
     """All that goes there; nothing that the export does not list."""
     if isinstance(target, Kaggle):
         return _of_part(sent[0], "")
-    place = pages.on_hugging_face(*target)
+    place = places.on_hugging_face(*target)
     found: dict[str, Path | bytes] = {"README.md": pages.hugging_face(facts, place).encode()}
     for part in sent:
         found |= _of_part(part, place.of("folder", part) + "/")

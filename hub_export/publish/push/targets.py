@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 from hub_export.errors import ExportError
-from hub_export.publish.pages.pages import TENSORFLOW, TFLITE
+from hub_export.publish.pages.places import TENSORFLOW, TFLITE
 
 _EXPECTED = "hf://user/model, or kaggle://user/model/tensorFlow2/variation (or tfLite)"
 _HUGGING_FACE = re.compile(r"hf://(\w[\w.-]*)/(\w[\w.-]*)")

@@ -62,7 +62,7 @@ def load(address: str, part: str = "", *, sha256: str = "") -> Any:
 def fetch(address: str, part: str = "", *, sha256: str = "") -> Fetched:
     """Gets an export from a hub and proves its files; arguments and errors are those of `load`."""
     if found := _HUGGING_FACE.fullmatch(address):
-        folder, pinned = _from_hugging_face(address, *found.groups(), part)
+        folder, pinned = _from_hugging_face(address, found[1], found[2], part)
     elif found := _KAGGLE.fullmatch(address):
         folder, pinned = _from_kaggle(address, found[1])
     else:
@@ -118,8 +118,8 @@ def _proven(folder: Path, address: str, part: str, wanted: str) -> str:
     own = checksum(found.assets / contents.FILE)
     if wanted and own != wanted:
         raise SourceError(
-            f"{address}: expected contents.json of sha256 {wanted}, found {own}; another export was "
-            "pushed there"
+            f"{address}: expected contents.json of sha256 {wanted}, found {own}; another export "
+            "was pushed there"
         )
     if part and found.part != part:
         raise SourceError(f"{address}: expected the {part}, found the {found.part}")
