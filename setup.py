@@ -19,11 +19,13 @@ LITERT = ["ai-edge-litert>=2.1"]
 MEDIAPIPE = ["mediapipe>=1.2"]
 # Its messages: warm-up requests and the configuration of a server.
 SERVING = ["tensorflow-serving-api>=2.21,<2.22"]
+# Pushes exports to Kaggle; what pushes to the Hugging Face hub is needed anyway.
+PUBLISH = ["kagglehub>=1.0.2"]
 # Other ways to embed texts, to measure against.
 BENCHMARKS = ["onnx", "onnxruntime", "openvino", *REFERENCE, *SENTENCES]
 # With pytest 9.2, xdist 3.8 takes no notice of groups: each test runs wherever there is room.
 XDIST = ["pytest<9.2", "pytest-xdist"]
-PEERS = [*KERAS, *LITERT, *MEDIAPIPE, *REFERENCE, *SENTENCES, *SERVING]
+PEERS = [*KERAS, *LITERT, *MEDIAPIPE, *PUBLISH, *REFERENCE, *SENTENCES, *SERVING]
 TEST = ["hypothesis", "peft", *XDIST, *PEERS]
 
 setup(
@@ -35,12 +37,16 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["encoders*", "preprocess*", "hub_export*"]),
-    package_data={package: ["py.typed"] for package in ("encoders", "preprocess", "hub_export")},
+    package_data={
+        **{package: ["py.typed"] for package in ("encoders", "preprocess", "hub_export")},
+        "hub_export.publish.pages": ["templates/*.jinja"],
+    },
     install_requires=[
         "absl-py>=2.1",
         "flatbuffers>=25.9.23",
         "h5py>=3.11",
         "huggingface_hub>=1.31",
+        "jinja2>=3.1.6",
         "ml_dtypes>=0.5.1",
         "numpy>=1.26",
         "protobuf>=6.31.1",
@@ -61,6 +67,7 @@ setup(
         "benchmarks": BENCHMARKS,
         "keras": KERAS,
         "litert": LITERT,
+        "publish": PUBLISH,
         "reference": [*REFERENCE, *SENTENCES],
         "serving": SERVING,
         "test": TEST,

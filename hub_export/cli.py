@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from hub_export.command import Command
-from hub_export.publish import archive_cli, list_cli, verify_cli
+from hub_export.publish import list_cli, publish_cli, verify_cli
 from hub_export.settings import Settings
 from hub_export.terminal import silenced
 
@@ -25,7 +25,8 @@ What to do with exports (each has --help):
 
   hub_export list FOLDER                   shows what a folder holds
   hub_export verify PATH                   proves one again, without its source
-  hub_export publish --archive=FILE PATH   packs one for TensorFlow Hub
+  hub_export publish --archive=FILE PATH   packs one for TensorFlow Hub; --page writes pages on it,
+                                           --push sends it to a hub
 """
 
 
@@ -55,7 +56,7 @@ _export = Command(
 
 _COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "list": list_cli.main,
-    "publish": archive_cli.main,
+    "publish": publish_cli.main,
     "verify": verify_cli.main,
 }
 """Those that take what was exported, by their names."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hub_export import parts
+from hub_export import contents, parts
 from hub_export.errors import ExportError
 from hub_export.models import litert, mediapipe, served_litert
 from hub_export.models.litert import LiteRtCopy
@@ -15,7 +15,7 @@ from hub_export.models.product import Product
 from hub_export.models.products import PRODUCTS
 from hub_export.models.served_litert import ServedCopy
 from hub_export.models.session import Session
-from hub_export.publish import card, contents
+from hub_export.publish import card
 from hub_export.publish.report import Report, source
 from hub_export.publish.staging import Staging
 from hub_export.settings import FULL, NONE, PREPROCESSOR, TRAINED, Settings, recorded, taking
@@ -128,16 +128,17 @@ def _write(
     checks = verification.verify(session, saved, of_copies, progress)
     if PREPROCESSOR in notes:
         notes[PREPROCESSOR] |= verification.note(session, checks)
-    described, asked = source(session.checkpoint), recorded(session.settings)
+    described = source(session.checkpoint, session.size)
+    asked, documents = recorded(session.settings), session.checkpoint.documents
     if session.settings.trained is not None:
         asked["weights"] = TRAINED  # where they lie concerns one machine alone
     report = Report(described, asked, notes, checks, verification.device())
     report.raise_if_failed()
     progress.say("describing and moving into place")
     for product in products:
-        card.describe(product, places[product.name], report)
+        card.describe(product, places[product.name], report, documents)
     for copy in copied:
-        card.describe_copy(copy, places[copy.name], report)
+        card.describe_copy(copy, places[copy.name], report, documents)
     parts.write([*saved.values()])
     for each in alone:
         contents.write(places[each.name], each.name)

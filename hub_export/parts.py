@@ -29,6 +29,21 @@ def write(models: Sequence[Path]) -> None:
             raise TargetError(f"{each / FILE}: cannot be written ({error.strerror})") from error
 
 
+def siblings(model: Path) -> list[Path]:
+    """The models of the same export that lie beside a model, and itself, in their order.
+
+    Args:
+        model: folder of one version, `<name>/<version>`; one without the file stands alone.
+
+    Raises:
+        SourceError: the file is damaged.
+    """
+    beside = {
+        model.parent.parent / name / model.name: wanted for name, wanted in _read(model).items()
+    }
+    return [each for each, wanted in beside.items() if _sum(each) == wanted] or [model]
+
+
 def strangers(models: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
     """A model, and one under the name of another part of its export that another export wrote.
 

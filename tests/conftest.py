@@ -97,13 +97,69 @@ def calm_export(tmp_path_factory: pytest.TempPathFactory) -> hub_export.Export:
     return hub_export.export(folder, tmp_path_factory.mktemp("exported"), verify="none")
 
 
+CARD = """---
+license: apache-2.0
+language: [en, no]
+datasets: [made/up]
+pipeline_tag: text-classification
+model-index: [{name: left out}]
+---
+# A card
+
+## Intended uses & limitations
+
+For [tests](docs/tests.md), such as `these`.
+
+### How to use
+
+```python
+raise ValueError("code of another library")
+```
+
+### Limitations and bias
+
+It knows no words.
+
+## Training data
+
+Ten thousand random numbers.
+
+| data | rows |
+|---|---|
+| random | 10,000 |
+
+## Evaluation
+
+None.
+
+## Citation
+
+```bibtex
+@misc{nobody}
+```
+"""
+
+
+@pytest.fixture(scope="session")
+def verified_export(tmp_path_factory: pytest.TempPathFactory) -> hub_export.Export:
+    """All parts of a classifier with a card and a licence, compared with a part of the texts."""
+    folder = tmp_path_factory.mktemp("checkpoints") / "shelf-bert"
+    checkpoints.save_model(folder, "bert", "BertForSequenceClassification", num_hidden_layers=1)
+    checkpoints.save_tokenizer(folder, checkpoints.wordpiece(checkpoints.PIECES))
+    (folder / "README.md").write_text(CARD, encoding="utf-8")
+    (folder / "LICENSE").write_text("Do as you like.\n", encoding="utf-8")
+    (folder / "NOTICE.txt").symlink_to("/etc/hostname")
+    return hub_export.export(folder, tmp_path_factory.mktemp("exported"), verify="quick")
+
+
+SHARED = ("minilm", "verified_export")
 CASES = ("encoder_case", "tokenizer_case", "task_case")
 WHOLE = {"whole_encoder_case": cases.WHOLE_ENCODERS, "whole_case": cases.WHOLE}
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one case run in one process, which exports it once; so do those of the real model.
+    """Tests of one case run in one process, which exports it once; so do those of a shared export.
 
     Else those of one file do. What asks for a whole case runs on some of the cases alone.
     """
@@ -111,7 +167,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         params = getattr(getattr(item, "callspec", None), "params", {})
         case = next((params[name] for name in CASES if name in params), None)
         fixtures = getattr(item, "fixturenames", ())
-        shared = "minilm" if "minilm" in fixtures else item.path.name
+        shared = next((name for name in SHARED if name in fixtures), item.path.name)
         item.add_marker(pytest.mark.xdist_group(case.name if case else shared))
         for fixture, some in WHOLE.items():
             if fixture in fixtures and case not in some:

@@ -59,7 +59,17 @@ class Rule:
 
 KINDS = ("wordpiece", "bpe", "unigram")
 OF_KINDS = tuple(f"preprocess.{each}" for each in KINDS)
-GROUND = ("command", "contract", "errors", "parts", "settings", "terminal")
+GROUND = (
+    "checksums",
+    "command",
+    "contents",
+    "contract",
+    "errors",
+    "parts",
+    "secrets",
+    "settings",
+    "terminal",
+)
 # Each knows those before it.
 ABOVE = tuple(
     f"hub_export.{each}"

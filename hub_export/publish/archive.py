@@ -11,9 +11,10 @@ import tarfile
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from hub_export import contents
+from hub_export.contents import ASSETS, Contents
 from hub_export.errors import ExportError, SourceError, TargetError
-from hub_export.publish import contents, report
-from hub_export.publish.contents import ASSETS, Contents
+from hub_export.publish import report
 from hub_export.publish.report import Verified
 from hub_export.publish.staging import Staging
 

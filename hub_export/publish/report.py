@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from encoders import Dimensions
 from hub_export.errors import SourceError, VerificationError
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.verify.checks import Check, Outcome, table
@@ -68,14 +69,15 @@ class Report:
         (assets / FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def source(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What tells a checkpoint from any other."""
+def source(checkpoint: Checkpoint, size: Dimensions) -> dict[str, Any]:
+    """What tells a checkpoint from any other, and the sizes of its encoder."""
     return {
         "name": checkpoint.name,
         "revision": checkpoint.revision,
         "model_type": checkpoint.config.get("model_type"),
         "sha256": dict(checkpoint.files),
         "notes": list(checkpoint.notes),
+        "size": dataclasses.asdict(size),
     }
 
 
@@ -112,6 +114,7 @@ class Stated:
         versions: package -> its version then.
         compute_dtype: what weights are stored and multiplied as.
         tolerance: the one that was asked for, if any.
+        report: all of it.
     """
 
     name: str
@@ -121,6 +124,7 @@ class Stated:
     versions: Mapping[str, str]
     compute_dtype: str
     tolerance: float | None
+    report: Report
 
 
 def read(assets: Path) -> Stated:
@@ -133,14 +137,18 @@ def read(assets: Path) -> Stated:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         source, settings = content["source"], content["settings"]
+        checks = [
+            Check(**{**each, "outcome": Outcome(each["outcome"])}) for each in content["checks"]
+        ]
         return Stated(
             str(source["name"]),
             source["revision"],
-            _verified([each["outcome"] for each in content["checks"]]),
+            _verified([each.outcome for each in checks]),
             content["device"],
             content["versions"],
             settings["compute_dtype"],
             settings["tolerance"],
+            Report(source, settings, content["notes"], checks, content["device"]),
         )
     except (KeyError, OSError, TypeError, ValueError) as error:
         raise SourceError(
@@ -149,7 +157,7 @@ def read(assets: Path) -> Stated:
         ) from error
 
 
-def _verified(outcomes: Sequence[str]) -> Verified:
+def _verified(outcomes: Sequence[Outcome]) -> Verified:
     if not outcomes or Outcome.FAILED in outcomes:
         return Verified.NO
     return Verified.PARTLY if Outcome.NOT_COMPARED in outcomes else Verified.YES

@@ -4,9 +4,10 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from hub_export import contents
+from hub_export.contents import ASSETS, FormatError
 from hub_export.errors import SourceError
-from hub_export.publish import contents, report
-from hub_export.publish.contents import ASSETS, FormatError
+from hub_export.publish import report
 from hub_export.settings import TASKS, product_of
 
 DAMAGED, LATER, UNKNOWN = "damaged", "later format", "-"
@@ -77,6 +78,5 @@ def _item(folder: Path) -> Item:
         state = LATER if isinstance(error, FormatError) else DAMAGED
         return Item(name, UNKNOWN, version, UNKNOWN, size, state, UNKNOWN)
     source = f"{stated.name}@{stated.revision}" if stated.revision else stated.name
-    of = found.part.removesuffix("_litert").removesuffix("_mediapipe")
-    task = _TASK_OF.get(of, UNKNOWN)
+    task = _TASK_OF.get(found.of, UNKNOWN)
     return Item(name, found.part, version, source, size, stated.verified.value, task)

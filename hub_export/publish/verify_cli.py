@@ -30,7 +30,8 @@ class VerifySettings:
 def _verify(settings: VerifySettings) -> None:
     """Compares, and prints the report."""
     with silenced():
-        from hub_export.publish import contents, report  # noqa: PLC0415
+        from hub_export import contents  # noqa: PLC0415
+        from hub_export.publish import report  # noqa: PLC0415
         from hub_export.verify import fingerprints, products  # noqa: PLC0415
         from hub_export.verify.checks import Outcome, table  # noqa: PLC0415
         from hub_export.verify.closeness import closeness  # noqa: PLC0415

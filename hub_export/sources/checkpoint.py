@@ -38,6 +38,7 @@ class Checkpoint:
         adapters: those that its encoder has in its blocks; their tensors are among the others.
         head_form: the form of its head, where that isn't its family's.
         is_static: whether it is a table of vectors and a tokenizer alone, without an encoder.
+        documents: its card, licence and notices: name -> file; those of a base model in `base/`.
         head_problem: why the head that it has is not supported; empty where it is.
     """
 
@@ -63,3 +64,4 @@ class Checkpoint:
     head_form: Form | None = None
     is_static: bool = False
     head_problem: str = ""
+    documents: Mapping[str, Path] = dataclasses.field(default_factory=dict)

@@ -15,6 +15,7 @@ All may lie in a folder, all but TensorFlow 1's also in a repository of the Hugg
 `kaggle://` and the names of keras-hub's own presets are downloaded by keras-hub.
 """
 
+import dataclasses
 import errno
 import os
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hub_export.errors import ExportError, SourceError
-from hub_export.sources import clip, dpr, huggingface, module_list, static_embedding
+from hub_export.sources import clip, documents, dpr, huggingface, module_list, static_embedding
 from hub_export.sources.adapters import adapterhub, peft
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.keras import preset as keras_preset
@@ -103,10 +104,14 @@ def _read(
 
 def _whole(folder: Path, name: str, revision: str, weights: bool, route: str = "") -> Checkpoint:
     """Reads what is no adapter."""
-    for each in (keras_preset, tf_checkpoint, static_embedding, dpr, clip):
-        if each.recognises(folder):
-            return each.read(folder, name, revision, weights)
-    return huggingface.read(folder, name, revision, weights, route)
+    kinds = (keras_preset, tf_checkpoint, static_embedding, dpr, clip)
+    known = next((each for each in kinds if each.recognises(folder)), None)
+    found = (
+        huggingface.read(folder, name, revision, weights, route)
+        if known is None
+        else known.read(folder, name, revision, weights)
+    )
+    return dataclasses.replace(found, documents=documents.find(folder))
 
 
 def _find(model: str, weights: bool) -> tuple[Path, str, str]:
@@ -178,7 +183,8 @@ def _adapted(
         raise SourceError(
             f"the base model of {folder} cannot be read; say another with --base_model: {error}"
         ) from error
-    return adapter.merged(base, name, revision)
+    merged = adapter.merged(base, name, revision)
+    return dataclasses.replace(merged, documents=documents.find(folder, base.documents))
 
 
 def _named(adapter: adapterhub.Adapter | peft.Adapter) -> str:

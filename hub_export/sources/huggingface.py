@@ -11,7 +11,7 @@ from huggingface_hub import errors as hub_errors
 
 import encoders
 from hub_export.errors import SourceError
-from hub_export.sources import module_list, sentence_transformers
+from hub_export.sources import documents, module_list, sentence_transformers
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.formats.json_files import has_mark, read_json, sums
 from hub_export.sources.module_list import MODULES, module_files
@@ -21,7 +21,7 @@ from hub_export.sources.unread_options import unread
 
 CONFIG = "config.json"
 # What a repository of the hub may hold in place of such a checkpoint (see `sources`) comes along.
-TEXTS = [CONFIG, *tokenizer_files.ALL, *sentence_transformers.TEXTS]
+TEXTS = [CONFIG, *tokenizer_files.ALL, *sentence_transformers.TEXTS, *documents.PATTERNS]
 TEXTS += ["adapter_config.json", "head_config.json", "model.weights.json", "assets/tokenizer/*"]
 TEXTS += ["task.json", "preprocessor.json"]
 DOWNLOADED = ["model*.safetensors", SAFE[1], "adapter*.safetensors", "model*.weights.h5"]

@@ -13,8 +13,10 @@ import tensorflow_hub as hub
 import tf_keras
 
 from hub_export import HubLayer, contract
+from hub_export.publish.pages import facts, pages, places
 from tests.conformance.task_cases import TEXTS, SavedTask
 from tests.conformance.test_encoders import assert_no_path
+from tests.hub_export import samples
 
 EXTENTS = {contract.START, contract.LIMIT, contract.TEXT, contract.ANSWER}
 """Outputs that are bytes of a text, or say which."""
@@ -176,6 +178,18 @@ def test_the_layer_of_keras_3(task_case: SavedTask) -> None:
     assert len(layer.trainable_weights) == len(task_case.model.trainable_variables)
     assert_same(layer(given), task_case.model(given))
     assert is_random(lambda: layer(given, training=True))
+
+
+def test_the_code_of_its_page(task_case: SavedTask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of the model, which is loaded already, and that of its copy."""
+    monkeypatch.chdir(task_case.path.parents[1])
+    place = f"{task_case.path.parent.name}/1"
+    monkeypatch.setattr(hub, "load", {place: task_case.model}.__getitem__)
+    known = facts.gather(task_case.path)
+    blocks = samples.blocks(pages.tf_hub(known, places.beside("me", "model")), "python")
+    assert len(blocks) == 2
+    for block in blocks:
+        samples.run_python(block)
 
 
 def test_no_path_is_left_in_any_file(task_case: SavedTask) -> None:

@@ -1,5 +1,7 @@
 """LiteRT copies: what is in them, and what they answer."""
 
+import dataclasses
+import itertools
 import json
 import os
 import pickle
@@ -24,10 +26,12 @@ from hub_export.litert.description import LABELS as LABELS_FILE
 from hub_export.litert.description import Description, read
 from hub_export.litert.model import Row
 from hub_export.models.product import OfRows
+from hub_export.publish.pages import facts, pages, places, speed
 from hub_export.use import embed_cli, predict_cli
 from hub_export.verify.checks import Outcome
 from tests import checkpoints
 from tests.conformance.cases import WHOLE_ENCODERS, EncoderCase
+from tests.hub_export import samples
 
 TEXTS = [
     "the cat sat on the mat",
@@ -83,6 +87,37 @@ def test_what_is_in_the_folder(classification: Path, embedding: Path) -> None:
     assert {each.name for each in classification.iterdir()} == names | {"labels.txt"}
     lines = (classification / "labels.txt").read_text(encoding="utf-8").splitlines()
     assert tuple(lines) == LABELS
+
+
+def test_its_pages(copied: hub_export.Export, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the whole name copies and their sizes; those of a copy alone, it."""
+    known = facts.gather(copied.paths["encoder"])
+    assert {part.name for part in known.parts} == {*copied.paths}
+    monkeypatch.chdir(copied.paths["encoder"].parents[1])
+    page = pages.tf_hub(known, places.beside("me", "tiny"))
+    blocks = [each for each in samples.blocks(page, "python") if "hub_export.litert" in each]
+    assert len(blocks) == 3
+    for block in blocks:
+        samples.run_python(block)
+    for part in known.parts[3:]:
+        assert part.is_copy
+        for name, size in part.models.items():
+            assert f"| | `{part.place}/{name}` | | {size / 1e6:.1f} MB |" in page
+        alone = dataclasses.replace(known, parts=[part])
+        card = pages.metadata(alone)
+        assert card.tags == ["savedmodel", "tf-hub", part.name.replace("_", "-"), "tflite"]
+        instance = pages.kaggle_instance(alone, part, "me", "tiny", "x")
+        assert instance["framework"] == "tfLite"
+        assert instance["fineTunable"] is False
+    assert "- LiteRT copies whose weights are int8 are close to the source, not equal" in page
+    copies = ("text_classification_litert", "text_embedding_litert")
+    measured = speed.measured(known)
+    assert {(each.part, each.precision) for each in measured.speeds} == {
+        ("text_classification", ""),
+        ("text_embedding", ""),
+        *itertools.product(copies, ("float32", "int8")),
+    }
+    assert all(each.milliseconds > 0 < each.texts_per_second for each in measured.speeds)
 
 
 def graph(file: Path) -> Any:

@@ -8,32 +8,19 @@ from pathlib import Path
 import pytest
 
 import hub_export
-from hub_export import cli
-from hub_export.publish import contents
+from hub_export import cli, contents
 from hub_export.verify import fingerprints
-from tests import checkpoints
 
-PARTS = ("encoder", "preprocessor", "text_embedding", "task_model")
 NAMES = ("encoder", "preprocessor", "text_embedding", "text_classification")
 
 Run = Callable[[Sequence[str]], tuple[int, str]]
 
 
-@pytest.fixture(scope="module")
-def verified(tmp_path_factory: pytest.TempPathFactory) -> hub_export.Export:
-    """An export of all parts, compared with a part of the texts."""
-    folder = tmp_path_factory.mktemp("checkpoints") / "shelf-bert"
-    checkpoints.save_model(folder, "bert", "BertForSequenceClassification", num_hidden_layers=1)
-    checkpoints.save_tokenizer(folder, checkpoints.wordpiece(checkpoints.PIECES))
-    out = tmp_path_factory.mktemp("exported")
-    return hub_export.export(folder, out, parts=PARTS, verify="quick")
-
-
 @pytest.fixture
-def copy(verified: hub_export.Export, tmp_path: Path) -> Path:
+def copy(verified_export: hub_export.Export, tmp_path: Path) -> Path:
     """Of the text embedding."""
     return Path(
-        shutil.copytree(verified.paths["text_embedding"], tmp_path / "shelf" / "copy" / "1")
+        shutil.copytree(verified_export.paths["text_embedding"], tmp_path / "shelf" / "copy" / "1")
     )
 
 
@@ -55,14 +42,14 @@ def listed(run: Run, folder: Path) -> list[dict[str, object]]:
     return found
 
 
-def test_the_list(verified: hub_export.Export, run: Run) -> None:
-    folder = verified.paths["encoder"].parents[1]
+def test_the_list(verified_export: hub_export.Export, run: Run) -> None:
+    folder = verified_export.paths["encoder"].parents[1]
     (folder / "notes").mkdir(exist_ok=True)
     found = listed(run, folder)
     assert {each["part"] for each in found} == {*NAMES}
     for each in found:
         path = folder / str(each["name"]) / str(each["version"])
-        assert path == verified.paths[str(each["part"])]
+        assert path == verified_export.paths[str(each["part"])]
         assert each["source"] == "shelf-bert"
         assert each["verified"] == "yes"
         files = [file for file in path.rglob("*") if file.is_file()]
@@ -103,8 +90,8 @@ def test_empty_and_missing_folders(tmp_path: Path, run: Run) -> None:
 
 
 @pytest.mark.parametrize("part", NAMES)
-def test_verified_again(verified: hub_export.Export, part: str, run: Run) -> None:
-    path = verified.paths[part]
+def test_verified_again(verified_export: hub_export.Export, part: str, run: Run) -> None:
+    path = verified_export.paths[part]
     code, said = run(["verify", str(path)])
     assert code == 0, said
     assert "FAILED" not in said
@@ -150,8 +137,10 @@ def test_other_weights_are_told(
     assert "FAILED" in said
 
 
-def test_other_tokens_are_told(verified: hub_export.Export, tmp_path: Path, run: Run) -> None:
-    copy = Path(shutil.copytree(verified.paths["preprocessor"], tmp_path / "copy" / "1"))
+def test_other_tokens_are_told(
+    verified_export: hub_export.Export, tmp_path: Path, run: Run
+) -> None:
+    copy = Path(shutil.copytree(verified_export.paths["preprocessor"], tmp_path / "copy" / "1"))
 
     def change(content: dict[str, object]) -> None:
         content["answers"]["tokenize"]["ids"][8] = "0" * 16  # type: ignore[index]

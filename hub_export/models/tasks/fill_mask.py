@@ -119,7 +119,7 @@ def product(session: Session, task: Task) -> Product:
     token = session.mask
     id = None if token is None else session.tokenizer.token_to_id(token)
     of_rows = functools.partial(_of_rows, {"mask": id, "best": BEST})
-    return task_model.product(session, task, build, _USAGE, of_rows)
+    return task_model.product(session, task, build, _USAGE, of_rows, notes={"mask": token})
 
 
 def _of_rows(options: Mapping[str, Any], headed: HeadedEncoder, task: Task) -> OfRows:

@@ -1,13 +1,13 @@
 """Small files of a checkpoint, and the sums that tell them from others."""
 
 import codecs
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hub_export.checksums import sha256
 from hub_export.errors import SourceError
 
 _SURROGATE, _NEAR = re.compile(rb"\\u[dD][89a-fA-F]"), 20
@@ -79,15 +79,6 @@ def sums(paths: Iterable[Path], folder: Path | None = None) -> dict[str, str]:
         except OSError as error:
             raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
     return found
-
-
-def sha256(path: Path) -> str:
-    """Of a file's content, in hexadecimal digits; a piece at a time is in memory."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _remedy(content: bytes, error: Exception) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from hub_export.checksums import sha256
 from hub_export.errors import SourceError, TargetError
-from hub_export.sources.formats.json_files import sha256
 
 FILE, ASSETS = "contents.json", "assets.extra"
 FORMAT = 1
@@ -48,6 +48,11 @@ class Contents:
     part: str
     assets: Path
     files: Mapping[str, Entry]
+
+    @property
+    def of(self) -> str:
+        """The part that it is, or is a copy of for LiteRT or MediaPipe."""
+        return self.part.removesuffix("_litert").removesuffix("_mediapipe")
 
     def extra(self, folder: Path) -> list[str]:
         """Files in the folder that are not the export's, such as warm-up requests."""

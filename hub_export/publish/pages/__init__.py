@@ -1,0 +1,1 @@
+"""Pages for people: what is known of an export, and the templates that tell it."""
