@@ -13,6 +13,8 @@ REFERENCE = ["torch>=2.4"]
 KERAS = ["keras-hub; python_version >= '3.11'"]
 # To compare vectors of texts with its own.
 SENTENCES = ["sentence-transformers>=6"]
+# Figures, scripts of Unicode, and the page that they are on.
+REPORT = ["fonttools", "jinja2", "matplotlib>=3.9"]
 # The interpreter of LiteRT copies.
 LITERT = ["ai-edge-litert>=2.1"]
 # Runs their copies for phones, in a test.
@@ -23,7 +25,7 @@ SERVING = ["tensorflow-serving-api>=2.21,<2.22"]
 BENCHMARKS = ["onnx", "onnxruntime", "openvino", *REFERENCE, *SENTENCES]
 # With pytest 9.2, xdist 3.8 takes no notice of groups: each test runs wherever there is room.
 XDIST = ["pytest<9.2", "pytest-xdist"]
-PEERS = [*KERAS, *LITERT, *MEDIAPIPE, *REFERENCE, *SENTENCES, *SERVING]
+PEERS = [*KERAS, *LITERT, *MEDIAPIPE, *REFERENCE, *REPORT, *SENTENCES, *SERVING]
 TEST = ["hypothesis", "peft", *XDIST, *PEERS]
 
 setup(
@@ -35,7 +37,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["encoders*", "preprocess*", "hub_export*"]),
-    package_data={package: ["py.typed"] for package in ("encoders", "preprocess", "hub_export")},
+    package_data={
+        **{package: ["py.typed"] for package in ("encoders", "preprocess", "hub_export")},
+        "hub_export.report_page": ["page.css", "page.html.jinja"],
+    },
     install_requires=[
         "absl-py>=2.1",
         "flatbuffers>=25.9.23",
@@ -62,6 +67,7 @@ setup(
         "keras": KERAS,
         "litert": LITERT,
         "reference": [*REFERENCE, *SENTENCES],
+        "report": REPORT,
         "serving": SERVING,
         "test": TEST,
         "dev": [*TEST, "mypy", "pre-commit", "ruff"],

@@ -62,7 +62,7 @@ def compare(folder: Path, copy: LiteRtCopy, answers: Any, progress: Progress) ->
         progress: told of every sample.
     """
     name = copy.of.name
-    for precision in copy.session.settings.litert:
+    for precision in copy.precisions:
         close = _closeness(copy, precision)
         if name == ENCODER:
             found = _encoder(Model(folder, precision), answers, _of_rows(copy, precision), progress)
@@ -87,7 +87,7 @@ def compare_served(
         answers: of the source about the encoder.
         progress: told of every sample.
     """
-    precision, length = copy.session.settings.serving_tflite, copy.longest
+    [precision], length = copy.precisions, copy.longest
     padding = {WORD_IDS: copy.session.size.padding, MASK: 0, TYPE_IDS: 0}
     with Interpreters(place / description.SERVED, threads=1).lent() as run:
 
