@@ -50,7 +50,7 @@ def render(facts: Facts) -> str:
     )
     report = facts.report
     return environment.get_template(_TEMPLATE).render(
-        title=report.source["name"],
+        title=report.settings["name"],
         style=Markup((_HERE / _STYLE).read_text(encoding="utf-8").strip()),
         verdict=_verdict(report),
         about=[*_about(facts)],

@@ -30,6 +30,8 @@ _MARKERS, _DASHES = "osD^vX", ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
 _WIDTH, _FONT, _POINTS = 330, 11, 72
 """As wide as a phone shows, so that letters are legible there; in CSS pixels."""
 _ROW, _AROUND, _TALL = 17, 58, 240
+_ROOM = 2.5
+"""How much a logarithmic scale goes on at either end: so that the smallest bar is seen, too."""
 _LINK = "{http://www.w3.org/1999/xlink}"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _STYLE = {
@@ -196,22 +198,23 @@ def _legend(axes: Axes, count: int, columns: int = 2) -> None:
 def _logarithmic(axes: Axes, which: str, values: Sequence[float]) -> None:
     """Makes an axis logarithmic, with room around what is larger than zero."""
     axis: Axis = axes.xaxis if which == "x" else axes.yaxis
-    axes.set(**{f"{which}scale": "log"})
     real = [value for value in values if value > 0] or [1.0]
-    low, high = min(real), max(real)
-    # A bar begins somewhere: a decade below the smallest.
-    axes.set(**{f"{which}lim": (low / 4, high * 2)})
+    low, high = min(real) / _ROOM, max(real) * _ROOM
+    axes.set(**{f"{which}lim": (low, high)})
+    axes.set(**{f"{which}scale": "log"})
     decades = int(np.log10(high / low)) + 1
-    axis.set_major_locator(LogLocator(10 ** max(1, -(-decades // 5))))
+    axis.set_major_locator(
+        LogLocator(10 ** max(1, -(-decades // 5)), (1, 2, 5) if decades < 2 else (1,))
+    )
     axis.set_major_formatter(FuncFormatter(lambda value, _: power(value)))
     axis.set_minor_locator(NullLocator())
 
 
 def power(value: float) -> str:
-    """A power of ten, small ones as they are written.
+    """A power of ten, or a number near one, as it is written.
 
-    >>> power(100), power(1e-6), power(1e7)
-    ('100', '10⁻⁶', '10⁷')
+    >>> power(100), power(0.2), power(1e-6), power(1e7)
+    ('100', '0.2', '10⁻⁶', '10⁷')
     """
     exponent = round(np.log10(value))
     if -2 <= exponent <= 4:

@@ -18,7 +18,7 @@ from hub_export.report_page.facts import Copy, Facts
 from hub_export.report_page.speed import Asking, Texts
 from hub_export.settings import ENCODER, FILL_MASK, product_of
 from hub_export.sources.tokenizer.files import unpacked
-from hub_export.terminal import Progress
+from hub_export.terminal import Progress, Step
 
 _GRAPH, _WEIGHTS, _REST = "graph", "weights", "all else"
 _KINDS = {"saved_model.pb": _GRAPH, "variables": _WEIGHTS}
@@ -39,7 +39,13 @@ def facts(session: Session, written: Written, report: Report, progress: Progress
     for made, folder in written:
         progress.say(f"measuring the {made.name}")
         copies += _copies(made, folder, session)
-    return Facts(report, progress.steps, copies, versions(), _processor(), _cores())
+    return Facts(report, _steps(progress, session), copies, versions(), _processor(), _cores())
+
+
+def _steps(progress: Progress, session: Session) -> list[Step]:
+    """The steps; a checkpoint is called by its name, wherever it lies on this machine."""
+    place, name = str(session.settings.model), session.checkpoint.name
+    return [each._replace(name=each.name.replace(place, name)) for each in progress.steps]
 
 
 def _copies(made: Product | LiteRtCopy, folder: Path, session: Session) -> Iterator[Copy]:

@@ -16,11 +16,12 @@ from hub_export.verify.details import Script, Scripts, Similarities, Spread
 
 _LAYER = re.compile(r"numbers, (?:encoder_outputs_(\d+)|(\w+))")
 _SPREADS = re.compile(r"numbers, (sequence_output|pooled_output)|(vectors), against")
-_SCRIPTS, _OPERATIONS = 20, 12
+_SCRIPTS, _OPERATIONS, _STEPS = 20, 12, 20
+"""How many have a place on a figure; differences of fewer steps below what is allowed."""
 _PLUMBING = frozenset(
-    """Arg AssignVariableOp Const Identity MergeV2Checkpoints NoOp PartitionedCall Placeholder
-    ReadVariableOp RestoreV2 SaveV2 ShardedFilename StatefulPartitionedCall StaticRegexFullMatch
-    StringJoin VarHandleOp _Arg _Retval""".split()
+    """Arg AssignVariableOp Const DisableCopyOnRead Identity MergeV2Checkpoints NoOp PartitionedCall
+    Placeholder ReadVariableOp RestoreV2 SaveV2 ShardedFilename StatefulPartitionedCall
+    StaticRegexFullMatch StringJoin VarHandleOp _Arg _Retval""".split()
 )
 """Operations that compute nothing of what a user asks: they hold, name, store and call."""
 
@@ -133,15 +134,21 @@ def _label(subject: str) -> str:
     """
     found = _LAYER.fullmatch(subject)
     if found is None:
-        return subject.partition(", against")[0].replace("numbers, ", "")
+        what = subject.partition(", against")[0]
+        return what.replace("numbers, ", "").replace("vectors of sentences", "sentences")
     return f"layer {int(found[1]) + 1}" if found[1] else found[2]
 
 
-_LONGEST = 29
+_BEGIN, _END = 9, 19
 
 
 def _short(label: str) -> str:
-    return label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
+    """A label that leaves room for its bar; its end tells it from others.
+
+    >>> _short("building and saving the text_embedding")
+    'building …the text_embedding'
+    """
+    return label if len(label) <= _BEGIN + _END else f"{label[:_BEGIN]}…{label[-_END:].lstrip()}"
 
 
 def _spreads(checks: Sequence[Check]) -> Section:
@@ -152,8 +159,8 @@ def _spreads(checks: Sequence[Check]) -> Section:
     ]
     text = (
         "How many of all numbers that were compared are how far from the source's. Each step "
-        "is twice as far as the one before; dotted lines are what is allowed. Numbers that are "
-        "equal in every bit have no place on a logarithmic scale: the table counts them."
+        "is twice as far as the one before; dotted lines are what is allowed. The table also "
+        "counts those that are equal in every bit or nearly so."
     )
     plotted = [each for each in spreads if any(at is not None for at in each[1].counts)]
     found = [_spread(plotted, spreads)] if plotted else []
@@ -165,8 +172,9 @@ Spreads = Sequence[tuple[str, Spread, float]]
 
 def _spread(plotted: Spreads, spreads: Spreads) -> Plot:
     totals = {name: sum(spread.counts.values()) for name, spread, _ in spreads}
-    exponents = sorted({at for _, spread, _ in spreads for at in spread.counts if at is not None})
-    every = range(exponents[0], exponents[-1] + 1)
+    exponents = {at for _, spread, _ in spreads for at in spread.counts if at is not None}
+    least = round(np.log2(min(limit for *_, limit in spreads))) - _STEPS
+    every = range(max(least, min(exponents)), max(exponents) + 1)
     lines = [
         Line(
             name,
@@ -176,10 +184,12 @@ def _spread(plotted: Spreads, spreads: Spreads) -> Plot:
         )
         for name, spread, limit in plotted
     ]
-    rows = [["equal in every bit", *(_count(each, None) for _, each, _ in spreads)]]
-    rows += [
-        [f"{2.0 ** (at - 1):.1e} to {2.0**at:.1e}", *(_count(each, at) for _, each, _ in spreads)]
-        for at in exponents
+    steps: list[tuple[str, Sequence[int | None]]] = [("equal in every bit", [None])]
+    steps.append((f"less than {2.0 ** (every[0] - 1):.1e}", sorted(exponents - {*every})))
+    steps += [(f"{2.0 ** (at - 1):.1e} to {2.0**at:.1e}", [at]) for at in every]
+    rows = [
+        [name, *(f"{sum(each.counts.get(at, 0) for at in some):,}" for _, each, _ in spreads)]
+        for name, some in steps
     ]
     rows.append(["allowed", *(f"{limit:.1e}" for *_, limit in spreads)])
     alt = "Shares of differences by their size. " + " ".join(
@@ -190,10 +200,6 @@ def _spread(plotted: Spreads, spreads: Spreads) -> Plot:
     svg = plots.stairs("differences", alt, lines, "difference", "percent of all numbers")
     table = Table(("difference", *(name for name, *_ in spreads)), rows)
     return Plot("Numbers by their difference from the source's", svg, table)
-
-
-def _count(spread: Spread, exponent: int | None) -> str:
-    return f"{spread.counts.get(exponent, 0):,}"
 
 
 def _usual(spread: Spread) -> float:
@@ -241,7 +247,7 @@ def _similarities(checks: Sequence[Check]) -> Section:
     found, texts = list[Plot](), tuple[str, ...]()
     for each in checks:
         if isinstance(each.details, Similarities):
-            name = _label(each.subject).partition("vectors")[0].rstrip(", ") or "The export"
+            name = each.subject.partition("vectors of")[0].rstrip(", ") or "The export"
             texts = tuple(each.details.texts)
             key = f"map-{len(found)}"
             found.append(_map(f"{key}-source", "The source", each.details.source, "one", 0, 1))
@@ -306,19 +312,28 @@ def _speed(
     rows = [
         (
             str(length),
-            *(f"{each[length]:.3g}" if length in each else "" for each in values.values()),
+            *(_written(each[length]) if length in each else "" for each in values.values()),
         )
         for length in lengths
     ]
     alt = f"{part}, {what}: " + "; ".join(
-        f"{form} from {each[min(each)]:.3g} {unit} at {min(each)} tokens to "
-        f"{each[max(each)]:.3g} at {max(each)}"
+        f"{form} from {_written(each[min(each)])} {unit} at {min(each)} tokens to "
+        f"{_written(each[max(each)])} at {max(each)}"
         for form, each in values.items()
     )
     key = f"{part.replace(' ', '-')}-{what}"
     ticks = [each for each in LENGTHS if lengths[0] <= each <= lengths[-1]] or lengths
     svg = plots.lines(key, f"{alt}.", lines, "tokens", unit, ticks=ticks)
     return Plot(f"{part}: {what}", svg, Table(("tokens", *values), rows))
+
+
+def _written(value: float) -> str:
+    """A number to three digits at least, without exponents.
+
+    >>> _written(12345.6), _written(0.1234)
+    ('12,346', '0.123')
+    """
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _milliseconds(speed: Speed) -> float:

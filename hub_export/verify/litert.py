@@ -232,8 +232,10 @@ def _fitting(model: TextModel, answers: Any) -> Any:
     def fits(*texts: str) -> bool:
         return all(len(row.word_ids) < longest for row in model.rows(*([each] for each in texts)))
 
-    some = isinstance(answers, list)
-    return [each.where(fits) for each in answers] if some else answers.where(fits)
+    if not isinstance(answers, list):
+        return answers.where(fits)
+    # Of sentences that are all too long, nothing is left.
+    return [found for each in answers if (found := each.where(fits)).texts]
 
 
 def _order(model: TextModel, answers: vectors.Answers) -> Check:
