@@ -15,7 +15,7 @@ TESTING := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/pyth
 
 .PHONY: demo test check lint clean
 
-demo: $(VENV)/reference
+demo: $(VENV)/reference $(VENV)/report
 	$(INSTALL) --no-deps $(CHECKPOINT)
 	$(BIN)/python examples/demo.py
 
@@ -37,7 +37,7 @@ lint: $(VENV)/dev
 	$(BIN)/mypy
 
 # One marker file for each set of extras that has been installed.
-$(VENV)/reference $(VENV)/test $(VENV)/dev: $(VENV)/%: setup.py constraints.txt | $(BIN)/python
+$(VENV)/reference $(VENV)/report $(VENV)/test $(VENV)/dev: $(VENV)/%: setup.py constraints.txt | $(BIN)/python
 	@echo "Installing into $(VENV) (TensorFlow and torch: a few minutes the first time)"
 	$(INSTALL) "setuptools<81" wheel
 	$(INSTALL) --editable ".[$*]"
