@@ -92,7 +92,8 @@ def run(settings: Settings) -> Export:
     served = [*served_litert.copies(session, chosen)]
     with Staging(Path(settings.output_dir), settings.overwrite) as staging:
         report = _write(chosen, copied, served, session, staging, progress)
-        names = [each.name for each in (*chosen, *copied)] + [REPORT] * settings.report
+        names = [each.name for each in chosen] + [each.name for each in copied]
+        names += [REPORT] * settings.report
         return Export(dict(zip(names, staging.commit(), strict=True)), report)
 
 

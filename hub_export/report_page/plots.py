@@ -9,7 +9,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -34,7 +34,7 @@ _ROOM = 2.5
 """How much a logarithmic scale goes on at either end: so that the smallest bar is seen, too."""
 _LINK = "{http://www.w3.org/1999/xlink}"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "font.size": _FONT,
     "axes.spines.top": False,
@@ -118,8 +118,8 @@ def lines(
     with _drawing(key, alt, _TALL + _ROW * ((len(found) + 1) // 2)) as drawing:
         axes = drawing.axes
         for at, each in enumerate(found):
-            style = {"color": _COLOURS[SERIES[at]], "marker": _MARKERS[at], "ls": _DASHES[at]}
-            axes.plot(each.x, each.y, label=each.name, **style)
+            colour, dashes = _COLOURS[SERIES[at]], _DASHES[at]
+            axes.plot(each.x, each.y, color=colour, marker=_MARKERS[at], ls=dashes, label=each.name)
         axes.set(xlabel=x, ylabel=y)
         _logarithmic(axes, "x", [value for each in found for value in each.x])
         _logarithmic(axes, "y", [value for each in found for value in each.y])
@@ -139,7 +139,8 @@ def stairs(key: str, alt: str, found: Sequence[Line], x: str, y: str) -> str:
             colour, dashes = _COLOURS[SERIES[at]], _DASHES[at]
             edges = [each.x[0] / 2, *each.x]
             axes.stairs(each.y, edges, color=colour, ls=dashes, lw=1.8, label=each.name)
-            axes.axvline(each.limit, color=colour, lw=1.2, ls=":")
+            if each.limit is not None:
+                axes.axvline(each.limit, color=colour, lw=1.2, ls=":")
         axes.set(xlabel=x, ylabel=y, ylim=(0, None))
         ends = [value for each in found for value in (each.x[0] / 2, *each.x, each.limit)]
         _logarithmic(axes, "x", [value for value in ends if value is not None])
@@ -190,7 +191,7 @@ def _drawing(key: str, alt: str, height: float) -> Iterator[_Drawing]:
 
 
 def _legend(axes: Axes, count: int, columns: int = 2) -> None:
-    axes.figure.legend(  # type: ignore[union-attr]
+    axes.figure.legend(
         loc="outside upper left", ncols=min(columns, count), handlelength=2.2, columnspacing=1.2
     )
 

@@ -12,6 +12,7 @@ from hub_export.report_page.facts import Copy, Facts, Speed
 from hub_export.report_page.plots import Line
 from hub_export.report_page.speed import LENGTHS, TOGETHER
 from hub_export.verify.checks import Check
+from hub_export.verify.closeness import Floats
 from hub_export.verify.details import Script, Scripts, Similarities, Spread
 
 _LAYER = re.compile(r"numbers, (?:encoder_outputs_(\d+)|(\w+))")
@@ -263,9 +264,7 @@ def _similarities(checks: Sequence[Check]) -> Section:
     return Section("similarity", "Similarity of sample sentences", text, found, texts)
 
 
-def _map(
-    key: str, title: str, values: plots.Floats, colour: str, least: float, most: float
-) -> Plot:
+def _map(key: str, title: str, values: Floats, colour: str, least: float, most: float) -> Plot:
     off = ~np.eye(len(values), dtype=bool)
     row, column = np.unravel_index(np.argmax(np.where(off, values, -np.inf)), values.shape)
     alt = (

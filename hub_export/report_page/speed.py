@@ -90,9 +90,9 @@ def of_saved_model(folder: Path, texts: Texts | None) -> Asking:
     specs = model.signatures[contract.SERVING].structured_input_signature[1]
 
     def asking(tokens: int, rows: int) -> Question:
-        if texts is None:
-            given, length = {name: _ones(rows, tokens) for name in specs}, tokens
-        else:
+        given: Mapping[str, Any] = {name: _ones(rows, tokens) for name in specs}
+        length = tokens
+        if texts is not None:
             given, length = texts.columns([*specs], tokens, rows), texts.tokens(texts(tokens))
         inputs = {name: tf.constant(value, specs[name].dtype) for name, value in given.items()}
         return Question(length, lambda: _computed(model.signatures[contract.SERVING](**inputs)))

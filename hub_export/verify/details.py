@@ -85,7 +85,7 @@ class Similarities(NamedTuple):
 def _cosines(*vectors: Floats) -> Iterator[Floats]:
     for each in vectors:
         lengths = np.linalg.norm(each, axis=1, keepdims=True)
-        unit: Floats = each / np.where(lengths == 0, 1, lengths)
+        unit: Floats = np.divide(each, np.where(lengths == 0, 1, lengths), dtype=np.float32)
         yield unit @ unit.T
 
 
