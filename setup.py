@@ -15,6 +15,8 @@ KERAS = ["keras-hub; python_version >= '3.11'"]
 SENTENCES = ["sentence-transformers>=6"]
 # Figures, scripts of Unicode, and the page that they are on.
 REPORT = ["fonttools", "jinja2", "matplotlib>=3.9"]
+# The site of documentation.
+DOCS = ["mkdocs-material>=9.7,<10", "mkdocstrings[python]>=1"]
 # The interpreter of LiteRT copies.
 LITERT = ["ai-edge-litert>=2.1"]
 # Runs their copies for phones, in a test.
@@ -64,13 +66,14 @@ setup(
     ],
     extras_require={
         "benchmarks": BENCHMARKS,
+        "docs": DOCS,
         "keras": KERAS,
         "litert": LITERT,
         "reference": [*REFERENCE, *SENTENCES],
         "report": REPORT,
         "serving": SERVING,
         "test": TEST,
-        "dev": [*TEST, "mypy", "pre-commit", "ruff"],
+        "dev": [*TEST, *DOCS, "mypy", "pre-commit", "ruff"],
     },
     entry_points={
         "console_scripts": [
