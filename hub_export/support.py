@@ -1,8 +1,9 @@
 """`python -m hub_export.support`: what can be exported, as the code itself says it.
 
 Prints three tables: architectures and tokenizer kinds by the sources that may have them, and the
-architectures of each task; with `--markdown`, as docs/supported.md has them. Any tokenizer kind goes with
-any architecture. With `--litert` it tries, and prints, which architectures LiteRT can compute.
+architectures of each task; with `--markdown`, as docs/supported.md has them. Any tokenizer kind
+goes with any architecture. With `--litert` it tries, and prints, which architectures LiteRT can
+compute.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """A page to look at: what an export found out about itself, as figures with tables under them.
 
-What is known is in `facts`; `recording` and `speed` find out what comparing has not. `sections`
-says what is shown of it, `plots` draws it, and `page` puts it into one file that loads nothing.
+What is known is in `facts`; `recording` and `speed` find out what comparing has not. `parity` and
+`copies` make sections of it, `plots` and `svg` draw, and `page` makes one file that loads nothing.
 """
 
 import importlib.util

@@ -10,8 +10,9 @@ from markupsafe import Markup
 
 from hub_export.errors import TargetError
 from hub_export.publish.report import Report
+from hub_export.report_page import copies, parity
 from hub_export.report_page.facts import Facts
-from hub_export.report_page.sections import sections
+from hub_export.report_page.section import Section
 from hub_export.verify.checks import Outcome
 
 FILE = "report.html"
@@ -55,9 +56,22 @@ def render(facts: Facts) -> str:
         verdict=_verdict(report),
         about=[*_about(facts)],
         checks=[(each.subject, each.outcome.value, each.found) for each in report.checks],
-        sections=[*sections(facts)],
+        sections=[*_sections(facts)],
         version=facts.versions["hub_export"],
     )
+
+
+def _sections(facts: Facts) -> Iterator[Section]:
+    """The parts of a page, in their order."""
+    checks = facts.report.checks
+    yield parity.layers(checks)
+    yield parity.spreads(checks)
+    yield parity.scripts(checks)
+    yield parity.similarities(checks)
+    yield copies.speeds(facts)
+    yield copies.sizes(facts.copies)
+    yield copies.operations(facts.copies)
+    yield copies.steps(facts)
 
 
 def _verdict(report: Report) -> Verdict:

@@ -1,12 +1,6 @@
-"""Figures as SVG that is part of a page: its colours are those of the page, light or dark.
-
-Matplotlib draws; what it draws is given the page's variables for its colours, the page's font, and
-names that no other figure has.
-"""
+"""Figures, as wide as a phone shows, drawn by Matplotlib."""
 
 import io
-import re
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -19,37 +13,33 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from hub_export.report_page import svg
+from hub_export.report_page.svg import COLOURS, GRID, INK, LIMIT, MUTED, SERIES
 from hub_export.verify.closeness import Floats
 
-INK, MUTED, GRID, LIMIT = "ink", "muted", "grid", "limit"
-SERIES = ("one", "two", "three", "four", "five", "six")
-"""Names of the page's colours for what is compared."""
-_COLOURS = {name: f"#0000{at:02x}" for at, name in enumerate((INK, MUTED, GRID, LIMIT, *SERIES), 1)}
-"""What stands for a colour of the page while Matplotlib draws."""
-_MARKERS, _DASHES = "osD^vX", ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
+_MARKERS, _DASHES = "osD^vXP", ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
 _WIDTH, _FONT, _POINTS = 330, 11, 72
 """As wide as a phone shows, so that letters are legible there; in CSS pixels."""
 _ROW, _AROUND, _TALL = 17, 58, 240
 _ROOM = 2.5
 """How much a logarithmic scale goes on at either end: so that the smallest bar is seen, too."""
-_LINK = "{http://www.w3.org/1999/xlink}"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _STYLE: Any = {
     "svg.fonttype": "none",
     "font.size": _FONT,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.edgecolor": _COLOURS[MUTED],
-    "axes.labelcolor": _COLOURS[INK],
+    "axes.edgecolor": COLOURS[MUTED],
+    "axes.labelcolor": COLOURS[INK],
     "axes.labelsize": _FONT,
     "axes.axisbelow": True,
     "axes.grid": True,
-    "grid.color": _COLOURS[GRID],
-    "text.color": _COLOURS[INK],
-    "xtick.color": _COLOURS[MUTED],
-    "ytick.color": _COLOURS[MUTED],
-    "xtick.labelcolor": _COLOURS[INK],
-    "ytick.labelcolor": _COLOURS[INK],
+    "grid.color": COLOURS[GRID],
+    "text.color": COLOURS[INK],
+    "xtick.color": COLOURS[MUTED],
+    "ytick.color": COLOURS[MUTED],
+    "xtick.labelcolor": COLOURS[INK],
+    "ytick.labelcolor": COLOURS[INK],
     "legend.frameon": False,
     "legend.fontsize": _FONT,
     "lines.linewidth": 1.8,
@@ -97,13 +87,13 @@ def bars(
     with _drawing(key, alt, _AROUND + _ROW * len(labels) + _ROW * (len(values) > 1)) as drawing:
         axes, places, left = drawing.axes, np.arange(len(labels)), np.zeros(len(labels))
         for (name, each), colour in zip(values.items(), SERIES, strict=False):
-            axes.barh(places, each, 0.68, left=left, color=_COLOURS[colour], label=name)
+            axes.barh(places, each, 0.68, left=left, color=COLOURS[colour], label=name)
             left = left + np.asarray(each)
         axes.set(yticks=places, yticklabels=labels, ylim=(len(labels) - 0.4, -0.6), xlabel=unit)
         axes.tick_params("y", length=0)
         axes.grid(visible=False, axis="y")
         if limit is not None:
-            axes.axvline(limit[1], color=_COLOURS[LIMIT], linestyle="--", label=limit[0])
+            axes.axvline(limit[1], color=COLOURS[LIMIT], linestyle="--", label=limit[0])
         if log:
             _logarithmic(axes, "x", [*left, *([limit[1]] if limit else [])])
         if limit is not None or len(values) > 1:
@@ -118,8 +108,15 @@ def lines(
     with _drawing(key, alt, _TALL + _ROW * ((len(found) + 1) // 2)) as drawing:
         axes = drawing.axes
         for at, each in enumerate(found):
-            colour, dashes = _COLOURS[SERIES[at]], _DASHES[at]
-            axes.plot(each.x, each.y, color=colour, marker=_MARKERS[at], ls=dashes, label=each.name)
+            colour, dashes = _colour(at), _DASHES[at % len(_DASHES)]
+            axes.plot(
+                each.x,
+                each.y,
+                color=colour,
+                marker=_MARKERS[at % len(_MARKERS)],
+                ls=dashes,
+                label=each.name,
+            )
         axes.set(xlabel=x, ylabel=y)
         _logarithmic(axes, "x", [value for each in found for value in each.x])
         _logarithmic(axes, "y", [value for each in found for value in each.y])
@@ -136,7 +133,7 @@ def stairs(key: str, alt: str, found: Sequence[Line], x: str, y: str) -> str:
     with _drawing(key, alt, _TALL + _ROW * len(found)) as drawing:
         axes = drawing.axes
         for at, each in enumerate(found):
-            colour, dashes = _COLOURS[SERIES[at]], _DASHES[at]
+            colour, dashes = _colour(at), _DASHES[at % len(_DASHES)]
             edges = [each.x[0] / 2, *each.x]
             axes.stairs(each.y, edges, color=colour, ls=dashes, lw=1.8, label=each.name)
             if each.limit is not None:
@@ -157,7 +154,7 @@ def map_of(key: str, alt: str, values: Floats, colour: str, least: float, most: 
             share = np.clip((values[row, column] - least) / max(most - least, 1e-30), 0, 1)
             corner = (column + 0.54, row + 0.54)
             axes.add_patch(
-                Rectangle(corner, 0.92, 0.92, color=_COLOURS[colour], alpha=float(share), lw=0)
+                Rectangle(corner, 0.92, 0.92, color=COLOURS[colour], alpha=float(share), lw=0)
             )
         places = np.arange(1, count + 1)
         axes.set(xlim=(0.5, count + 0.5), ylim=(count + 0.5, 0.5), xticks=places, yticks=places)
@@ -168,6 +165,10 @@ def map_of(key: str, alt: str, values: Floats, colour: str, least: float, most: 
         for spine in axes.spines.values():
             spine.set_visible(False)
     return drawing.svg
+
+
+def _colour(at: int) -> str:
+    return COLOURS[SERIES[at % len(SERIES)]]
 
 
 class _Drawing:
@@ -187,7 +188,7 @@ def _drawing(key: str, alt: str, height: float) -> Iterator[_Drawing]:
         drawing, file = _Drawing(height), io.StringIO()
         yield drawing
         drawing.figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    drawing.svg = _inline(file.getvalue(), key, alt)
+    drawing.svg = svg.inline(file.getvalue(), key, alt)
 
 
 def _legend(axes: Axes, count: int, columns: int = 2) -> None:
@@ -221,34 +222,3 @@ def power(value: float) -> str:
     if -2 <= exponent <= 4:
         return f"{value:g}"
     return "10" + str(exponent).translate(_SUPERSCRIPTS)
-
-
-def _inline(svg: str, key: str, alt: str) -> str:
-    """An SVG as an element of a page."""
-    root = ET.fromstring(svg)
-    # The description of the file, and a style that would be the whole page's.
-    for each in (root[0], root[1]):
-        root.remove(each)
-    for element in root.iter():
-        element.tag = element.tag.partition("}")[2]
-        element.attrib.pop("id", None) if element.tag == "g" else None
-        for name, value in [*element.attrib.items()]:
-            del element.attrib[name]
-            element.attrib[name.replace(_LINK, "")] = _of_page(name, value, key)
-    box = root.attrib["viewBox"]
-    root.attrib.clear()
-    root.attrib.update({"viewBox": box, "role": "img", "aria-label": alt, "class": "figure"})
-    return ET.tostring(root, encoding="unicode")
-
-
-_VARIABLES = {colour: f"var(--{name})" for name, colour in _COLOURS.items()}
-
-
-def _of_page(name: str, value: str, key: str) -> str:
-    """An attribute with the page's colours and font, and with names of this figure."""
-    if name == "id":
-        return f"{key}-{value}"
-    value = re.sub(r"^#", f"#{key}-", value) if name.endswith("href") else value
-    value = re.sub(r"url\(#", f"url(#{key}-", value)
-    value = re.sub(r"font-family: [^;]*; ", "", value)
-    return re.sub("#0000[0-9a-f]{2}", lambda match: _VARIABLES[match[0]], value)

@@ -1,85 +1,25 @@
-"""What a page shows: sections of figures, each with words for who does not see it, and a table."""
+"""What comparing with the source has found, as sections of a page."""
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 
 from hub_export.report_page import plots
-from hub_export.report_page.facts import Copy, Facts, Speed
 from hub_export.report_page.plots import Line
-from hub_export.report_page.speed import LENGTHS, TOGETHER
+from hub_export.report_page.section import Plot, Section, Table, short
 from hub_export.verify.checks import Check
 from hub_export.verify.closeness import Floats
 from hub_export.verify.details import Script, Scripts, Similarities, Spread
 
 _LAYER = re.compile(r"numbers, (?:encoder_outputs_(\d+)|(\w+))")
 _SPREADS = re.compile(r"numbers, (sequence_output|pooled_output)|(vectors), against")
-_SCRIPTS, _OPERATIONS, _STEPS = 20, 12, 20
+_SCRIPTS, _STEPS = 20, 20
 """How many have a place on a figure; differences of fewer steps below what is allowed."""
-_PLUMBING = frozenset(
-    """Arg AssignVariableOp Const DisableCopyOnRead Identity MergeV2Checkpoints NoOp PartitionedCall
-    Placeholder ReadVariableOp RestoreV2 SaveV2 ShardedFilename StatefulPartitionedCall
-    StaticRegexFullMatch StringJoin VarHandleOp _Arg _Retval""".split()
-)
-"""Operations that compute nothing of what a user asks: they hold, name, store and call."""
 
 
-class Table(NamedTuple):
-    """Attributes: header: a name for each column; rows: of words and numbers."""
-
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-class Plot(NamedTuple):
-    """A figure.
-
-    Attributes:
-        title: what it is of.
-        svg: an element of the page.
-        table: the same in numbers.
-    """
-
-    title: str
-    svg: str
-    table: Table
-
-
-class Section(NamedTuple):
-    """A part of the page.
-
-    Attributes:
-        key: what a link to it is called.
-        title: what it is about.
-        text: how to read it.
-        plots: the figures; none where nothing is known.
-        items: what the numbers on figures stand for.
-    """
-
-    key: str
-    title: str
-    text: str
-    plots: Sequence[Plot]
-    items: Sequence[str] = ()
-
-
-def sections(facts: Facts) -> Iterator[Section]:
-    """The parts of a page, in their order."""
-    checks = facts.report.checks
-    yield _layers(checks)
-    yield _spreads(checks)
-    yield _scripts(checks)
-    yield _similarities(checks)
-    yield _speeds(facts)
-    yield _sizes(facts.copies)
-    yield _operations(facts.copies)
-    yield _steps(facts)
-
-
-def _layers(checks: Sequence[Check]) -> Section:
+def layers(checks: Sequence[Check]) -> Section:
+    """How far numbers are from the source's at most: of each layer, and of all else."""
     of_encoder = [each for each in checks if _LAYER.fullmatch(each.subject)]
     # The blocks first, in their order, then what is made of the last.
     of_encoder.sort(key=lambda each: "encoder_outputs" not in each.subject)
@@ -118,7 +58,7 @@ def _distances(key: str, title: str, checks: Sequence[Check], of: str, by: str) 
     svg = plots.bars(
         key,
         alt,
-        [_short(each) for each in labels],
+        [short(each) for each in labels],
         {"largest difference": values},
         unit,
         log=True,
@@ -140,20 +80,9 @@ def _label(subject: str) -> str:
     return f"layer {int(found[1]) + 1}" if found[1] else found[2]
 
 
-_BEGIN, _END = 9, 19
-
-
-def _short(label: str) -> str:
-    """A label that leaves room for its bar; its end tells it from others.
-
-    >>> _short("building and saving the text_embedding")
-    'building …the text_embedding'
-    """
-    return label if len(label) <= _BEGIN + _END else f"{label[:_BEGIN]}…{label[-_END:].lstrip()}"
-
-
-def _spreads(checks: Sequence[Check]) -> Section:
-    spreads = [
+def spreads(checks: Sequence[Check]) -> Section:
+    """How far numbers are from the source's, and how many of them."""
+    named = [
         (_label(each.subject), each.details, float(each.figures["allowed"]))
         for each in checks
         if isinstance(each.details, Spread) and _SPREADS.match(each.subject)
@@ -163,8 +92,8 @@ def _spreads(checks: Sequence[Check]) -> Section:
         "is twice as far as the one before; dotted lines are what is allowed. The table also "
         "counts those that are equal in every bit or nearly so."
     )
-    plotted = [each for each in spreads if any(at is not None for at in each[1].counts)]
-    found = [_spread(plotted, spreads)] if plotted else []
+    plotted = [each for each in named if any(at is not None for at in each[1].counts)]
+    found = [_spread(plotted, named)] if plotted else []
     return Section("differences", "Distribution of differences", text, found)
 
 
@@ -209,7 +138,8 @@ def _usual(spread: Spread) -> float:
     return float(2.0 ** max(counts, key=lambda at: counts[at]))
 
 
-def _scripts(checks: Sequence[Check]) -> Section:
+def scripts(checks: Sequence[Check]) -> Section:
+    """How many tokens of each script were compared."""
     total: dict[str, Script] = {}
     for each in checks:
         if isinstance(each.details, Scripts):
@@ -244,7 +174,8 @@ def _of_scripts(named: Sequence[tuple[str, Script]]) -> Plot:
     return Plot(f"The {len(shown)} scripts with the most tokens, of {len(named)}", svg, table)
 
 
-def _similarities(checks: Sequence[Check]) -> Section:
+def similarities(checks: Sequence[Check]) -> Section:
+    """The similarity of sentences in the source and in every copy, and how far these are apart."""
     found, texts = list[Plot](), tuple[str, ...]()
     for each in checks:
         if isinstance(each.details, Similarities):
@@ -276,139 +207,3 @@ def _map(key: str, title: str, values: Floats, colour: str, least: float, most: 
     header = ("sentence", *(str(at + 1) for at in range(len(values))))
     svg = plots.map_of(key, alt, values, colour, least, most)
     return Plot(title, svg, Table(header, rows))
-
-
-def _speeds(facts: Facts) -> Section:
-    found, parts = list[Plot](), dict.fromkeys(each.part for each in facts.copies)
-    for part in parts:
-        copies = [each for each in facts.copies if each.part == part and each.speeds]
-        if copies:
-            found.append(_speed(part, copies, 1, "latency", "milliseconds", _milliseconds))
-            found.append(_speed(part, copies, TOGETHER, "throughput", "texts a second", _rate))
-    text = (
-        f"Of one text alone (latency), and of {TOGETHER} at once (throughput), by the number of "
-        f"tokens of each. Measured once, at the export, on {facts.cores} cores "
-        f"({facts.processor}), beside whatever else the machine did then: the median of up to 20 "
-        "calls. The encoder takes rows of ids, all else takes texts. Both scales are logarithmic."
-    )
-    return Section("speed", "Length, latency and throughput", text, found)
-
-
-def _speed(
-    part: str,
-    copies: Sequence[Copy],
-    texts: int,
-    what: str,
-    unit: str,
-    number: Callable[[Speed], float],
-) -> Plot:
-    values = {
-        copy.form: {each.tokens: number(each) for each in copy.speeds if each.texts == texts}
-        for copy in copies
-    }
-    lines = [Line(form, [*each], [*each.values()]) for form, each in values.items()]
-    lengths = sorted({length for each in values.values() for length in each})
-    rows = [
-        (
-            str(length),
-            *(_written(each[length]) if length in each else "" for each in values.values()),
-        )
-        for length in lengths
-    ]
-    alt = f"{part}, {what}: " + "; ".join(
-        f"{form} from {_written(each[min(each)])} {unit} at {min(each)} tokens to "
-        f"{_written(each[max(each)])} at {max(each)}"
-        for form, each in values.items()
-    )
-    key = f"{part.replace(' ', '-')}-{what}"
-    ticks = [each for each in LENGTHS if lengths[0] <= each <= lengths[-1]] or lengths
-    svg = plots.lines(key, f"{alt}.", lines, "tokens", unit, ticks=ticks)
-    return Plot(f"{part}: {what}", svg, Table(("tokens", *values), rows))
-
-
-def _written(value: float) -> str:
-    """A number to three digits at least, without exponents.
-
-    >>> _written(12345.6), _written(0.1234)
-    ('12,346', '0.123')
-    """
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _milliseconds(speed: Speed) -> float:
-    return 1e3 * speed.seconds
-
-
-def _rate(speed: Speed) -> float:
-    return speed.texts / speed.seconds
-
-
-def _sizes(copies: Sequence[Copy]) -> Section:
-    labels = [_name(each) for each in copies]
-    # Files of LiteRT copies have names of their own, and hold graph and weights.
-    kinds = [*dict.fromkeys(_kind(name) for each in copies for name in each.files)]
-    sizes = [Counter[str]() for _ in copies]
-    for size, copy in zip(sizes, copies, strict=True):
-        for name, count in copy.files.items():
-            size[_kind(name)] += count
-    values = {kind: [size[kind] / 1e6 for size in sizes] for kind in kinds}
-    totals = [size.total() / 1e6 for size in sizes]
-    alt = "; ".join(f"{label} {total:.1f} MB" for label, total in zip(labels, totals, strict=True))
-    rows = [
-        (label, *(f"{size[kind] / 1e6:.2f}" for kind in kinds), f"{total:.2f}")
-        for label, size, total in zip(labels, sizes, totals, strict=True)
-    ]
-    svg = plots.bars("sizes", f"{alt}.", [_short(each) for each in labels], values, "MB")
-    table = Table(("MB", *kinds, "together"), rows)
-    text = "Megabytes on disk, of 1,000,000 bytes; a LiteRT file holds graph and weights."
-    return Section("sizes", "Sizes", text, [Plot("Megabytes of each copy", svg, table)])
-
-
-def _kind(file: str) -> str:
-    return "LiteRT file" if file.endswith(".tflite") else file
-
-
-def _name(copy: Copy) -> str:
-    return copy.part if copy.form == "SavedModel" else f"{copy.part}, {copy.form}"
-
-
-def _operations(copies: Sequence[Copy]) -> Section:
-    text = (
-        "How often each operation stands in a graph: of a SavedModel in all its functions "
-        "together, of a LiteRT copy in one of its signatures. What holds, names, stores and calls "
-        "is in the tables alone."
-    )
-    found = [_of_operations(at, each) for at, each in enumerate(copies)]
-    return Section("operations", "Operations of the graphs", text, found)
-
-
-def _of_operations(at: int, copy: Copy) -> Plot:
-    ordered = sorted(copy.operations.items(), key=lambda each: (-each[1], each[0]))
-    shown = [each for each in ordered if each[0] not in _PLUMBING][:_OPERATIONS]
-    names, counts = [name for name, _ in shown], [float(count) for _, count in shown]
-    alt = (
-        f"{_name(copy)}: {len(ordered)} different operations, {sum(copy.operations.values()):,} in "
-        f"all. The most frequent that compute: {', '.join(f'{n} {c}' for n, c in shown[:3])}."
-    )
-    svg = plots.bars(
-        f"operations-{at}", alt, [_short(each) for each in names], {"count": counts}, "times"
-    )
-    table = Table(("operation", "times"), [(name, f"{count:,}") for name, count in ordered])
-    return Plot(_name(copy), svg, table)
-
-
-def _steps(facts: Facts) -> Section:
-    names = [each.name for each in facts.steps]
-    seconds = [each.seconds for each in facts.steps]
-    slowest = int(np.argmax(seconds))
-    alt = (
-        f"{len(names)} steps took {sum(seconds):.0f} seconds together; the longest, "
-        f"{names[slowest]}, {seconds[slowest]:.1f}."
-    )
-    labels = [_short(each) for each in names]
-    svg = plots.bars("steps", alt, labels, {"seconds": seconds}, "seconds")
-    table = Table(
-        ("step", "seconds"), [(n, f"{s:.1f}") for n, s in zip(names, seconds, strict=True)]
-    )
-    text = "How long each step of the export took; measuring for this page is one of them."
-    return Section("steps", "Time of each step", text, [Plot("Seconds of each step", svg, table)])
