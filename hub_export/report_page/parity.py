@@ -23,25 +23,27 @@ def layers(checks: Sequence[Check]) -> Section:
     of_encoder = [each for each in checks if _LAYER.fullmatch(each.subject)]
     # The blocks first, in their order, then what is made of the last.
     of_encoder.sort(key=lambda each: "encoder_outputs" not in each.subject)
-    others = [each for each in checks if "distance" in each.figures and each not in of_encoder]
+    # Where nothing is allowed (tolerance=0), there is no share of it.
+    others = [each for each in checks if each.figures.get("allowed") and each not in of_encoder]
     found = []
     if of_encoder:
         title = "The encoder, layer by layer"
-        found.append(_distances("layers", title, of_encoder, "largest value", "scale"))
+        by_cosine = any("cosine" in each.found for each in of_encoder)
+        unit = "1 - cosine" if by_cosine else "difference / largest value"
+        found.append(_distances("layers", title, of_encoder, unit, "scale"))
     if others:
         title = "Everything else whose numbers were compared"
-        found.append(_distances("others", title, others, "allowed", "allowed"))
+        found.append(_distances("others", title, others, "difference / allowed", "allowed"))
     text = (
         "How far the export is from its source at most, over all samples, by call and by "
-        "signature. The dashed line is what is allowed: no bar may cross it. The scale is "
-        "logarithmic."
+        "signature; where weights are not float32, that is 1 less the cosine of vectors. The "
+        "dashed line is what is allowed: no bar may cross it. The scale is logarithmic."
     )
     return Section("layers", "Parity, layer by layer", text, found)
 
 
-def _distances(key: str, title: str, checks: Sequence[Check], of: str, by: str) -> Plot:
+def _distances(key: str, title: str, checks: Sequence[Check], unit: str, by: str) -> Plot:
     """The distance of each check, divided by another of its figures."""
-    unit = f"difference / {of}"
     labels = [_label(each.subject) for each in checks]
     values = [each.figures["distance"] / each.figures[by] for each in checks]
     limit = max(each.figures["allowed"] / each.figures[by] for each in checks)
@@ -86,6 +88,7 @@ def spreads(checks: Sequence[Check]) -> Section:
         (_label(each.subject), each.details, float(each.figures["allowed"]))
         for each in checks
         if isinstance(each.details, Spread) and _SPREADS.match(each.subject)
+        if each.figures["allowed"]
     ]
     text = (
         "How many of all numbers that were compared are how far from the source's. Each step "

@@ -11,12 +11,12 @@ import pytest
 from tokenizers import Tokenizer
 
 import hub_export
-from hub_export import report_page
+from hub_export import contract, report_page
 from hub_export.publish.report import Report
 from hub_export.report_page import page, speed
 from hub_export.report_page.facts import Copy, Facts, Speed
 from hub_export.terminal import Progress, Step
-from hub_export.verify import scripts
+from hub_export.verify import samples, scripts
 from hub_export.verify.checks import Check, Outcome
 from hub_export.verify.details import Script, Similarities, Spread
 
@@ -44,6 +44,8 @@ def exported(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(speed, "LENGTHS", (8, 16))
         patch.setattr(speed, "_SECONDS", 0.0)
+        patch.setattr(contract, "MOST_SEGMENTS", 2)
+        patch.setitem(samples.AMOUNTS, "quick", samples.Amount(step=200, fuzz=100, pairs=20))
         copies = {"litert": ["float32"], "litert_length": 16}
         done = hub_export.export(tiny_bert, out, verify="quick", report=True, **copies)
     # It is XML, too: no tag is left open, no name unknown.
@@ -209,6 +211,25 @@ def test_numbers_that_are_equal_need_no_figure() -> None:
     root = ET.fromstring(page.render(facts(checks)))
     assert root.find(".//section[@aria-labelledby='differences']//figure") is None
     assert root.find(".//section[@aria-labelledby='layers']//figure") is not None
+
+
+def test_nothing_is_allowed() -> None:
+    """tolerance=0: what is equal passes."""
+    figures = {"distance": 0.0, "scale": 1.0, "allowed": 0.0}
+    spread = Spread({None: 7})
+    subjects = ("numbers, sequence_output", "vectors, against torch")
+    checks = [Check(each, Outcome.PASSED, "", figures, spread) for each in subjects]
+    root = ET.fromstring(page.render(facts(*checks)))
+    assert len(root.findall(".//section[@aria-labelledby='layers']//figure")) == 1
+
+
+def test_cosines_are_called_so() -> None:
+    figures = {"distance": 1e-4, "scale": 1.0, "allowed": 2e-3}
+    check = Check("numbers, pooled_output", Outcome.PASSED, "lowest cosine 0.9999", figures)
+    root = ET.fromstring(page.render(facts(check)))
+    [table] = root.findall(".//section[@aria-labelledby='layers']//table")
+    assert text(table.find("thead")) == "what1 - cosinedifferenceallowed"
+    assert "1.0e-04" in root.find(".//section[@aria-labelledby='layers']//svg").attrib["aria-label"]
 
 
 def test_a_page_that_exists_stays(tiny_bert: Path, tmp_path: Path) -> None:
