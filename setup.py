@@ -13,6 +13,10 @@ REFERENCE = ["torch>=2.4"]
 KERAS = ["keras-hub; python_version >= '3.11'"]
 # To compare vectors of texts with its own.
 SENTENCES = ["sentence-transformers>=6"]
+# Figures, scripts of Unicode, and the page that they are on.
+REPORT = ["fonttools", "jinja2", "matplotlib>=3.9"]
+# The site of documentation.
+DOCS = ["mkdocs-material>=9.7,<10", "mkdocstrings[python]>=1"]
 # The interpreter of LiteRT copies.
 LITERT = ["ai-edge-litert>=2.1"]
 # Runs their copies for phones, in a test.
@@ -25,7 +29,7 @@ PUBLISH = ["kagglehub>=1.0.2"]
 BENCHMARKS = ["onnx", "onnxruntime", "openvino", *REFERENCE, *SENTENCES]
 # With pytest 9.2, xdist 3.8 takes no notice of groups: each test runs wherever there is room.
 XDIST = ["pytest<9.2", "pytest-xdist"]
-PEERS = [*KERAS, *LITERT, *MEDIAPIPE, *PUBLISH, *REFERENCE, *SENTENCES, *SERVING]
+PEERS = [*KERAS, *LITERT, *MEDIAPIPE, *PUBLISH, *REFERENCE, *REPORT, *SENTENCES, *SERVING]
 TEST = ["hypothesis", "peft", *XDIST, *PEERS]
 
 setup(
@@ -40,6 +44,7 @@ setup(
     package_data={
         **{package: ["py.typed"] for package in ("encoders", "preprocess", "hub_export")},
         "hub_export.publish.pages": ["templates/*.jinja"],
+        "hub_export.report_page": ["page.css", "page.html.jinja"],
     },
     install_requires=[
         "absl-py>=2.1",
@@ -65,13 +70,15 @@ setup(
     ],
     extras_require={
         "benchmarks": BENCHMARKS,
+        "docs": DOCS,
         "keras": KERAS,
         "litert": LITERT,
         "publish": PUBLISH,
         "reference": [*REFERENCE, *SENTENCES],
+        "report": REPORT,
         "serving": SERVING,
         "test": TEST,
-        "dev": [*TEST, "mypy", "pre-commit", "ruff"],
+        "dev": [*TEST, *DOCS, "mypy", "pre-commit", "ruff"],
     },
     entry_points={
         "console_scripts": [

@@ -48,7 +48,7 @@ def checkpoint() -> Path:
 def main() -> None:
     """Runs the command, then loads what it wrote."""
     argparse.ArgumentParser(description=__doc__).parse_args()
-    command = ["--name=all_minilm_l6_v2", f"--output_dir={OUTPUT}", "--overwrite"]
+    command = ["--name=all_minilm_l6_v2", f"--output_dir={OUTPUT}", "--overwrite", "--report"]
     print("$ hub_export --model=all-MiniLM-L6-v2", *command, flush=True)
     subprocess.run(
         [sys.executable, "-m", "hub_export", f"--model={checkpoint()}", *command], check=True
@@ -57,6 +57,7 @@ def main() -> None:
     print(f"\nNearest neighbours, by hub.load of {model.parent}:\n")
     for line in neighbours(str(model)):
         print(textwrap.indent(line, "  "))
+    print(f"\nTo look at: {(OUTPUT / 'report.html').resolve().as_uri()}")
 
 
 def neighbours(model: str) -> list[str]:

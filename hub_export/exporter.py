@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hub_export import contents, parts
+from hub_export import contents, parts, report_page
 from hub_export.errors import ExportError
 from hub_export.models import litert, mediapipe, served_litert
 from hub_export.models.litert import LiteRtCopy
@@ -18,12 +18,16 @@ from hub_export.models.session import Session
 from hub_export.publish import card
 from hub_export.publish.report import Report, source
 from hub_export.publish.staging import Staging
+from hub_export.report_page import recording
+from hub_export.report_page.recording import Written
 from hub_export.settings import FULL, NONE, PREPROCESSOR, TRAINED, Settings, recorded, taking
 from hub_export.sources import find
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.formats import torch_files
 from hub_export.terminal import Progress
 from hub_export.verify import products as verification
+
+REPORT = "report"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Export:
     Attributes:
         paths: part (`encoder`, `preprocessor`, `text_embedding`; a task's name with underscores,
             such as `text_classification`) -> the folder of its SavedModel; `encoder_litert`, ...,
-            `text_embedding_mediapipe`, ... -> that of its copy.
+            `text_embedding_mediapipe`, ... -> that of its copy; `report` -> the file of that name.
         report: how it was verified.
     """
 
@@ -68,6 +72,8 @@ def run(settings: Settings) -> Export:
     """
     progress = Progress(settings.quiet)
     settings.check()
+    if settings.report:
+        report_page.check()
     if settings.verify == FULL and settings.compares_numbers and not torch_files.available():
         raise ExportError(f"verify=full needs torch ({torch_files.INSTALL})")
     progress.say(f"reading {settings.model}")
@@ -87,6 +93,7 @@ def run(settings: Settings) -> Export:
     with Staging(Path(settings.output_dir), settings.overwrite) as staging:
         report = _write(chosen, copied, served, session, staging, progress)
         names = [each.name for each in chosen] + [each.name for each in copied]
+        names += [REPORT] * settings.report
         return Export(dict(zip(names, staging.commit(), strict=True)), report)
 
 
@@ -116,6 +123,7 @@ def _write(
     alone: list[Product | LiteRtCopy] = [*products, *copied]
     places = {each.name: staging.place(Path(each.folder, version)) for each in alone}
     places |= {each.name: places[each.of.name] for each in served}
+    page = staging.place(Path(f"{REPORT}.html")) if session.settings.report else None
     notes = {}
     for product in (*alone, *served):
         progress.say(f"building and saving the {product.name}")
@@ -142,7 +150,20 @@ def _write(
     parts.write([*saved.values()])
     for each in alone:
         contents.write(places[each.name], each.name)
+    if page is not None:
+        written = [(each, places[each.name]) for each in (*alone, *served)]
+        _draw(page, written, session, report, progress)
     return report
+
+
+def _draw(
+    file: Path, written: Written, session: Session, report: Report, progress: Progress
+) -> None:
+    """Measures what was written, and writes a page of all that is known."""
+    # What draws is installed only where a page is wanted.
+    from hub_export.report_page import page  # noqa: PLC0415
+
+    page.write(file, recording.facts(session, written, report, progress))
 
 
 def _identifier(name: str | None, checkpoint: Checkpoint) -> str:

@@ -261,6 +261,13 @@ class Settings:
         NONE,
         choices=(NONE, *PRECISIONS),
     )
+    report: bool = option(
+        "Write report.html beside the exports, too: how parity was proven, sizes, and the speed of "
+        "every copy, measured on this machine, as figures with tables. Needs "
+        "pip install 'hub_export[report]'.",
+        False,
+        recorded=False,
+    )
     quiet: bool = option("Show nothing but errors.", True, recorded=False)
 
     def check(self) -> None:

@@ -1,8 +1,9 @@
 """`python -m hub_export.support`: what can be exported, as the code itself says it.
 
 Prints three tables: architectures and tokenizer kinds by the sources that may have them, and the
-architectures of each task; with `--markdown`, as README.md has them. Any tokenizer kind goes with
-any architecture. With `--litert` it tries, and prints, which architectures LiteRT can compute.
+architectures of each task; with `--markdown`, as docs/supported.md has them. Any tokenizer kind
+goes with any architecture. With `--litert` it tries, and prints, which architectures LiteRT can
+compute.
 """
 
 import argparse
@@ -107,7 +108,7 @@ def markdown(rows: Rows) -> str:
 def main(arguments: Sequence[str]) -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(prog="hub_export.support", description="What is supported.")
-    parser.add_argument("--markdown", action="store_true", help="as README.md has it")
+    parser.add_argument("--markdown", action="store_true", help="as docs/supported.md has it")
     parser.add_argument("--litert", action="store_true", help="try what LiteRT can compute")
     asked = parser.parse_args(arguments)
     form = markdown if asked.markdown else text

@@ -5,9 +5,10 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from tqdm import tqdm
 
@@ -25,6 +26,18 @@ def heed_signals() -> None:
         signal.signal(each, _interrupt)
 
 
+class Step(NamedTuple):
+    """A step of a command.
+
+    Attributes:
+        name: what was said before it.
+        seconds: that it took.
+    """
+
+    name: str
+    seconds: float
+
+
 class Progress:
     """Lines and bars on the standard error stream, or nothing at all.
 
@@ -33,9 +46,18 @@ class Progress:
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
+        self._said: list[tuple[str, float]] = []
+
+    @property
+    def steps(self) -> list[Step]:
+        """What was said so far; the last step until now."""
+        ends = [*(begin for _, begin in self._said[1:]), time.perf_counter()]
+        steps = zip(self._said, ends, strict=False)
+        return [Step(line, end - begin) for (line, begin), end in steps]
 
     def say(self, line: str) -> None:
         """Says what comes next."""
+        self._said.append((line, time.perf_counter()))
         _raise_if_interrupted()
         if not self._quiet:
             print(line, file=sys.stderr, flush=True)

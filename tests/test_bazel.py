@@ -37,6 +37,7 @@ VISIBILITY = {
     "//hub_export/models": [EXPORTER],
     "//hub_export/verify": [EXPORTER],
     "//hub_export/publish": [EXPORTER],
+    "//hub_export/report_page": [EXPORTER],
     "//hub_export/use": [EXPORTER],
     "//tests": ["//visibility:private"],
 }

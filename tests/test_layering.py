@@ -73,7 +73,7 @@ GROUND = (
 # Each knows those before it.
 ABOVE = tuple(
     f"hub_export.{each}"
-    for each in ("sources", "models", "verify", "publish", "use", "exporter", "cli")
+    for each in ("sources", "models", "verify", "publish", "report_page", "use", "exporter", "cli")
 )
 
 RULES = {
@@ -102,7 +102,8 @@ RULES = {
     "sources know no model": Rule(("hub_export.sources",), ABOVE[1:]),
     "models know nothing of verifying": Rule(("hub_export.models",), ABOVE[2:]),
     "verifying knows nothing of publishing": Rule(("hub_export.verify",), ABOVE[3:]),
-    "publishing knows nothing of use": Rule(("hub_export.publish",), ABOVE[4:]),
+    "publishing knows no page of figures": Rule(("hub_export.publish",), ABOVE[4:]),
+    "the page of figures knows nothing of use": Rule(("hub_export.report_page",), ABOVE[5:]),
     "litert stands on little": Rule(
         ("hub_export.litert",),
         (
@@ -117,7 +118,7 @@ RULES = {
     ),
     "use stands on the ground": Rule(
         ("hub_export.use",),
-        ("encoders", "preprocess", "torch", "transformers", "tokenizers", *ABOVE[:4], *ABOVE[5:]),
+        ("encoders", "preprocess", "torch", "transformers", "tokenizers", *ABOVE[:5], *ABOVE[6:]),
     ),
 }
 

@@ -96,16 +96,19 @@ class LiteRtCopy:
         try:
             self._describe(rows, shapes, path)
             signatures = {description.signature(*shape): shape for shape in shapes}
-            for precision, content in self._made(
-                rows, signatures, self.session.settings.litert, path
-            ):
+            for precision, content in self._made(rows, signatures, self.precisions, path):
                 (path / description.model_file(precision)).write_bytes(content)
         except OSError as error:
             raise TargetError(f"{path.parent}: the copy cannot be written: {error}") from error
 
+    @property
+    def precisions(self) -> Sequence[str]:
+        """What its weights are stored as, a file each."""
+        return self.session.settings.litert
+
     def notes(self) -> Mapping[str, Any]:
         """What a user should know of it."""
-        return {"longest": self.longest, "precisions": [*self.session.settings.litert]}
+        return {"longest": self.longest, "precisions": [*self.precisions]}
 
     def _describe(self, rows: OfRows, shapes: Sequence[Shape], path: Path) -> None:
         session, reading = self.session, None

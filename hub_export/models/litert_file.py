@@ -3,13 +3,28 @@
 The schema is that of TensorFlow Lite (tensorflow/lite/schema/schema.fbs).
 """
 
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
+
+_BUILT_IN = {code: name for name, code in vars(schema.BuiltinOperator).items() if name[0] != "_"}
+
+
+def operations(file: Path) -> Counter[str]:
+    """How often the first graph of a file has each operation; all signatures compute the same."""
+    model = schema.Model.GetRootAs(file.read_bytes())
+    graph = model.Subgraphs(0)
+    places = (graph.Operators(at).OpcodeIndex() for at in range(graph.OperatorsLength()))
+    codes = (model.OperatorCodes(place) for place in places)
+    return Counter(
+        _BUILT_IN[max(each.BuiltinCode(), each.DeprecatedBuiltinCode())] for each in codes
+    )
 
 
 class Tensor(NamedTuple):

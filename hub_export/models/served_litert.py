@@ -8,9 +8,9 @@ not survive. So the signature has a fixed shape, and other requests are refused.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import tensorflow as tf
 from flatbuffers import flexbuffers
@@ -48,18 +48,18 @@ class ServedCopy(LiteRtCopy):
             ExportError: an operation has no counterpart, or (TargetError) there is no room.
         """
         assert self.of.rows is not None
-        precision = self.session.settings.serving_tflite
         try:
             # The signature of the SavedModel that it stands for.
             signatures = {SERVING: (1, self.longest)}
-            for _, content in self._made(self.of.rows(), signatures, [precision], path):
+            for _, content in self._made(self.of.rows(), signatures, self.precisions, path):
                 (path / description.SERVED).write_bytes(_signed(content))
         except OSError as error:
             raise TargetError(f"{path.parent}: the copy cannot be written: {error}") from error
 
-    def notes(self) -> Mapping[str, Any]:
-        """What a user should know of it."""
-        return {"longest": self.longest, "precisions": [self.session.settings.serving_tflite]}
+    @property
+    def precisions(self) -> Sequence[str]:
+        """The one that was asked for."""
+        return [self.session.settings.serving_tflite]
 
 
 def _signed(content: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """What a SavedModel needs of the program that loads it: `assets.extra/requirements.json`."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,22 @@ TENSORFLOW, TF_SERVING = "2.12.1", "2.14.0"
 """The oldest versions that exports work in; `tools/older_tensorflow.py` tries TensorFlow's."""
 
 
-def custom_ops(path: Path) -> list[str]:
-    """The operations of a SavedModel that TensorFlow itself does not have."""
+def operations(path: Path) -> Counter[str]:
+    """How often a SavedModel has each operation, in its graph and all functions of its library."""
     model = saved_model_pb2.SavedModel()
     model.ParseFromString((path / "saved_model.pb").read_bytes())
-    names: set[str] = set()
+    found: Counter[str] = Counter()
     for graph in (meta.graph_def for meta in model.meta_graphs):
-        names.update(node.op for node in graph.node)
-        names.update(node.op for f in graph.library.function for node in f.node_def)
-        names -= {function.signature.name for function in graph.library.function}
-    return sorted(name for name in names if not hasattr(tf.raw_ops, name))
+        found.update(node.op for node in graph.node)
+        found.update(node.op for f in graph.library.function for node in f.node_def)
+        for function in graph.library.function:
+            del found[function.signature.name]
+    return found
+
+
+def custom_ops(path: Path) -> list[str]:
+    """The operations of a SavedModel that TensorFlow itself does not have."""
+    return sorted(name for name in operations(path) if not hasattr(tf.raw_ops, name))
 
 
 def requirements(path: Path) -> dict[str, Any]:

@@ -65,6 +65,8 @@ class Report:
         """Writes `verification.json` into a SavedModel's `assets.extra`."""
         assets.mkdir(exist_ok=True)
         content = {**dataclasses.asdict(self), "versions": versions()}
+        for check in content["checks"]:
+            del check["details"]
         text = json.dumps(content, indent=2, ensure_ascii=False)
         (assets / FILE).write_text(text + "\n", encoding="utf-8")
 

@@ -5,6 +5,8 @@ import enum
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hub_export.verify.details import Details
+
 
 class Outcome(str, enum.Enum):
     """How a check ended."""
@@ -25,12 +27,14 @@ class Check:
         outcome: how it ended.
         found: the result in words.
         figures: the same in numbers.
+        details: what figures on a page show of it, if anything.
     """
 
     subject: str
     outcome: Outcome
     found: str
     figures: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    details: Details | None = None
 
 
 def table(checks: Sequence[Check]) -> str:

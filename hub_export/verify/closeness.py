@@ -14,27 +14,31 @@ class Closeness(NamedTuple):
 
     Attributes:
         tolerance: the distance that is allowed by default, for values of unit scale.
-        distance: of what was found from what was wanted, [..., D] each.
+        each: how far each number, or vector, that was found is from what was wanted, of [..., D].
         scale: of what was wanted; the distance may be as many times the tolerance.
         words: tells of a distance, and of what is allowed.
     """
 
     tolerance: float
-    distance: Callable[[Floats, Floats], float]
+    each: Callable[[Floats, Floats], Floats]
     scale: Callable[[Floats], float]
     words: Callable[[float, float], str]
 
+    def distance(self, found: Floats, wanted: Floats) -> float:
+        """The largest distance of what was found from what was wanted, [..., D] each."""
+        return float(np.max(self.each(found, wanted), initial=0))
 
-def apart(found: Floats, wanted: Floats) -> float:
+
+def apart(found: Floats, wanted: Floats) -> Floats:
     """How far vectors on the last axis are apart: for vectors of one length, one less the cosine.
 
     It is |f - w|^2 / (2 |f| |w|), so that a length that is off counts, too. Vectors of one number
     have no angle, and near zero no length to measure by: together they are one vector.
 
     >>> apart(np.array([[3.0, 4.0]]), np.array([[4.0, 3.0]]))
-    0.04
+    array([0.04])
     >>> apart(np.array([[3.0], [4.0]]), np.array([[4.0], [3.0]]))
-    0.04
+    array([0.04])
     """
     if found.ndim and found.shape[-1] == 1:
         found, wanted = found.reshape(1, -1), wanted.reshape(1, -1)
@@ -42,7 +46,7 @@ def apart(found: Floats, wanted: Floats) -> float:
     squares = np.sum(np.square(found - wanted), axis=-1)
     one_is_zero = (lengths == 0) & (squares > 0)
     each = np.where(one_is_zero, 1, squares / (2 * np.where(lengths == 0, 1, lengths)))
-    return float(np.max(each, initial=0))
+    return np.asarray(each)
 
 
 def _by_cosine(tolerance: float) -> Closeness:
@@ -57,7 +61,7 @@ def _by_cosine(tolerance: float) -> Closeness:
 CLOSENESS = {
     "float32": Closeness(
         1e-5,
-        lambda found, wanted: float(np.abs(found - wanted).max(initial=0)),
+        lambda found, wanted: np.abs(found - wanted),
         lambda wanted: float(np.abs(wanted).max(initial=0)),
         lambda distance, allowed: f"largest difference {distance:.1e}, allowed {allowed:.1e}",
     ),

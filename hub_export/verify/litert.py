@@ -62,7 +62,7 @@ def compare(folder: Path, copy: LiteRtCopy, answers: Any, progress: Progress) ->
         progress: told of every sample.
     """
     name = copy.of.name
-    for precision in copy.session.settings.litert:
+    for precision in copy.precisions:
         close = _closeness(copy, precision)
         if name == ENCODER:
             found = _encoder(Model(folder, precision), answers, _of_rows(copy, precision), progress)
@@ -87,7 +87,7 @@ def compare_served(
         answers: of the source about the encoder.
         progress: told of every sample.
     """
-    precision, length = copy.session.settings.serving_tflite, copy.longest
+    [precision], length = copy.precisions, copy.longest
     padding = {WORD_IDS: copy.session.size.padding, MASK: 0, TYPE_IDS: 0}
     with Interpreters(place / description.SERVED, threads=1).lent() as run:
 
@@ -232,8 +232,10 @@ def _fitting(model: TextModel, answers: Any) -> Any:
     def fits(*texts: str) -> bool:
         return all(len(row.word_ids) < longest for row in model.rows(*([each] for each in texts)))
 
-    some = isinstance(answers, list)
-    return [each.where(fits) for each in answers] if some else answers.where(fits)
+    if not isinstance(answers, list):
+        return answers.where(fits)
+    # Of sentences that are all too long, nothing is left.
+    return [found for each in answers if (found := each.where(fits)).texts]
 
 
 def _order(model: TextModel, answers: vectors.Answers) -> Check:

@@ -67,8 +67,8 @@ def checks(
         names: of those that are told of.
         closeness: what was compared, and what is allowed.
     """
-    (pooled, scale), sequence = worst[contract.POOLED], worst[contract.SEQUENCE]
-    found = {**worst, contract.POOLED: Distance(pooled, max(scale, sequence.scale))}
+    pooled, scale = worst[contract.POOLED], worst[contract.SEQUENCE].scale
+    found = {**worst, contract.POOLED: pooled._replace(scale=max(pooled.scale, scale))}
     return [outputs.check(f"numbers, {name}", found[name], closeness) for name in names]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from hub_export.sources.formats import torch_files
 from hub_export.verify.checks import Check, Outcome
 from hub_export.verify.closeness import Closeness, Floats
+from hub_export.verify.details import Spread
 
 Named = Mapping[str, Floats]
 
@@ -42,10 +43,12 @@ class Distance(NamedTuple):
     Attributes:
         distance: the largest distance over all samples and roads.
         scale: of the source's values; one where they are smaller.
+        spread: how many distances there are of each size.
     """
 
     distance: float = 0.0
     scale: float = 1.0
+    spread: Spread = Spread({})
 
 
 def distances(
@@ -66,10 +69,13 @@ def distances(
             wanted = road.wanted(sample)
             for name, values in road.compute(sample.inputs).items():
                 before, expected = worst.get(name, Distance()), wanted[name]
-                found = closeness.distance(np.asarray(values), expected)
-                # np.maximum keeps a NaN, where max() may lose it.
-                largest = float(np.maximum(before.distance, found))
-                worst[name] = Distance(largest, max(before.scale, closeness.scale(expected)))
+                each = closeness.each(np.asarray(values), expected)
+                worst[name] = Distance(
+                    # It keeps a NaN, where max() may lose it.
+                    float(np.max(each, initial=before.distance)),
+                    max(before.scale, closeness.scale(expected)),
+                    before.spread + Spread.of(each),
+                )
     return worst
 
 
@@ -83,6 +89,7 @@ def check(subject: str, found: Distance, closeness: Closeness, compared: int = 0
         Outcome.PASSED if found.distance <= allowed else Outcome.FAILED,
         counted + closeness.words(found.distance, allowed),
         {"compared": compared, **figures} if compared else figures,
+        found.spread,
     )
 
 

@@ -164,7 +164,8 @@ def _compare_tokens(model: Any, source: Source, progress: Progress) -> list[Chec
     session = source.session
     amount, ties = AMOUNTS[session.settings.verify], session.settings.tokenizer_engine != EXACT
     tokenizer = session.tokenizer
-    checks = tokens.compare(model, tokenizer, session.types, progress, amount, ties)
+    scripts = session.settings.report
+    checks = tokens.compare(model, tokenizer, session.types, progress, amount, ties, scripts)
     return [*checks, *transformers_tokens.compare(source.tokenizer, tokenizer)]
 
 

@@ -74,6 +74,20 @@ AWKWARD = [
     "x" * 20000,
 ]
 
+SENTENCES = (
+    "The train to Vienna leaves at half past nine.",
+    "Our carriage departs for Austria this morning.",
+    "She planted tomatoes and beans behind the house.",
+    "The vegetable garden needs water twice a day.",
+    "The court rejected the company's appeal.",
+    "Judges ruled against the firm on Tuesday.",
+    "Antibiotics do not help against a virus.",
+    "A cold is not cured by penicillin.",
+    "The program stops when the file is empty.",
+    "An empty input makes the software crash.",
+)
+"""Every two are about the same."""
+
 
 def codepoints(step: int = 1) -> Iterator[str]:
     """Every Unicode scalar value, within a word and by itself, sixteen of them a text.

@@ -17,6 +17,7 @@ from hub_export.verify import samples
 from hub_export.verify.checks import Check, Outcome
 from hub_export.verify.loaded import Preprocessor
 from hub_export.verify.samples import Amount
+from hub_export.verify.scripts import Tally
 
 _CODEPOINTS, _ENTRIES = "tokens, every codepoint", "tokens, every vocabulary entry"
 _AWKWARD, _RANDOM = "tokens, awkward strings", "tokens, fuzz strings"
@@ -39,6 +40,7 @@ def compare(
     progress: Progress,
     amount: Amount = samples.WHOLE,
     ties: bool = False,
+    scripts: bool = False,
 ) -> list[Check]:
     """Compares a loaded preprocessor with its source: each check must find no difference.
 
@@ -53,6 +55,7 @@ def compare(
         progress: told of every text.
         amount: how much to compare.
         ties: whether the preprocessor may differ where two ways to cut a word are as good as equal.
+        scripts: whether to count what is compared of each script.
     """
     with unpacked(source):
         texts, unreached = _texts(source, amount)
@@ -61,7 +64,7 @@ def compare(
     loaded = Preprocessor(model)
     with progress.bar("verifying tokens", total) as advance:
         with unpacked(source):
-            checks, tied = _tokens(loaded, source, texts, tie, advance)
+            checks, tied = _tokens(loaded, source, texts, tie, advance, scripts)
             checks = [_reached(check, unreached) for check in checks]
             checks.append(_entries(loaded, source))
             awkward, fuzz = (
@@ -132,10 +135,12 @@ def _tokens(
     texts: Mapping[str, Sequence[str]],
     tie: Tie,
     advance: Any,
+    scripts: bool,
 ) -> tuple[list[Check], set[str]]:
     """Compares tokens; gives the texts that differ in ties as well, where ties are few."""
+    tallies = {subject: Tally() if scripts else None for subject in texts}
     differences = {
-        subject: dict(_token_differences(model, source, each, tie, advance))
+        subject: dict(_token_differences(model, source, each, tie, advance, tallies[subject]))
         for subject, each in texts.items()
     }
     few = _TEXTS_A_TIE * sum(map(len, differences.values())) <= sum(map(len, texts.values()))
@@ -143,7 +148,8 @@ def _tokens(
     for subject, found in differences.items():
         tied = few and all(each.tie for each in found.values())
         words = [each.words for each in found.values()]
-        checks.append(_counted(subject, texts[subject], words, tied))
+        check, tally = _counted(subject, texts[subject], words, tied), tallies[subject]
+        checks.append(dataclasses.replace(check, details=tally.found) if tally else check)
         ties.update(found if tied else ())
     return checks, ties
 
@@ -209,15 +215,23 @@ def _chunks(texts: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 
 def _token_differences(
-    model: Preprocessor, source: Tokenizer, texts: Sequence[str], tie: Tie, advance: Any
+    model: Preprocessor,
+    source: Tokenizer,
+    texts: Sequence[str],
+    tie: Tie,
+    advance: Any,
+    tally: Tally | None,
 ) -> Iterator[tuple[str, _Difference]]:
     """Texts that differ, and how."""
     for chunk in _chunks(texts):
         ids = model.tokenize(tf.constant(chunk))
         rows = ids.merge_dims(1, -1).to_list()
         expected = source.encode_batch(chunk, add_special_tokens=False)
-        for text, row, encoding in zip(chunk, rows, expected, strict=True):
-            if row != encoding.ids:
+        differ = [row != encoding.ids for row, encoding in zip(rows, expected, strict=True)]
+        if tally:
+            tally.add(chunk, expected, differ)
+        for text, row, encoding, differs in zip(chunk, rows, expected, differ, strict=True):
+            if differs:
                 words = f"{text[:60]!a}: expected {encoding.ids[:12]}, found {row[:12]}"
                 yield text, _Difference(words, tie(encoding.ids, row))
         advance(len(chunk))

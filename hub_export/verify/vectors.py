@@ -15,9 +15,10 @@ import tensorflow as tf
 
 from hub_export import contract
 from hub_export.terminal import Progress
-from hub_export.verify import outputs, transformers_tokens
+from hub_export.verify import outputs, samples, transformers_tokens
 from hub_export.verify.checks import Check
 from hub_export.verify.closeness import Closeness, Floats
+from hub_export.verify.details import Similarities
 from hub_export.verify.outputs import Named, Road, Sample
 from hub_export.verify.source import Source
 from hub_export.verify.texts import (
@@ -38,11 +39,13 @@ class Answers(OfTexts):
         source: what was asked.
         texts: one a row; two where a pair is.
         vectors: float32 [B, D].
+        sentences: whether these are sentences, whose similarities are compared, too.
     """
 
     source: str
     texts: Texts
     vectors: Floats
+    sentences: bool = False
 
 
 def ask(source: Source, progress: Progress) -> list[Answers]:
@@ -65,10 +68,13 @@ def ask(source: Source, progress: Progress) -> list[Answers]:
         sets: list[Texts] = [[(text,) for text in texts]]
         if plan.pairs:
             sets.append(sample_pairs(tokenizer, texts))
+        sentences: Texts = [(text,) for text in samples.SENTENCES]
+        if session.settings.report:
+            sets.append(sentences)
         found = []
         for rows in sets:
             vectors = [model(*row) for row in progress.over(f"asking {name}", rows)]
-            found.append(Answers(name, rows, np.stack(vectors)))
+            found.append(Answers(name, rows, np.stack(vectors), rows is sentences))
     return found
 
 
@@ -92,9 +98,19 @@ def compare(
         )
         subject = "vectors of pairs" if len(each.texts[0]) == 2 else "vectors"
         subject = f"{subject}, against {each.source}"
-        found = worst[contract.DEFAULT]
-        checks.append(outputs.check(subject, found, alike, len(each.texts)))
+        check = outputs.check(subject, worst[contract.DEFAULT], alike, len(each.texts))
+        checks.append(_of_sentences(model, check, each) if each.sentences else check)
     return checks
+
+
+def _of_sentences(model: Any, check: Check, answers: Answers) -> Check:
+    """The check, with the similarities of the sentences."""
+    [texts] = zip(*answers.texts, strict=True)
+    found = by_signature(model, contract.SERVING)([tf.constant(texts)])[contract.DEFAULT]
+    similar = Similarities.of(texts, answers.vectors, np.asarray(found))
+    return dataclasses.replace(
+        check, subject=check.subject.replace("vectors", "vectors of sentences"), details=similar
+    )
 
 
 def _batches(answers: Answers) -> list[Sample]:

@@ -399,7 +399,7 @@ def test_bfloat16_loses_as_much_as_in_torch(encoder_case: SavedEncoder) -> None:
     exact = case.model(inputs)["sequence_output"].numpy()
     real = inputs["input_mask"] == 1
     ours, theirs = (
-        np.mean([apart(*pair) for pair in zip(each[real], exact[real], strict=True)])
+        np.mean(apart(each[real], exact[real]))
         for each in (found.sequence.numpy(), theirs.float().numpy())
     )
     assert 0 < ours < 2 * theirs

@@ -35,7 +35,7 @@ def test_tflite(tiny_export: hub_export.Export, tmp_path: Path) -> None:
 
 
 def test_an_encoder_in_litert(tiny_export: hub_export.Export) -> None:
-    """README: a function around the call converts to LiteRT's own operations, a signature not."""
+    """docs/litert.md: a function around the call converts to LiteRT, a signature not."""
     path = str(tiny_export.paths["encoder"])
     encoder = tf.saved_model.load(path)
     names = ("input_word_ids", "input_mask", "input_type_ids")

@@ -71,7 +71,7 @@ PREPROCESSOR: dict[str, tuple[Call, str]] = {
         lambda m: m.signatures["tokenize"](text=SQUARE),
         r"text.*\[2,2\].*expected shape \[\?\]",
     ),
-    # README says where to look in a long list of options.
+    # docs/use.md says where to look in a long list of options.
     "int64 ids": (
         lambda m: m.bert_pack_inputs([tf.cast(m.tokenize(SQUARE[0]), tf.int64)]),
         r"(?s)Could not find matching concrete function.{20,80}Got:.*dtype=int64.*\d\d option",

@@ -143,7 +143,7 @@ def vectors(exported: hub_export.Export, texts: list[str]) -> np.ndarray:
 def test_mediapipe_reads_english_as_the_source(
     uncased: Tokenizer, assets: Path, tasks: Any
 ) -> None:
-    """The README has the figures of all lines of all corpora."""
+    """docs/litert.md has the figures of all lines of all corpora."""
     corpora = texts.corpora(assets)
     with mediapipe_tokens.opened(uncased) as ids:
         assert mediapipe_tokens.differing(ids, uncased, corpora["ag_news_norm_test"][::5]) == 0
