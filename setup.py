@@ -19,12 +19,26 @@ LITERT = ["ai-edge-litert>=2.1"]
 MEDIAPIPE = ["mediapipe>=1.2"]
 # Its messages: warm-up requests and the configuration of a server.
 SERVING = ["tensorflow-serving-api>=2.21,<2.22"]
+# Reads and writes Parquet, reads Zstandard.
+PARQUET = ["pyarrow>=18"]
+# Engines for corpora larger than one machine.
+BEAM = [
+    "apache-beam>=2.77",
+    # Beam goes with protobuf 6 at most, what sentencepiece 0.2.3 has generated with 7 at least.
+    "sentencepiece<0.2.3",
+    *PARQUET,
+]
+RAY = ["ray>=2.50", *PARQUET]
+SPARK = ["pyspark>=4", *PARQUET]
+# Searches the vectors, in an example.
+SEARCH = ["faiss-cpu>=1.12"]
 # Other ways to embed texts, to measure against.
 BENCHMARKS = ["onnx", "onnxruntime", "openvino", *REFERENCE, *SENTENCES]
 # With pytest 9.2, xdist 3.8 takes no notice of groups: each test runs wherever there is room.
 XDIST = ["pytest<9.2", "pytest-xdist"]
 PEERS = [*KERAS, *LITERT, *MEDIAPIPE, *REFERENCE, *SENTENCES, *SERVING]
-TEST = ["hypothesis", "peft", *XDIST, *PEERS]
+ENGINES = [*BEAM, *RAY, *SEARCH, *SPARK]
+TEST = ["hypothesis", "peft", *XDIST, *PEERS, *ENGINES]
 
 setup(
     name="hub_export",
@@ -58,11 +72,16 @@ setup(
         "transformers>=5.20.2",
     ],
     extras_require={
+        "beam": BEAM,
         "benchmarks": BENCHMARKS,
         "keras": KERAS,
         "litert": LITERT,
+        "parquet": PARQUET,
+        "ray": RAY,
         "reference": [*REFERENCE, *SENTENCES],
+        "search": SEARCH,
         "serving": SERVING,
+        "spark": SPARK,
         "test": TEST,
         "dev": [*TEST, "mypy", "pre-commit", "ruff"],
     },

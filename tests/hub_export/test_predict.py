@@ -22,7 +22,7 @@ import tensorflow as tf
 import hub_export
 from hub_export.errors import ExportError
 from hub_export.use import predict_cli
-from hub_export.use.corpora import text_job, text_lines
+from hub_export.use.corpora import records, text_job
 from hub_export.use.models.text_model import SavedTextModel
 from tests.hub_export import test_text_classification as classification
 
@@ -315,7 +315,7 @@ def test_a_line_is_put_right_and_the_run_goes_on(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(text_lines, "WINDOW_LINES", 50)
+    monkeypatch.setattr(records, "WINDOW_LINES", 50)
     source, output, whole = (tmp_path / name for name in ("a.jsonl", "x.jsonl", "whole.jsonl"))
     lines = rows_of([{"text": f"a {at}"} for at in range(240)]).splitlines(keepends=True)
     source.write_bytes(b"".join([*lines[:170], b'{"text"}\n', *lines[171:]]))
@@ -344,7 +344,7 @@ def test_a_run_is_not_taken_up_otherwise(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(text_lines, "WINDOW_LINES", 50)
+    monkeypatch.setattr(records, "WINDOW_LINES", 50)
     output, content = tmp_path / "x.jsonl", source.read_bytes()
     right = text_job.TextJob._append
 
