@@ -23,7 +23,7 @@ SERVING = ["tensorflow-serving-api>=2.21,<2.22"]
 PARQUET = ["pyarrow>=18"]
 # Engines for corpora larger than one machine.
 BEAM = [
-    "apache-beam>=2.77",
+    "apache-beam[tfrecord]>=2.77",
     # Beam goes with protobuf 6 at most, what sentencepiece 0.2.3 has generated with 7 at least.
     "sentencepiece<0.2.3",
     *PARQUET,

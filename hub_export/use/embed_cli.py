@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hub_export.command import Command
-from hub_export.errors import ExportError, TargetError
+from hub_export.errors import ExportError, SourceError, TargetError
 from hub_export.settings import AUTO, FLOAT16, FLOAT32, INT8, option
 from hub_export.terminal import Advance, Progress, silenced
 from hub_export.use.corpora import text_files, text_rows
 from hub_export.use.corpora.text_files import Beginning
 from hub_export.use.corpora.text_job import TextJob, Work
 from hub_export.use.corpora.text_rows import Row
+from hub_export.use.corpora.vectors import SCALE, VECTOR
+from hub_export.use.engines.corpus import TFRECORD, Corpus
 
 if TYPE_CHECKING:
     from hub_export.use.corpora.processes import AnyEmbedder
@@ -54,6 +56,17 @@ need no scale. An .npy then has a field for each:
   rows = numpy.load(name, mmap_mode="r")
   vectors = rows["vector"] * rows["scale"][:, None]  # float32 [rows, width]
 
+Corpora larger than one machine go through a pipeline of Apache Beam (hub_export[beam]); what stands
+behind -- are its options:
+
+  hub_embed --runner=DirectRunner --model=... --input='articles-*.parquet' --column=abstract \
+    --keep=id --output=vectors.parquet -- \
+    --direct_num_workers=4 --direct_running_mode=multi_processing
+
+It reads text, .jsonl, .parquet and .tfrecord (of tf.train.Example), .gz and .zst too, and writes
+.parquet or .tfrecord: vectors-00000-of-00004.parquet and so on, in no order. Without --keep, the
+texts themselves are kept. Rows that cannot be read go to vectors.bad-*.jsonl, with the reason.
+
 Any number of rows takes the same memory. The output gets its name when it is complete. If the
 command is stopped before that, even killed, run it again with the same arguments: it goes on where
 it was. It refuses to if the model, or what it has read of the input, has changed since.
@@ -74,7 +87,7 @@ class EmbedSettings:
         "File of texts in UTF-8, as it is or packed; - stands for the standard input.", "-"
     )
     format: str = option(
-        "Form of the input. auto: what its name says.", AUTO, choices=text_rows.FORMATS
+        "Form of the input. auto: what its name says.", AUTO, choices=(*text_rows.FORMATS, TFRECORD)
     )
     column: str = option(
         "Where the input has columns, the one of the texts.", text_rows.PLAIN_COLUMN
@@ -97,6 +110,14 @@ class EmbedSettings:
         least=1,
     )
     workers: int = option("Processes that embed, each of which loads the model.", 1, least=1)
+    runner: str = option(
+        "What runs a pipeline of Apache Beam, such as DirectRunner, FlinkRunner, SparkRunner or "
+        "DataflowRunner. Default: none; this command embeds by itself.",
+        "",
+    )
+    pipeline_options: Sequence[str] = option(
+        "Behind --: options of the pipeline, such as --direct_num_workers=4.", ()
+    )
     overwrite: bool = option("Replace an output that exists.", False)
     restart: bool = option("Discard what a stopped run left: begin at the first row.", False)
     quiet: bool = option("Show nothing but errors.", False)
@@ -104,6 +125,12 @@ class EmbedSettings:
 
 def _embed(settings: EmbedSettings) -> None:
     """Embeds, and says what was written."""
+    if settings.runner:
+        _run_pipeline(settings)
+        return
+    if settings.pipeline_options:
+        unexpected = " ".join(settings.pipeline_options)
+        raise ExportError(f"unexpected arguments: {unexpected}; only a --runner has options")
     with text_files.errors_told(settings.output):
         _run(settings)
 
@@ -129,6 +156,56 @@ def _run(arguments: EmbedSettings) -> None:
             pace.advance = advance
             rows = job.run(lines, state, advance)
     progress.say(f"{arguments.output}: {rows} vectors of {embedder.width}{pace}")
+
+
+def _run_pipeline(arguments: EmbedSettings) -> None:
+    """Embeds by Apache Beam."""
+    corpus, options = _corpus(arguments), [f"--runner={arguments.runner}"]
+    progress = Progress(arguments.quiet)
+    try:
+        with silenced():
+            from hub_export.use.engines import beam_pipeline  # noqa: PLC0415
+    except ImportError as error:
+        raise ExportError(
+            "--runner needs Apache Beam (pip install '.[beam]' in the folder of hub_export; "
+            f"{error})"
+        ) from error
+    found = beam_pipeline.run(corpus, [*options, *arguments.pipeline_options])
+    counts = ", ".join(f"{name} {count}" for name, count in found.items())
+    progress.say(f"{corpus.prefix}-*{corpus.output.suffix}: {counts}")
+    if found["bad_rows"]:
+        progress.say(f"{corpus.bad}-*.jsonl: the rows that cannot be read")
+
+
+def _corpus(arguments: EmbedSettings) -> Corpus:
+    """What a pipeline is asked; raises ExportError for arguments that lead nowhere."""
+    output, format = arguments.output, arguments.format
+    if output.suffix not in (".parquet", f".{TFRECORD}"):
+        raise TargetError(f"{output}: expected a name that ends in .parquet, .{TFRECORD}")
+    asked = {"metadata": arguments.metadata, "workers": arguments.workers > 1}
+    if several := [name for name, value in asked.items() if value]:
+        raise ExportError(f"{', '.join(several)}: not with a --runner; its options say how many")
+    if format == AUTO and text_rows.unpacked(arguments.input) == f".{TFRECORD}":
+        format = TFRECORD
+    format = text_rows.format_of(arguments.input, format)
+    if format == text_rows.TSV or arguments.input == text_files.STDIO:
+        raise SourceError(
+            f"{arguments.input}: expected files of text, .jsonl, .parquet or .{TFRECORD}, as their "
+            "names or --format say"
+        )
+    _require_kept(arguments.keep)
+    return Corpus(
+        model=arguments.model,
+        input=arguments.input,
+        format=format,
+        column=arguments.column,
+        keep=arguments.keep or (arguments.column,),
+        output=output,
+        dtype=arguments.dtype,
+        batch_size=arguments.batch_size,
+        threads=arguments.threads,
+        overwrite=arguments.overwrite,
+    )
 
 
 class _Pace:
@@ -187,8 +264,7 @@ def _outputs(arguments: EmbedSettings) -> list[Path]:
         raise ExportError(f"dtype: {arguments.dtype} is for .npy and .parquet; found {output}")
     if form in (".npy", ".tsv") and arguments.keep:
         raise ExportError(f"keep: is for .parquet and .jsonl; found {output}")
-    if clash := sorted({*arguments.keep} & {"vector", "scale"}):
-        raise ExportError(f"keep: {', '.join(clash)}: is a column of the output; rename yours")
+    _require_kept(arguments.keep)
     outputs = [path for path in (output, metadata) if path]
     if len({os.path.realpath(path) for path in outputs}) < len(outputs):
         raise TargetError(f"{output}: the metadata needs a file of its own")
@@ -196,8 +272,15 @@ def _outputs(arguments: EmbedSettings) -> list[Path]:
     return outputs
 
 
+def _require_kept(keep: Sequence[str]) -> None:
+    if clash := sorted({*keep} & {VECTOR, SCALE}):
+        raise ExportError(f"keep: {', '.join(clash)}: is a column of the output; rename yours")
+
+
 def _format(arguments: EmbedSettings) -> str:
     """The form of the input; raises ExportError for one that is not read, or has no columns."""
+    if arguments.format == TFRECORD:
+        raise SourceError(f"{arguments.input}: .{TFRECORD} is read by a --runner")
     format = text_rows.format_of(arguments.input, arguments.format)
     if format == text_rows.PLAIN and arguments.column != text_rows.PLAIN_COLUMN:
         raise ExportError("column: plain lines have none; say --format=tsv, jsonl or parquet")
@@ -209,6 +292,7 @@ main = Command(
     USAGE,
     EmbedSettings,
     _embed,
+    arguments="pipeline_options",
     interrupted="to go on, run it again with the same arguments (no --restart)",
 )
 

@@ -96,7 +96,7 @@ def table(lines: TextLines | ParquetRows, format: str, look: bool) -> Table:
     if format == JSONL:
         first = lines.first() if look else b""
         with lines.placed(1):
-            return Table(tuple(_object(first)) if first else (), _object)
+            return Table(tuple(json_object(first)) if first else (), json_object)
     with lines.placed(1):
         columns = _header(lines.header())
     return Table(columns, lambda line: _fields(columns, line))
@@ -157,7 +157,8 @@ def _fields(columns: Sequence[str], line: bytes) -> Values:
     return dict(zip(columns, fields, strict=True))
 
 
-def _object(line: bytes) -> Values:
+def json_object(line: bytes) -> Values:
+    """What a line of JSON says; raises SourceError where it is no object."""
     try:
         found = json.loads(
             plain(line.removeprefix(_MARK)), parse_constant=_refuse, parse_float=_finite

@@ -64,6 +64,12 @@ def record_batch(
     return pyarrow.record_batch(columns, schema=schema)
 
 
+def require_types(kept: Mapping[str, Any], types: Mapping[str, Any]) -> None:
+    """Raises SourceError where what is kept of a text is of other types."""
+    for name, kind in types.items():
+        _column(name, [kept[name]], kind)
+
+
 def _column(name: str, values: Sequence[Any], kind: Any) -> Any:
     pyarrow = arrow(_NEED)
     try:
