@@ -28,8 +28,8 @@ BEAM = [
     "sentencepiece<0.2.3",
     *PARQUET,
 ]
-RAY = ["ray>=2.50", *PARQUET]
-SPARK = ["pyspark>=4", *PARQUET]
+RAY = ["ray[data]>=2.50", *PARQUET]
+SPARK = ["pandas>=2.2,<3", "pyspark>=4", *PARQUET]
 # Searches the vectors, in an example.
 SEARCH = ["faiss-cpu>=1.12"]
 # Other ways to embed texts, to measure against.
