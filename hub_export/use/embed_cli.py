@@ -82,7 +82,9 @@ class EmbedSettings:
     """What an embedding is asked for."""
 
     model: Path = option("Folder of the exported text embedding, or a file of its LiteRT copy.")
-    output: Path = option("File to write: .npy, .parquet, .tsv or .jsonl.")
+    output: str = option(
+        "File to write: .npy, .parquet, .tsv or .jsonl; of a runner .parquet or .tfrecord."
+    )
     input: str = option(
         "File of texts in UTF-8, as it is or packed; - stands for the standard input.", "-"
     )
@@ -160,7 +162,7 @@ def _run(arguments: EmbedSettings) -> None:
 
 def _run_pipeline(arguments: EmbedSettings) -> None:
     """Embeds by Apache Beam."""
-    corpus, options = _corpus(arguments), [f"--runner={arguments.runner}"]
+    asked, options = corpus(arguments), [f"--runner={arguments.runner}"]
     progress = Progress(arguments.quiet)
     try:
         with silenced():
@@ -170,20 +172,20 @@ def _run_pipeline(arguments: EmbedSettings) -> None:
             "--runner needs Apache Beam (pip install '.[beam]' in the folder of hub_export; "
             f"{error})"
         ) from error
-    found = beam_pipeline.run(corpus, [*options, *arguments.pipeline_options])
+    found = beam_pipeline.run(asked, [*options, *arguments.pipeline_options])
     counts = ", ".join(f"{name} {count}" for name, count in found.items())
-    progress.say(f"{corpus.prefix}-*{corpus.output.suffix}: {counts}")
+    progress.say(f"{asked.prefix}-*{asked.suffix}: {counts}")
     if found["bad_rows"]:
-        progress.say(f"{corpus.bad}-*.jsonl: the rows that cannot be read")
+        progress.say(f"{asked.bad}-*.jsonl: the rows that cannot be read")
 
 
-def _corpus(arguments: EmbedSettings) -> Corpus:
+def corpus(arguments: EmbedSettings) -> Corpus:
     """What a pipeline is asked; raises ExportError for arguments that lead nowhere."""
     output, format = arguments.output, arguments.format
-    if output.suffix not in (".parquet", f".{TFRECORD}"):
+    if not output.endswith((".parquet", f".{TFRECORD}")):
         raise TargetError(f"{output}: expected a name that ends in .parquet, .{TFRECORD}")
-    asked = {"metadata": arguments.metadata, "workers": arguments.workers > 1}
-    if several := [name for name, value in asked.items() if value]:
+    others = {"metadata": arguments.metadata, "workers": arguments.workers > 1}
+    if several := [name for name, value in others.items() if value]:
         raise ExportError(f"{', '.join(several)}: not with a --runner; its options say how many")
     if format == AUTO and text_rows.unpacked(arguments.input) == f".{TFRECORD}":
         format = TFRECORD
@@ -248,15 +250,15 @@ def _embedder(arguments: EmbedSettings) -> AbstractContextManager["AnyEmbedder"]
 def _files(arguments: EmbedSettings, outputs: Sequence[Path], width: int) -> "list[VectorFile]":
     from hub_export.use.corpora.vector_files import FORMATS, Metadata  # noqa: PLC0415
 
-    make = FORMATS[text_rows.unpacked(arguments.output.name)]
-    files = [make(arguments.output, width, arguments.dtype, arguments.keep)]
+    make = FORMATS[text_rows.unpacked(outputs[0].name)]
+    files = [make(outputs[0], width, arguments.dtype, arguments.keep)]
     return files + [Metadata(path) for path in outputs[1:]]
 
 
 def _outputs(arguments: EmbedSettings) -> list[Path]:
     """The files to write; raises ExportError for arguments that lead nowhere."""
     text_files.require_input(arguments.input)
-    output, metadata = arguments.output, arguments.metadata
+    output, metadata = Path(arguments.output), arguments.metadata
     form, packed = text_rows.unpacked(output.name), output.suffix in text_rows.PACKED
     if form not in _OUTPUTS or (packed and form not in _LINES):
         raise TargetError(f"{output}: expected a name that ends in {', '.join(_OUTPUTS)}")

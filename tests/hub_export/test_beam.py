@@ -197,6 +197,12 @@ def test_arguments_that_lead_nowhere(
     assert words in capsys.readouterr().err
 
 
+def test_places_may_be_urls(model: Path) -> None:
+    flags = {"model": model, "input": "gs://a/*.parquet", "output": "gs://b/x.parquet"}
+    corpus = embed_cli.corpus(embed_cli.EmbedSettings(**flags))
+    assert (corpus.input, corpus.prefix, corpus.bad) == (flags["input"], "gs://b/x", "gs://b/x.bad")
+
+
 def test_without_beam_it_says_what_to_install(
     model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

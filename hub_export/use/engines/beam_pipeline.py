@@ -181,7 +181,7 @@ class _Rows(beam.DoFn):
 
 
 def _written(embedded: beam.PCollection, corpus: Corpus, schema: pyarrow.Schema) -> None:
-    prefix, suffix = corpus.prefix, corpus.output.suffix
+    prefix, suffix = corpus.prefix, corpus.suffix
     if suffix == ".tfrecord":
         examples = embedded | "Examples" >> beam.Map(_as_example, corpus.dtype)
         examples | "Write" >> beam.io.WriteToTFRecord(prefix, file_name_suffix=suffix)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 TFRECORD = "tfrecord"
 """Records of tf.train.Example: a format of inputs and outputs."""
@@ -14,7 +14,7 @@ class Corpus:
 
     Attributes:
         model: folder of the text embedding, on the workers.
-        input: pattern of the files.
+        input: pattern of the files; it and the output may be URLs that Beam has a filesystem for.
         format: PLAIN, JSONL, PARQUET or TFRECORD.
         column: that of the texts.
         keep: those that are copied.
@@ -31,7 +31,7 @@ class Corpus:
     format: str
     column: str
     keep: Sequence[str]
-    output: Path
+    output: str
     dtype: str
     batch_size: int
     threads: int | None
@@ -40,7 +40,12 @@ class Corpus:
     @property
     def prefix(self) -> str:
         """What the names of its files begin with."""
-        return str(self.output.with_suffix(""))
+        return self.output.removesuffix(self.suffix)
+
+    @property
+    def suffix(self) -> str:
+        """What they end in."""
+        return PurePosixPath(self.output).suffix
 
     @property
     def bad(self) -> str:
