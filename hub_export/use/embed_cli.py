@@ -195,6 +195,7 @@ def corpus(arguments: EmbedSettings) -> Corpus:
             f"{arguments.input}: expected files of text, .jsonl, .parquet or .{TFRECORD}, as their "
             "names or --format say"
         )
+    _require_column(arguments, format)
     _require_kept(arguments.keep)
     return Corpus(
         model=arguments.model,
@@ -284,9 +285,13 @@ def _format(arguments: EmbedSettings) -> str:
     if arguments.format == TFRECORD:
         raise SourceError(f"{arguments.input}: .{TFRECORD} is read by a --runner")
     format = text_rows.format_of(arguments.input, arguments.format)
+    _require_column(arguments, format)
+    return format
+
+
+def _require_column(arguments: EmbedSettings, format: str) -> None:
     if format == text_rows.PLAIN and arguments.column != text_rows.PLAIN_COLUMN:
         raise ExportError("column: plain lines have none; say --format=tsv, jsonl or parquet")
-    return format
 
 
 main = Command(

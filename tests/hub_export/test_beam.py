@@ -78,6 +78,21 @@ def test_the_handler_is_small_and_refuses_arguments(model: Path) -> None:
     assert len(pickle.dumps(handler)) < 2000
 
 
+def test_the_handler_asks_models_of_tasks(tmp_path: Path) -> None:
+    class Words(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+        def serve(self, text: Any) -> Any:
+            words = tf.strings.split(text)
+            return {"word": words.values, "row_splits": words.row_splits}
+
+    module = Words()
+    tf.saved_model.save(module, str(tmp_path), {"serving_default": module.serve})
+    handler = TextModelHandler(tmp_path)
+    found = [*handler.run_inference(["a b", "", "c"], handler.load_model())]
+    words = [[each["word"] for each in result.inference["found"]] for result in found]
+    assert words == [["a", "b"], [], ["c"]]
+
+
 def test_ml_transform_embeds_columns(model: Path, tmp_path: Path) -> None:
     rows = [{"id": n, "text": text} for n, text in enumerate(TEXTS)]
     embeddings = TextEmbeddings(model, columns=["text"])
@@ -179,6 +194,8 @@ def test_parquet_to_records_and_back(
         (["--input=none-*.jsonl"], "none-*.jsonl: no such files"),
         (["--input=a.tsv"], "a.tsv: expected files of text, .jsonl, .parquet or .tfrecord"),
         (["--input=-"], "-: expected files of text"),
+        (["--keep=id"], "none of the first 1 records can be read: expected id; found text"),
+        (["--column=b"], "column: plain lines have none"),
         (["--keep=vector"], "keep: vector: is a column of the output"),
         (["--model=none"], "not a text embedding"),
     ],

@@ -452,6 +452,19 @@ def test_parquet_is_read_and_written(
     assert sorted(path.name for path in tmp_path.iterdir()) == [articles.name, output.name]
 
 
+def test_what_a_run_to_parquet_left_may_be_damaged(
+    models: dict[str, Path], articles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output, flags = tmp_path / "x.parquet", ["--column=abstract"]
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(1, patch)
+        assert run(models, articles, output, *flags) == 1
+    part = tmp_path / "x.parquet.part"
+    part.write_bytes(b"\xff" * part.stat().st_size)
+    assert run(models, articles, output, *flags) == 1
+    assert "x.parquet.part: damaged" in capsys.readouterr().err
+
+
 def test_a_parquet_file_that_has_changed_is_not_taken_up(
     models: dict[str, Path], articles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

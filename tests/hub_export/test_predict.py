@@ -1,5 +1,6 @@
 """The command hub_predict: any text model, any form of the input, stops."""
 
+import datetime
 import functools
 import gzip
 import io
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 import tensorflow as tf
 
@@ -401,3 +404,13 @@ def test_help_shows_the_forms() -> None:
     done = predict_cli.main.help()
     for words in ("echo", ".tsv", '{"found": [', "--columns", "--keep", "serving_pair"):
         assert words in done
+
+
+def test_parquet_is_answered(models: dict[str, Path], tmp_path: Path) -> None:
+    source, output = tmp_path / "rows.parquet", tmp_path / "answers.jsonl"
+    ids = [datetime.date(2000, 1, day) for day in (1, 2, 3)]
+    pyarrow.parquet.write_table(pyarrow.table({"day": ids, "text": ["a", "b c", ""]}), source)
+    assert to_file(models["classes"], source, output, "--keep=day") == 0
+    rows = parsed(output)
+    assert [row["day"] for row in rows] == ["2000-01-01", "2000-01-02", "2000-01-03"]
+    assert all(abs(sum(row["probabilities"]) - 1) < 1e-5 for row in rows)

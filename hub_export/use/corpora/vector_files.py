@@ -2,13 +2,15 @@
 
 import gzip
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hub_export.settings import FLOAT16, FLOAT32, INT8
+from hub_export.errors import TargetError
+from hub_export.settings import INT8
 from hub_export.use.corpora import vector_table
 from hub_export.use.corpora.answers import json_lines, json_values
 from hub_export.use.corpora.arrow import arrow
@@ -18,7 +20,6 @@ from hub_export.use.corpora.vectors import SCALE, VECTOR, Floats, stored
 
 VectorFile = GrowingFile[Row, Floats]
 """Of n texts, and float32 [n, D]."""
-DTYPES = FLOAT32, FLOAT16, INT8
 
 
 class Npy(VectorFile):
@@ -103,7 +104,7 @@ class Parquet(VectorFile):
     def open(self, size: int | None) -> None:
         super().open(size)
         if size:
-            with self.part.open("rb") as file:
+            with self._undamaged(), self.part.open("rb") as file:
                 self._schema = self._ipc.open_stream(file).schema
 
     def append(self, rows: Sequence[Row], answers: Floats) -> None:
@@ -119,7 +120,7 @@ class Parquet(VectorFile):
 
     def name(self) -> None:
         complete = self.path.with_name(f"{self.path.name}.new")
-        with self.part.open("rb") as file:
+        with self._undamaged(), self.part.open("rb") as file:
             schema = self._windows_schema(file)
             options = {"use_dictionary": [*self._kept]}
             with self._parquet.ParquetWriter(complete, schema, **options) as table:
@@ -128,6 +129,17 @@ class Parquet(VectorFile):
                         table.write_batch(batch)
         complete.replace(self.path)
         self.part.unlink()
+
+    @contextmanager
+    def _undamaged(self) -> Iterator[None]:
+        try:
+            yield
+        except (arrow(str(self.path)).ArrowException, OSError) as error:
+            if getattr(error, "errno", None) is not None:  # the operating system's, not Arrow's
+                raise
+            raise TargetError(
+                f"{self.part}: damaged ({error}); begin anew with --restart"
+            ) from error
 
     def _windows_schema(self, file: io.BufferedReader) -> Any:
         if not file.peek(1):

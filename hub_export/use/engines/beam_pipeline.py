@@ -121,16 +121,18 @@ def _example(record: bytes) -> text_rows.Values:
 
 
 def _first_kept(corpus: Corpus) -> list[Kept]:
-    """What is kept of the first records that can be read."""
+    """What is kept of the first records; raises SourceError where none of them can be read."""
     files = _files(corpus.input)
     if not files:
         raise SourceError(f"{corpus.input}: no such files")
-    read, found = _reader(corpus), list[Kept]()
+    read, found, bad = _reader(corpus), list[Kept](), list[SourceError]()
     for record in itertools.islice(_first_records(files[0], corpus), _FIRST):
         try:
             found.append(read(record).kept)
-        except SourceError:
-            continue
+        except SourceError as error:
+            bad.append(error)
+    if bad and not found:
+        raise SourceError(f"{files[0]}: none of the first {len(bad)} records can be read: {bad[0]}")
     return found
 
 
