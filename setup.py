@@ -25,12 +25,26 @@ MEDIAPIPE = ["mediapipe>=1.2"]
 SERVING = ["tensorflow-serving-api>=2.21,<2.22"]
 # Pushes exports to Kaggle; what pushes to the Hugging Face hub is needed anyway.
 PUBLISH = ["kagglehub>=1.0.2"]
+# Reads and writes Parquet, reads Zstandard.
+PARQUET = ["pyarrow>=18"]
+# Engines for corpora larger than one machine.
+BEAM = [
+    "apache-beam[tfrecord]>=2.77",
+    # Beam goes with protobuf 6 at most, what sentencepiece 0.2.3 has generated with 7 at least.
+    "sentencepiece<0.2.3",
+    *PARQUET,
+]
+RAY = ["ray[data]>=2.50", *PARQUET]
+SPARK = ["pandas>=2.2,<3", "pyspark>=4", *PARQUET]
+# Searches the vectors, in an example.
+SEARCH = ["faiss-cpu>=1.12"]
 # Other ways to embed texts, to measure against.
 BENCHMARKS = ["onnx", "onnxruntime", "openvino", *REFERENCE, *SENTENCES]
 # With pytest 9.2, xdist 3.8 takes no notice of groups: each test runs wherever there is room.
 XDIST = ["pytest<9.2", "pytest-xdist"]
 PEERS = [*KERAS, *LITERT, *MEDIAPIPE, *PUBLISH, *REFERENCE, *REPORT, *SENTENCES, *SERVING]
-TEST = ["hypothesis", "peft", *XDIST, *PEERS]
+ENGINES = [*BEAM, *RAY, *SEARCH, *SPARK]
+TEST = ["hypothesis", "peft", *XDIST, *PEERS, *ENGINES]
 
 setup(
     name="hub_export",
@@ -69,14 +83,19 @@ setup(
         "transformers>=5.20.2",
     ],
     extras_require={
+        "beam": BEAM,
         "benchmarks": BENCHMARKS,
         "docs": DOCS,
         "keras": KERAS,
         "litert": LITERT,
+        "parquet": PARQUET,
         "publish": PUBLISH,
+        "ray": RAY,
         "reference": [*REFERENCE, *SENTENCES],
         "report": REPORT,
+        "search": SEARCH,
         "serving": SERVING,
+        "spark": SPARK,
         "test": TEST,
         "dev": [*TEST, *DOCS, "mypy", "pre-commit", "ruff"],
     },

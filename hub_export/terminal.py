@@ -6,7 +6,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
@@ -63,17 +63,12 @@ class Progress:
             print(line, file=sys.stderr, flush=True)
 
     @contextmanager
-    def bar(self, description: str, total: int | None) -> Iterator[Callable[[int], object]]:
-        """A bar up to `total`, if that is known; gives the function that advances it."""
+    def bar(self, description: str, total: int | None, unit: str = "") -> Iterator["Advance"]:
+        """A bar up to `total`, if that is known; gives what advances it."""
         with tqdm(
-            total=total, desc=description, unit="", disable=self._quiet or None, leave=False
+            total=total, desc=description, unit=unit, disable=self._quiet or None, leave=False
         ) as bar:
-
-            def advance(count: int) -> None:
-                _raise_if_interrupted()
-                bar.update(count)
-
-            yield advance
+            yield Advance(bar)
 
     def over(self, description: str, items: Sequence[T]) -> Iterator[T]:
         """The items, one after the other, with a bar."""
@@ -81,6 +76,22 @@ class Progress:
             for item in items:
                 yield item
                 advance(1)
+
+
+class Advance:
+    """Advances a bar; raises KeyboardInterrupt where the command has been interrupted."""
+
+    def __init__(self, bar: "tqdm[object]") -> None:
+        self._bar = bar
+
+    def __call__(self, count: int) -> None:
+        """Tells of so many that are done."""
+        _raise_if_interrupted()
+        self._bar.update(count)
+
+    def note(self, text: str) -> None:
+        """Says something behind the bar."""
+        self._bar.set_postfix_str(text)
 
 
 @contextmanager

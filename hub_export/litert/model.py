@@ -78,7 +78,7 @@ class Model:
         if threads is not None and threads < 1:
             raise ExportError(f"threads must be 1 or more, not {threads}")
         self.precision = precision or there[0]
-        self._threads = threads or _cores()
+        self._threads = threads or cores()
         file = self.folder / description.model_file(self.precision)
         # One alone is the quicker for several threads; of many, each has one.
         self._alone, self._beside = Interpreters(file, self._threads), Interpreters(file, 1)
@@ -162,7 +162,7 @@ class Model:
         return found
 
 
-def _cores() -> int:
+def cores() -> int:
     """How many the process has, or where the system (macOS, Windows) cannot tell, the machine."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

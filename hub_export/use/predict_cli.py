@@ -15,10 +15,11 @@ from hub_export.terminal import Progress, silenced
 from hub_export.use.corpora import text_files, text_rows
 from hub_export.use.corpora.text_files import STDIO, Beginning
 from hub_export.use.corpora.text_job import TextJob, Work
-from hub_export.use.corpora.text_lines import TextLines
 from hub_export.use.corpora.text_rows import Row
 
 if TYPE_CHECKING:
+    from hub_export.use.corpora.parquet_rows import ParquetRows
+    from hub_export.use.corpora.text_lines import TextLines
     from hub_export.use.models.text_model import AnyTextModel
 
 USAGE = """Asks a text model that hub_export wrote about texts, and writes what it answers as JSON.
@@ -38,11 +39,13 @@ Its keys are the outputs of the model's signature. A model that finds any number
 
 Numbers are the shortest that give the model's float32 back; null stands for what is not finite.
 
-The input's name says its form (--format does, for the standard input); .gz may stand behind it:
+The input's name says its form (--format does, for the standard input); .gz or .zst may stand behind
+that of a file of lines:
 
-  .tsv    columns parted by tabs, their names in the first line; no quotes, no escapes
-  .jsonl  an object in JSON a line
-  else    a text a line; an empty line is one, too
+  .tsv      columns parted by tabs, their names in the first line; no quotes, no escapes
+  .jsonl    an object in JSON a line
+  .parquet  columns (needs pyarrow, as .zst does: pip install 'hub_export[parquet]')
+  else      a text a line; an empty line is one, too
 
 Columns that are called as the inputs of the model (text; text and text_pair) need no flag. A text
 that is not valid UTF-8 is read with U+FFFD in the place of what is not. Choices are a list of
@@ -63,7 +66,7 @@ class PredictSettings:
         "Folder of the exported model: any that takes texts. Or a file of a LiteRT copy."
     )
     input: str = option(
-        "File of texts in UTF-8, as it is or packed by gzip; - stands for the standard input.",
+        "File of texts in UTF-8, as it is or packed; - stands for the standard input.",
         STDIO,
     )
     output: str = option(
@@ -108,8 +111,7 @@ def _to_stdout(settings: PredictSettings) -> None:
     format, model = _checked(settings, []), _model(settings)
     from hub_export.use.corpora.answers import json_lines  # noqa: PLC0415
 
-    with text_files.opened(settings.input) as stream:
-        lines = TextLines(stream, settings.input, "answered")
+    with text_files.records(settings.input, format, "answered") as lines:
         work = _work(settings, format, model, lines)
         at_once = settings.input == STDIO and sys.stdin.isatty()
         for rows in lines.windows(work.read, 1 if at_once else work.window_lines):
@@ -130,12 +132,10 @@ def _to_file(settings: PredictSettings) -> None:
     model, progress = _model(settings), Progress(settings.quiet)
     from hub_export.use.corpora.answers import AnswerFile  # noqa: PLC0415
 
-    count = text_files.count_lines(settings.input)
-    with text_files.opened(settings.input) as stream:
-        lines = TextLines(stream, settings.input, "answered")
+    with text_files.records(settings.input, format, "answered") as lines:
         job = TextJob(_work(settings, format, model, lines), [AnswerFile(output)])
         state = beginning.state(job, progress)
-        with progress.bar("answering", count) as advance:
+        with progress.bar("answering", lines.total) as advance:
             rows = job.run(lines, state, advance)
     progress.say(f"{output}: {rows} answers")
 
@@ -149,7 +149,7 @@ def _checked(settings: PredictSettings, outputs: Sequence[Path]) -> str:
     text_files.require_places(settings.input, outputs)
     format = text_rows.format_of(settings.input, settings.format)
     if format == text_rows.PLAIN and settings.columns:
-        raise ExportError("columns: plain lines have none; say --format=tsv or --format=jsonl")
+        raise ExportError("columns: plain lines have none; say --format=tsv, jsonl or parquet")
     return format
 
 
@@ -163,7 +163,10 @@ def _model(settings: PredictSettings) -> "AnyTextModel":
 
 
 def _work(
-    settings: PredictSettings, format: str, model: "AnyTextModel", lines: TextLines
+    settings: PredictSettings,
+    format: str,
+    model: "AnyTextModel",
+    lines: "TextLines | ParquetRows",
 ) -> Work[Row, Any]:
     """What is done with the lines, after a look at the first one."""
     from hub_export.use.corpora.predictor import Predictor  # noqa: PLC0415
@@ -186,7 +189,7 @@ def _work(
     options = [format, signature, columns, predictor.fields, settings.keep]
     return Work(
         model.fingerprint,
-        text_rows.reader(table.values, columns, settings.keep, lists),
+        text_rows.reader(table, columns, settings.keep, lists),
         predictor,
         json.dumps(options),
         predictor.window_lines,

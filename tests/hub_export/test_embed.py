@@ -11,16 +11,21 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 import tensorflow as tf
 
 import hub_export
+from hub_export.errors import ExportError
 from hub_export.use import embed_cli
-from hub_export.use.corpora import text_job, text_lines
+from hub_export.use.corpora import records, text_job
+from hub_export.use.corpora.processes import embedder
 
 LINES = [b"a bad cab", b"", b"d " * 60, "üben\ttab".encode(), b"\xff\xfe", b"e", b" b\x00c "] * 30
 
@@ -51,15 +56,21 @@ def run(
     return embed_cli.main([*arguments, "--quiet"])
 
 
-def wanted(model: Path) -> Any:
+def embedded(model: Path, texts: Sequence[str | bytes]) -> Any:
+    """By themselves, each distinct one once."""
     loaded = tf.saved_model.load(str(model))
-    return np.concatenate([loaded(tf.constant([line])) for line in LINES])
+    vectors = {text: loaded(tf.constant([text]))[0] for text in dict.fromkeys(texts)}
+    return np.stack([vectors[text] for text in texts])
+
+
+def wanted(model: Path) -> Any:
+    return embedded(model, LINES)
 
 
 def test_vectors_stand_in_the_order_of_their_lines(
     models: dict[str, Path], source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(text_lines, "WINDOW_LINES", 64)
+    monkeypatch.setattr(records, "WINDOW_LINES", 64)
     npy, tsv, metadata = (tmp_path / name for name in ("x.npy", "x.tsv", "metadata.tsv"))
     assert run(models, source, npy) == 0
     assert run(models, source, tsv, f"--metadata={metadata}", "--batch_size=7") == 0
@@ -105,8 +116,7 @@ def test_a_column_is_embedded_and_taken_up(
     assert run(models, source, output, "--column=id", *arguments[1:]) == 1  # another job
     assert run(models, source, output, *arguments) == 0
     texts = [" ".join(text.splitlines()) for text in TEXTS] if name == "rows.tsv" else TEXTS
-    loaded = tf.saved_model.load(str(models["mean"]))
-    exact = np.concatenate([loaded(tf.constant([text])) for text in texts])
+    exact = embedded(models["mean"], texts)
     found = np.load(output)
     assert (found.shape, found.dtype) == ((len(TEXTS), 24), np.float16)
     np.testing.assert_allclose(found, exact, rtol=2**-10, atol=1e-5)
@@ -141,7 +151,7 @@ def test_what_a_line_is(
 
 def stop_after(windows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes the run fail where it would embed one window more, its output half written."""
-    monkeypatch.setattr(text_lines, "WINDOW_LINES", 50)
+    monkeypatch.setattr(records, "WINDOW_LINES", 50)
     right = text_job.TextJob._append
     left = iter(range(windows))
 
@@ -181,7 +191,7 @@ def test_a_stopped_run_is_taken_up(
             lambda self, window, advance: embedded.extend(window) or right(self, window, advance),
         )
         assert run(models, source, parted, metadata) == 0
-    assert embedded == LINES[100:]
+    assert [row.texts for row in embedded] == [(line,) for line in LINES[100:]]
     read = np.load if name == "x.npy" else functools.partial(np.loadtxt, delimiter="\t")
     np.testing.assert_allclose(read(parted), read(whole), atol=1e-6)
     assert (tmp_path / "metadata.tsv").read_bytes().count(b"\n") == len(LINES)
@@ -253,12 +263,13 @@ def test_a_model_does_not_go_on_where_another_one_began_anew(
 
 def test_a_killed_process_is_taken_up(models: dict[str, Path], tmp_path: Path) -> None:
     source, output = tmp_path / "lines.txt", tmp_path / "x.npy"
-    source.write_bytes(b"".join(b"a b c %d\n" % at for at in range(20000)))
+    lines = [b"a b c %d\n" % at for at in range(9000)]
+    source.write_bytes(b"".join(lines))
     command = [sys.executable, "-m", "hub_export.use.embed_cli", f"--model={models['mean']}"]
     command += [f"--output={output}", "--quiet"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE)
     assert process.stdin is not None
-    process.stdin.write(source.read_bytes()[:200_000])  # then it waits for more
+    process.stdin.write(b"".join(lines[:8300]))  # then it waits for more
     process.stdin.flush()
     state, deadline = tmp_path / "x.npy.state", time.monotonic() + 240
     while not state.exists() and time.monotonic() < deadline:
@@ -267,13 +278,12 @@ def test_a_killed_process_is_taken_up(models: dict[str, Path], tmp_path: Path) -
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     assert not output.exists()
-    assert 0 < json.loads(state.read_text())["rows"] < 20000
+    assert 0 < json.loads(state.read_text())["rows"] < 9000
     subprocess.run([*command, f"--input={source}"], check=True)
     found = np.load(output)
-    assert found.shape == (20000, 24)
-    loaded = tf.saved_model.load(str(models["mean"]))
-    for at in (0, 8191, 8192, 19999):
-        vector = loaded(tf.constant([b"a b c %d" % at]))[0]
+    assert found.shape == (9000, 24)
+    for at in (0, 8191, 8192, 8999):
+        [vector] = embedded(models["mean"], [f"a b c {at}"])
         np.testing.assert_allclose(found[at], vector, atol=1e-5)
 
 
@@ -345,7 +355,7 @@ def test_a_link_to_itself_is_replaced(
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"output": "x.csv"}, ".npy or .tsv"),
+        ({"output": "x.csv"}, "expected a name that ends in .npy, .parquet, .tsv, .jsonl"),
         ({"input": "nothing.txt"}, "no such file"),
         ({"model": "nothing"}, "not a text embedding"),
         ({"batch_size": "0"}, "batch_size must be 1 or more"),
@@ -353,8 +363,12 @@ def test_a_link_to_itself_is_replaced(
         ({"metadata": "none/../x.npy"}, "a file of its own"),
         ({"metadata": "lines.txt"}, "is the input"),
         ({"output": "none/x.npy"}, "no such folder"),
+        ({"keep": "id"}, "keep: is for .parquet and .jsonl"),
+        ({"output": "x.jsonl", "keep": "scale"}, "keep: scale: is a column of the output"),
+        ({"input": "-", "format": "parquet"}, "Parquet is read from a file"),
+        ({"output": "x.npy.zst"}, "expected a name that ends in"),
         ({"column": "abstract"}, "column: plain lines have none"),
-        ({"output": "x.tsv", "dtype": "float16"}, "dtype: float16 is for .npy"),
+        ({"output": "x.tsv", "dtype": "float16"}, "dtype: float16 is for .npy and .parquet"),
     ],
 )
 def test_arguments_that_lead_nowhere(
@@ -395,3 +409,222 @@ def test_two_processes_do_not_write_one_file(
     assert run(models, source, tmp_path / "x.npy") == 1
     assert "another process is writing it" in capsys.readouterr().err
     other.file.close()
+
+
+@pytest.fixture
+def articles(tmp_path: Path) -> Path:
+    """Texts in Parquet, in several groups of rows, beside columns of other types."""
+    path = tmp_path / "articles.parquet"
+    table = pyarrow.table(
+        {
+            "id": range(len(TEXTS)),
+            "abstract": pyarrow.array(TEXTS).dictionary_encode(),
+            "year": [None, 2000] * (len(TEXTS) // 2) + [None] * (len(TEXTS) % 2),
+        }
+    )
+    pyarrow.parquet.write_table(table, path, row_group_size=40)
+    return path
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
+def test_parquet_is_read_and_written(
+    models: dict[str, Path], articles: Path, tmp_path: Path, dtype: str
+) -> None:
+    output = tmp_path / "vectors.parquet"
+    flags = ["--column=abstract", "--keep=id,abstract,year", f"--dtype={dtype}"]
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(2, patch)
+        assert run(models, articles, output, *flags) == 1
+        patch.undo()
+        patch.setattr(records, "WINDOW_LINES", 50)
+        assert run(models, articles, output, *flags) == 0
+    found, source = pyarrow.parquet.read_table(output), pyarrow.parquet.read_table(articles)
+    for name in ("id", "year"):
+        assert found[name].equals(source[name])
+    assert found["abstract"].to_pylist() == TEXTS
+    vectors = np.stack(found["vector"].to_numpy())
+    assert vectors.dtype == dtype
+    if dtype == "int8":
+        vectors = vectors * found["scale"].to_numpy()[:, None]
+    exact = embedded(models["mean"], TEXTS)
+    off = {"float32": 1e-5, "float16": 2**-9, "int8": 0.51 / 127}[dtype] * np.abs(exact).max()
+    np.testing.assert_allclose(vectors, exact, rtol=0, atol=off)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [articles.name, output.name]
+
+
+def test_what_a_run_to_parquet_left_may_be_damaged(
+    models: dict[str, Path], articles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output, flags = tmp_path / "x.parquet", ["--column=abstract"]
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(1, patch)
+        assert run(models, articles, output, *flags) == 1
+    part = tmp_path / "x.parquet.part"
+    part.write_bytes(b"\xff" * part.stat().st_size)
+    assert run(models, articles, output, *flags) == 1
+    assert "x.parquet.part: damaged" in capsys.readouterr().err
+
+
+def test_a_parquet_file_that_has_changed_is_not_taken_up(
+    models: dict[str, Path], articles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output, flags = tmp_path / "x.npy", ["--column=abstract"]
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(1, patch)
+        assert run(models, articles, output, *flags) == 1
+    table = pyarrow.parquet.read_table(articles)
+    reverse = table.take([*range(len(table) - 1, -1, -1)])
+    pyarrow.parquet.write_table(reverse, articles)
+    assert run(models, articles, output, *flags) == 1
+    assert "first 50 rows are not those that have been embedded" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ("none", "articles.parquet: expected none; found id, abstract, year"),
+        ("year", "articles.parquet: row 1: year: expected a string, found null"),
+    ],
+)
+def test_a_parquet_file_without_the_texts(
+    models: dict[str, Path],
+    articles: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    column: str,
+    words: str,
+) -> None:
+    assert run(models, articles, tmp_path / "x.npy", f"--column={column}") == 1
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"a\nb\n", b"PAR1" * 4])
+def test_what_is_no_parquet_is_said(
+    models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    (tmp_path / "x.parquet").write_bytes(content)
+    assert run(models, tmp_path / "x.parquet", tmp_path / "x.npy") == 1
+    assert "x.parquet: cannot be read as Parquet" in capsys.readouterr().err
+
+
+def test_what_is_kept_has_one_type(
+    models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, output = tmp_path / "rows.jsonl", tmp_path / "x.parquet"
+    source.write_text('{"id": 1, "text": "a"}\n{"id": "b", "text": "b"}\n')
+    assert run(models, source, output, "--keep=id") == 1
+    assert "id: expected values of one type" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+def test_lines_are_written_with_what_is_kept(
+    models: dict[str, Path], tmp_path: Path, suffix: str
+) -> None:
+    source, output = columns(tmp_path / "rows.jsonl"), tmp_path / f"x.jsonl{suffix}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "WINDOW_LINES", 64)
+        assert run(models, source, output, "--column=abstract", "--keep=id") == 0
+    with pyarrow.input_stream(str(output)) as stream:
+        rows = [json.loads(line) for line in stream.read().splitlines()]
+    assert [row["id"] for row in rows] == [str(n) for n in range(len(TEXTS))]
+    exact = embedded(models["mean"], TEXTS)
+    np.testing.assert_allclose([row["vector"] for row in rows], exact, atol=1e-5)
+
+
+def test_int8_has_a_scale_a_row(models: dict[str, Path], source: Path, tmp_path: Path) -> None:
+    assert run(models, source, tmp_path / "x.npy", "--dtype=int8") == 0
+    rows, exact = np.load(tmp_path / "x.npy", mmap_mode="r"), wanted(models["mean"])
+    assert rows["vector"].shape == exact.shape
+    assert (np.abs(rows["vector"]).max(1) == 127).all()
+    off = np.abs(rows["vector"] * rows["scale"][:, None] - exact)
+    assert (off <= 0.5 * rows["scale"][:, None] + 1e-5).all()
+
+
+def test_zstandard_is_unpacked(
+    models: dict[str, Path],
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    plain, packed = tmp_path / "plain.npy", tmp_path / "lines.txt.zst"
+    half = source.read_bytes()[:500], source.read_bytes()[500:]
+    content = b"".join(pyarrow.compress(each, "zstd", asbytes=True) for each in half)
+    packed.write_bytes(content)
+    assert run(models, source, plain) == run(models, packed, tmp_path / "file.npy") == 0
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    assert run(models, Path("-"), tmp_path / "stdin.npy") == 0
+    for name in ("file.npy", "stdin.npy"):
+        assert (tmp_path / name).read_bytes() == plain.read_bytes()
+    packed.write_bytes(content[:-20])
+    assert run(models, packed, tmp_path / "cut.npy") == 1
+    assert "lines.txt.zst: cannot be unpacked" in capsys.readouterr().err
+
+
+def test_what_needs_pyarrow_says_so(
+    models: dict[str, Path],
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert run(models, source, tmp_path / "x.parquet") == 1
+    assert "x.parquet needs pyarrow (pip install" in capsys.readouterr().err
+
+
+def workers_of(process: int) -> list[int]:
+    """Not what looks after shared resources."""
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    lines = {int(each): Path(f"/proc/{each}/cmdline").read_bytes() for each in children}
+    return [each for each, line in lines.items() if b"spawn_main" in line]
+
+
+def running(process: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{process}/stat").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def test_a_killed_command_takes_its_workers_along(models: dict[str, Path], tmp_path: Path) -> None:
+    source, output, state = (tmp_path / each for each in ("x.txt", "x.npy", "x.npy.state"))
+    source.write_bytes(b"".join(b"a b c %d\n" % at for at in range(17000)))
+    command = [sys.executable, "-m", "hub_export.use.embed_cli", f"--model={models['mean']}"]
+    command += [f"--output={output}", f"--input={source}", "--workers=2", "--threads=1", "--quiet"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 240
+    while not state.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    workers = workers_of(process.pid)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.communicate()[1] == b""
+    assert len(workers) == 2
+    while any(running(each) for each in workers) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(running(each) for each in workers)
+    assert 0 < json.loads(state.read_text())["rows"] < 17000
+    assert run(models, source, output) == 0
+    found = np.load(output)
+    for at in (0, 8191, 8192, 16999):
+        [vector] = embedded(models["mean"], [f"a b c {at}"])
+        np.testing.assert_allclose(found[at], vector, atol=1e-5)
+    assert found.shape == (17000, 24)
+
+
+def test_a_killed_worker_is_said(models: dict[str, Path]) -> None:
+    with embedder(models["mean"], 32, None, 2) as model:
+        np.testing.assert_allclose(model(LINES, lambda _: None), wanted(models["mean"]), atol=1e-5)
+        assert model.tokens([b"a b", b"c"]) == 7
+        os.kill(workers_of(os.getpid())[0], signal.SIGKILL)
+        with pytest.raises(ExportError, match="a worker process ended"):
+            while True:
+                model(LINES, lambda _: None)
+
+
+def test_workers_say_what_is_wrong(
+    models: dict[str, Path], source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [f"--model={tmp_path}", f"--input={source}", f"--output={tmp_path / 'x.npy'}"]
+    assert embed_cli.main([*arguments, "--workers=2"]) == 1
+    assert "not a text embedding" in capsys.readouterr().err

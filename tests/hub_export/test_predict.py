@@ -1,5 +1,6 @@
 """The command hub_predict: any text model, any form of the input, stops."""
 
+import datetime
 import functools
 import gzip
 import io
@@ -16,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 import tensorflow as tf
 
 import hub_export
 from hub_export.errors import ExportError
 from hub_export.use import predict_cli
-from hub_export.use.corpora import text_job, text_lines
+from hub_export.use.corpora import records, text_job
 from hub_export.use.models.text_model import SavedTextModel
 from tests.hub_export import test_text_classification as classification
 
@@ -315,7 +318,7 @@ def test_a_line_is_put_right_and_the_run_goes_on(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(text_lines, "WINDOW_LINES", 50)
+    monkeypatch.setattr(records, "WINDOW_LINES", 50)
     source, output, whole = (tmp_path / name for name in ("a.jsonl", "x.jsonl", "whole.jsonl"))
     lines = rows_of([{"text": f"a {at}"} for at in range(240)]).splitlines(keepends=True)
     source.write_bytes(b"".join([*lines[:170], b'{"text"}\n', *lines[171:]]))
@@ -344,7 +347,7 @@ def test_a_run_is_not_taken_up_otherwise(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(text_lines, "WINDOW_LINES", 50)
+    monkeypatch.setattr(records, "WINDOW_LINES", 50)
     output, content = tmp_path / "x.jsonl", source.read_bytes()
     right = text_job.TextJob._append
 
@@ -401,3 +404,13 @@ def test_help_shows_the_forms() -> None:
     done = predict_cli.main.help()
     for words in ("echo", ".tsv", '{"found": [', "--columns", "--keep", "serving_pair"):
         assert words in done
+
+
+def test_parquet_is_answered(models: dict[str, Path], tmp_path: Path) -> None:
+    source, output = tmp_path / "rows.parquet", tmp_path / "answers.jsonl"
+    ids = [datetime.date(2000, 1, day) for day in (1, 2, 3)]
+    pyarrow.parquet.write_table(pyarrow.table({"day": ids, "text": ["a", "b c", ""]}), source)
+    assert to_file(models["classes"], source, output, "--keep=day") == 0
+    rows = parsed(output)
+    assert [row["day"] for row in rows] == ["2000-01-01", "2000-01-02", "2000-01-03"]
+    assert all(abs(sum(row["probabilities"]) - 1) < 1e-5 for row in rows)

@@ -30,7 +30,7 @@ class AnswerFile(GrowingFile[Row, Sequence[Answer]]):
 def json_lines(rows: Sequence[Row], answers: Sequence[Answer]) -> Iterator[bytes]:
     """A line for each row."""
     for row, answer in zip(rows, answers, strict=True):
-        line = json.dumps({**row.kept, **answer}, ensure_ascii=False, allow_nan=False)
+        line = json.dumps({**row.kept, **answer}, ensure_ascii=False, allow_nan=False, default=str)
         yield utf8(line) + b"\n"
 
 
@@ -53,11 +53,11 @@ def answers(outputs: Arrays, names: Sequence[str], flat: Collection[str]) -> lis
 
 def _objects(arrays: Arrays) -> list[Answer]:
     """One for each row of arrays that have the same number of rows."""
-    columns = {name: _values(array) for name, array in arrays.items()}
+    columns = {name: json_values(array) for name, array in arrays.items()}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _values(array: npt.NDArray[Any]) -> list[Any]:
+def json_values(array: npt.NDArray[Any]) -> list[Any]:
     """As lists of values of JSON; a float32 becomes the shortest number that gives it back."""
     if array.dtype == object:
         return [_strings(each) for each in array.tolist()]

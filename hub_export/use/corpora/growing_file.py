@@ -52,6 +52,10 @@ class GrowingFile(abc.ABC, Generic[Row, Answers]):
         self.sync()
         self.file.close()
 
+    def name(self) -> None:
+        """Gives it its name; it may be asked to again where it was stopped."""
+        self.part.replace(self.path)
+
     def header(self, rows: int) -> bytes:
         """What stands before the rows: as long for any number of them."""
         del rows

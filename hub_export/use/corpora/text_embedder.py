@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from hub_export import contract
-from hub_export.use.corpora.vector_files import Floats
+from hub_export.use.corpora.vectors import Floats
 from hub_export.use.models.portable import TextModel
+
+_SAMPLE = 16  # texts whose tokens are counted
 
 
 class TextEmbedder:
@@ -58,3 +60,15 @@ class TextEmbedder:
             vectors[rows] = outputs[contract.DEFAULT]
             advance(len(rows))
         return vectors
+
+    def tokens(self, lines: Sequence[bytes]) -> float:
+        """How many tokens lines have, special ones included, as some of them tell.
+
+        It is 0 where the model has no signature that says so.
+        """
+        sample = lines[:: max(1, len(lines) // _SAMPLE)]
+        if contract.TOKENS not in self._model.model.signatures or not sample:
+            return 0
+        asked = self._model.batches(contract.TOKENS, {contract.TEXT: sample})
+        counts = [np.sum(outputs[contract.MASK]) for _, outputs in asked]
+        return float(sum(counts)) / len(sample) * len(lines)

@@ -7,23 +7,27 @@ import re
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from hub_export.errors import SourceError, TargetError
 from hub_export.terminal import Progress
+from hub_export.use.corpora.arrow import arrow
 from hub_export.use.corpora.growing_file import state_file
+from hub_export.use.corpora.parquet_rows import ParquetRows
 from hub_export.use.corpora.text_job import State, TextJob
+from hub_export.use.corpora.text_lines import TextLines
+from hub_export.use.corpora.text_rows import PARQUET
 
 STDIO = "-"
 """The name of the standard input or output."""
-_GZIP = b"\x1f\x8b"
+_GZIP, _ZSTANDARD = b"\x1f\x8b", b"(\xb5/\xfd"
+_BLOCK = 1 << 20
 _PACKED = {
     b"PK\x03\x04": "zip",
     b"BZh[1-9]1AY&SY": "bzip2",
     b"\xfd7zXZ\0": "xz",
-    b"\\(\xb5/\xfd": "zstandard",
 }
 """What a compressed file begins with -> how it is compressed."""
 
@@ -82,7 +86,7 @@ class Beginning:
         if state is None or not state.complete:
             self._require_absent()
         if state is not None:
-            progress.say(f"going on behind line {state.rows}")
+            progress.say(f"going on behind row {state.rows}")
         return state
 
     def _require_absent(self) -> None:
@@ -95,10 +99,11 @@ class Beginning:
 
 @contextmanager
 def opened(name: str) -> Iterator[BinaryIO]:
-    """The input, unpacked where it is packed by gzip.
+    """The input, unpacked where it is packed by gzip or Zstandard.
 
     Raises:
         SourceError: it is packed otherwise, or damaged.
+        ExportError: it is packed by Zstandard, and pyarrow is not installed.
     """
     stdin: Any = sys.stdin.buffer
     with nullcontext(stdin) if name == STDIO else Path(name).open("rb") as file:
@@ -107,6 +112,9 @@ def opened(name: str) -> Iterator[BinaryIO]:
         for magic, kind in _PACKED.items():
             if re.match(magic, begin):
                 raise SourceError(f"{name}: is packed ({kind}); unpack it, and say --input=-")
+        if begin.startswith(_ZSTANDARD):
+            yield io.BufferedReader(_Zstandard(stream, name), _BLOCK)
+            return
         if not begin.startswith(_GZIP):
             yield stream
             return
@@ -116,12 +124,54 @@ def opened(name: str) -> Iterator[BinaryIO]:
             raise SourceError(f"{name}: cannot be unpacked ({error})") from error
 
 
-def count_lines(name: str) -> int | None:
+@contextmanager
+def records(name: str, format: str, done: str) -> Iterator[TextLines | ParquetRows]:
+    """What an input holds.
+
+    Args:
+        name: of the input.
+        format: as `text_rows` has it.
+        done: what becomes of its records, for errors.
+
+    Raises:
+        SourceError: it is not what it should be.
+        ExportError: it needs pyarrow, which is not installed.
+    """
+    if format == PARQUET:
+        if name == STDIO:
+            raise SourceError(f"{name}: Parquet is read from a file; say which by --input")
+        with closing(ParquetRows(Path(name), done)) as rows:
+            yield rows
+        return
+    total = _count_lines(name)
+    with opened(name) as stream:
+        yield TextLines(stream, name, done, total)
+
+
+def _count_lines(name: str) -> int | None:
     """The lines of a file, as far as they can be counted beforehand."""
     if name == STDIO or not Path(name).is_file():
         return None
     with Path(name).open("rb") as file:
-        if file.read(len(_GZIP)) == _GZIP:
+        if file.read(len(_ZSTANDARD)).startswith((_GZIP, _ZSTANDARD)):
             return None
         file.seek(0)
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK), b""))
+
+
+class _Zstandard(io.RawIOBase):
+    """What a stream holds that is packed by Zstandard."""
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self._stream, self._name = arrow(name).CompressedInputStream(stream, "zstd"), name
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            block = self._stream.read(len(buffer))
+        except OSError as error:
+            raise SourceError(f"{self._name}: cannot be unpacked ({error})") from error
+        buffer[: len(block)] = block
+        return len(block)

@@ -1,4 +1,4 @@
-"""Answering a stream of lines, window by window, so that it can be stopped and taken up again.
+"""Answering lines or rows, window by window, so that it can be stopped and taken up again.
 
 Beside the output stands a file of state, replaced after each window: which model, how much of the
 input has been answered, its sha256, and how long each output is. Whatever was written after that
@@ -10,11 +10,11 @@ import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Generic
+from typing import Any, Generic
 
 from hub_export.errors import TargetError
 from hub_export.use.corpora.growing_file import Answers, GrowingFile, Row, state_file
-from hub_export.use.corpora.text_lines import TextLines
+from hub_export.use.corpora.records import Records
 
 _ANEW = "begin anew with --restart"
 
@@ -25,9 +25,9 @@ class State:
 
     Attributes:
         model: the fingerprint of the model.
-        offset: bytes of the input that have been answered.
-        digest: their sha256.
-        rows: lines of them.
+        offset: how much of the input has been answered, as `Records` counts it.
+        digest: its sha256.
+        rows: how many there are in it.
         sizes: bytes of each output.
         complete: whether the outputs only lack their names.
         options: what else makes the outputs what they are.
@@ -66,25 +66,25 @@ class State:
 
 @dataclasses.dataclass(frozen=True)
 class Work(Generic[Row, Answers]):
-    """What is done with lines.
+    """What is done with records.
 
     Attributes:
         model: the fingerprint of the model.
-        read: makes a row of a line; raises SourceError.
+        read: makes a row of a record; raises SourceError.
         answer: what the model says to rows; tells its second argument of those that are done.
         options: as State has them.
         window_lines: how many rows are held at once, where that is less than usual.
     """
 
     model: str
-    read: Callable[[bytes], Row]
+    read: Callable[[Any], Row]
     answer: Callable[[Sequence[Row], Callable[[int], object]], Answers]
     options: str = ""
     window_lines: int | None = None
 
 
 class TextJob(Generic[Row, Answers]):
-    """From the lines of a stream to files of answers."""
+    """From the records of an input to files of answers."""
 
     def __init__(
         self, work: Work[Row, Answers], files: Sequence[GrowingFile[Row, Answers]]
@@ -125,7 +125,9 @@ class TextJob(Generic[Row, Answers]):
                 raise TargetError(f"{file.part}: is gone; {_ANEW}")
         return state
 
-    def run(self, lines: TextLines, state: State | None, advance: Callable[[int], object]) -> int:
+    def run(
+        self, lines: Records[Any], state: State | None, advance: Callable[[int], object]
+    ) -> int:
         """Answers what is left, and gives the outputs their names.
 
         Args:
@@ -149,7 +151,7 @@ class TextJob(Generic[Row, Answers]):
         return self._named(state)
 
     def _completed(
-        self, lines: TextLines, state: State | None, advance: Callable[[int], object]
+        self, lines: Records[Any], state: State | None, advance: Callable[[int], object]
     ) -> State:
         rows = 0
         if state is None:
@@ -173,7 +175,7 @@ class TextJob(Generic[Row, Answers]):
         for file in self._files:
             file.append(window, answers)
 
-    def _state(self, lines: TextLines, rows: int, complete: bool = False) -> State:
+    def _state(self, lines: Records[Any], rows: int, complete: bool = False) -> State:
         sizes, work = [file.sync() for file in self._files], self._work
         return State(work.model, lines.offset, lines.digest, rows, sizes, complete, work.options)
 
@@ -181,6 +183,6 @@ class TextJob(Generic[Row, Answers]):
         """Gives the outputs their names, those that have none yet; returns the rows they hold."""
         for file in reversed(self._files):
             if file.part.exists():
-                file.part.replace(file.path)
+                file.name()
         self._state_file.unlink(missing_ok=True)
         return state.rows

@@ -1,4 +1,4 @@
-"""Rows of texts: what the lines of a file stand for, as plain text, TSV or JSON."""
+"""Rows of texts: what the records of a file stand for, as plain text, TSV, JSON or Parquet."""
 
 import dataclasses
 import json
@@ -9,15 +9,18 @@ from typing import Any, NoReturn
 
 from hub_export.errors import SourceError
 from hub_export.settings import AUTO
+from hub_export.use.corpora.parquet_rows import ParquetRows
 from hub_export.use.corpora.text_lines import TextLines
 from hub_export.use.models.strings import utf8
 
-PLAIN, TSV, JSONL = "text", "tsv", "jsonl"
-FORMATS = (AUTO, PLAIN, TSV, JSONL)
+PLAIN, TSV, JSONL, PARQUET = "text", "tsv", "jsonl", "parquet"
+FORMATS = (AUTO, PLAIN, TSV, JSONL, PARQUET)
+PACKED = (".gz", ".zst")
+"""What may stand behind the name of a file of lines."""
 PLAIN_COLUMN = "text"
 """What the one column of plain lines is called."""
-_SUFFIXES = {".tsv": TSV, ".jsonl": JSONL, ".ndjson": JSONL}
-_OTHERS = (".csv", ".json", ".parquet", ".arrow")
+_SUFFIXES = {".tsv": TSV, ".jsonl": JSONL, ".ndjson": JSONL, ".parquet": PARQUET}
+_OTHERS = (".csv", ".json", ".arrow")
 _MARK = "\ufeff".encode()
 
 Values = Mapping[str, Any]
@@ -26,7 +29,7 @@ Values = Mapping[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What a line says.
+    """What a record says.
 
     Attributes:
         texts: one for each input, or a list of them where that is what the input takes.
@@ -39,15 +42,17 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """How lines are read.
+    """How records are read.
 
     Attributes:
-        columns: their names, so far as they are known before a line is read.
-        values: what a line says; raises SourceError.
+        columns: their names, so far as they are known before a record is read.
+        values: what a record says; raises SourceError.
+        select: told which columns are wanted; raises SourceError where it knows of none such.
     """
 
     columns: tuple[str, ...]
-    values: Callable[[bytes], Values]
+    values: Callable[[Any], Values]
+    select: Callable[[Sequence[str]], object] = lambda names: None
 
 
 def format_of(name: str, said: str = AUTO) -> str:
@@ -58,76 +63,75 @@ def format_of(name: str, said: str = AUTO) -> str:
     """
     if said != AUTO:
         return said
-    suffixes = [each for each in Path(name).suffixes if each != ".gz"]
-    last = suffixes[-1].lower() if suffixes else ""
+    last = unpacked(name)
     if last in _OTHERS:
         raise SourceError(
-            f"{name}: expected plain lines, .tsv or .jsonl, found {last}; make one of them of it, "
-            f"or say which it is by --format"
+            f"{name}: expected plain lines, .tsv, .jsonl or .parquet, found {last}; make one of "
+            "them of it, or say which it is by --format"
         )
     return _SUFFIXES.get(last, PLAIN)
 
 
-def table(lines: TextLines, format: str, look: bool) -> Table:
+def unpacked(name: str) -> str:
+    """The suffix of a name that says what a file is, without that of how it is packed."""
+    suffixes = [each.lower() for each in Path(name).suffixes]
+    return next((each for each in reversed(suffixes) if each not in PACKED), "")
+
+
+def table(lines: TextLines | ParquetRows, format: str, look: bool) -> Table:
     """Reads what stands before the rows.
 
     Args:
         lines: not read yet.
-        format: PLAIN, TSV or JSONL.
+        format: PLAIN, TSV or JSONL, of lines.
         look: whether the names of columns are wanted where only the first row has them.
 
     Raises:
         SourceError: there are no names, or some twice; the first row is wrong.
     """
+    if isinstance(lines, ParquetRows):
+        return Table(lines.columns, lambda row: row, lines.select)
     if format == PLAIN:
         return Table((PLAIN_COLUMN,), lambda line: {PLAIN_COLUMN: line})
     if format == JSONL:
         first = lines.first() if look else b""
         with lines.placed(1):
-            return Table(tuple(_object(first)) if first else (), _object)
+            return Table(tuple(json_object(first)) if first else (), json_object)
     with lines.placed(1):
         columns = _header(lines.header())
     return Table(columns, lambda line: _fields(columns, line))
 
 
 def reader(
-    values: Callable[[bytes], Values],
+    table: Table,
     inputs: Sequence[str],
     kept: Sequence[str],
     lists: Collection[str] = (),
-) -> Callable[[bytes], Row]:
-    """What makes a row of a line.
+) -> Callable[[Any], Row]:
+    """What makes a row of a record.
 
     Args:
-        values: what a line says.
+        table: how records are read.
         inputs: the columns whose texts are asked, in their order.
         kept: those that are copied.
         lists: those of the inputs that are lists of texts.
 
     Returns:
-        A function that raises SourceError where a line lacks one, or a text is none.
-    """
+        A function that raises SourceError where a record lacks one, or a text is none.
 
-    def read(line: bytes) -> Row:
-        found = values(line)
+    Raises:
+        SourceError: the table has no such columns.
+    """
+    table.select([*inputs, *kept])
+
+    def read(record: Any) -> Row:
+        found = table.values(record)
         if missing := [name for name in dict.fromkeys([*inputs, *kept]) if name not in found]:
             raise SourceError(f"expected {', '.join(missing)}; found {', '.join(found) or 'none'}")
         texts = tuple((_texts if name in lists else _text)(name, found[name]) for name in inputs)
         return Row(texts, {name: plain(found[name]) for name in kept})
 
     return read
-
-
-def text_reader(table: Table, column: str) -> Callable[[bytes], bytes]:
-    """What takes the text in a column out of a line, as bytes; it raises as that of `reader`."""
-    read = reader(table.values, [column], ())
-
-    def text(line: bytes) -> bytes:
-        (found,) = read(line).texts
-        assert isinstance(found, bytes)
-        return found
-
-    return text
 
 
 def plain(value: Any) -> Any:
@@ -153,7 +157,8 @@ def _fields(columns: Sequence[str], line: bytes) -> Values:
     return dict(zip(columns, fields, strict=True))
 
 
-def _object(line: bytes) -> Values:
+def json_object(line: bytes) -> Values:
+    """What a line of JSON says; raises SourceError where it is no object."""
     try:
         found = json.loads(
             plain(line.removeprefix(_MARK)), parse_constant=_refuse, parse_float=_finite
@@ -178,14 +183,14 @@ def _text(name: str, value: Any) -> bytes:
     if isinstance(value, bytes):
         return value
     if not isinstance(value, str):
-        shown = _shown(json.dumps(value).encode())
+        shown = _shown(json.dumps(value, default=str).encode())
         raise SourceError(f"{name}: expected a string, found {shown}")
     return utf8(value)
 
 
 def _texts(name: str, value: Any) -> tuple[bytes, ...]:
     if not isinstance(value, list):
-        shown = _shown(json.dumps(plain(value)).encode())
+        shown = _shown(json.dumps(plain(value), default=str).encode())
         raise SourceError(f"{name}: expected a list of strings, as .jsonl has them, found {shown}")
     return tuple(_text(name, each) for each in value)
 

@@ -1,0 +1,1 @@
+"""What engines for corpora larger than one machine ask of an export, each in its own terms."""

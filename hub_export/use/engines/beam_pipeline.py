@@ -1,0 +1,234 @@
+"""The pipeline of Apache Beam that `hub_embed --runner=...` runs."""
+
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+from apache_beam.coders import BytesCoder
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.metrics import Metrics
+from apache_beam.metrics.metric import MetricsFilter
+from apache_beam.ml.inference.base import KeyedModelHandler, PredictionResult, RunInference
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from hub_export.errors import ExportError, SourceError, TargetError
+from hub_export.settings import FLOAT32
+from hub_export.use.corpora import text_rows, vector_table
+from hub_export.use.corpora.text_embedder import TextEmbedder
+from hub_export.use.corpora.vectors import SCALE, VECTOR, stored
+from hub_export.use.engines.beam import TextModelHandler
+from hub_export.use.engines.corpus import TFRECORD, Corpus
+
+_BAD = "bad"
+_NAMESPACE = "hub_embed"
+_FIRST = 100  # records that tell of what type the columns are
+_TOGETHER = 1024  # vectors that are written at once
+
+Kept = Mapping[str, Any]
+
+
+def run(corpus: Corpus, options: Sequence[str]) -> dict[str, int]:
+    """Embeds a corpus; waits for the end.
+
+    Args:
+        corpus: the corpus.
+        options: those of the pipeline, `--runner` among them.
+
+    Returns:
+        What was counted, by name: rows, bad_rows.
+
+    Raises:
+        SourceError: there are no such files, or there is no such model.
+        TargetError: an output exists.
+        ExportError: an option is none of a pipeline, or the pipeline failed.
+    """
+    _require_absent(corpus)
+    width = TextEmbedder(corpus.model, corpus.batch_size, corpus.threads).width
+    types = vector_table.kept_types(_first_kept(corpus), corpus.keep)
+    schema = vector_table.schema(types, width, corpus.dtype)
+    try:
+        pipeline = beam.Pipeline(options=PipelineOptions([*options]))
+    except (SystemExit, ValueError) as error:
+        raise ExportError(f"options of the pipeline: {' '.join(options)}: {error}") from error
+    rows = pipeline | "Files" >> beam.Create([corpus.input]) | "Read" >> _source(corpus)
+    read, bad = rows | "Rows" >> beam.ParDo(_Rows(corpus, types)).with_outputs(_BAD, main="read")
+    handler = TextModelHandler(corpus.model, batch_size=corpus.batch_size, threads=corpus.threads)
+    embedded = read | "Embed" >> RunInference(KeyedModelHandler(handler))
+    _written(embedded, corpus, schema)
+    bad | "Bad" >> beam.io.WriteToText(corpus.bad, ".jsonl")
+    try:
+        result = pipeline.run()
+        result.wait_until_finish()
+    except RuntimeError as error:  # with the whole trace of a worker
+        raise ExportError(f"the pipeline failed: {error}") from error
+    found = result.metrics().query(MetricsFilter().with_namespace(_NAMESPACE))["counters"]
+    return {"rows": 0, "bad_rows": 0} | {each.key.metric.name: each.result for each in found}
+
+
+def _require_absent(corpus: Corpus) -> None:
+    prefixes = (f"{corpus.prefix}-*", f"{corpus.bad}-*")
+    there = [each for prefix in prefixes for each in _files(prefix)]
+    if there and not corpus.overwrite:
+        raise TargetError(
+            f"{there[0]}: exists; choose another name, or replace it with --overwrite"
+        )
+    if there:  # perhaps more of them than are written now
+        FileSystems.delete(there)
+
+
+def _files(pattern: str) -> list[str]:
+    [found] = FileSystems.match([pattern])
+    return [each.path for each in found.metadata_list]
+
+
+def _source(corpus: Corpus) -> beam.PTransform:
+    if corpus.format == text_rows.PARQUET:
+        columns = [*dict.fromkeys([corpus.column, *corpus.keep])]
+        return beam.io.ReadAllFromParquet(columns=columns)
+    if corpus.format == TFRECORD:
+        return beam.io.ReadAllFromTFRecord()
+    return beam.io.ReadAllFromText(coder=BytesCoder())
+
+
+def _reader(corpus: Corpus) -> Callable[[Any], text_rows.Row]:
+    """What makes a row of a record."""
+    values = {
+        text_rows.PLAIN: lambda line: {text_rows.PLAIN_COLUMN: line},
+        text_rows.JSONL: text_rows.json_object,
+        text_rows.PARQUET: lambda row: row,
+        TFRECORD: _example,
+    }[corpus.format]
+    return text_rows.reader(text_rows.Table((), values), [corpus.column], corpus.keep)
+
+
+def _example(record: bytes) -> text_rows.Values:
+    """What a tf.train.Example says; of several values a list."""
+    import tensorflow as tf  # noqa: PLC0415
+    from google.protobuf.message import DecodeError  # noqa: PLC0415
+
+    try:
+        features = tf.train.Example.FromString(record).features.feature
+    except DecodeError as error:
+        raise SourceError(f"expected a tf.train.Example ({error})") from error
+    kinds = {name: each.WhichOneof("kind") for name, each in features.items()}
+    lists = {name: getattr(features[name], kind).value for name, kind in kinds.items() if kind}
+    return {name: each[0] if len(each) == 1 else [*each] for name, each in lists.items()}
+
+
+def _first_kept(corpus: Corpus) -> list[Kept]:
+    """What is kept of the first records; raises SourceError where none of them can be read."""
+    files = _files(corpus.input)
+    if not files:
+        raise SourceError(f"{corpus.input}: no such files")
+    read, found, bad = _reader(corpus), list[Kept](), list[SourceError]()
+    for record in itertools.islice(_first_records(files[0], corpus), _FIRST):
+        try:
+            found.append(read(record).kept)
+        except SourceError as error:
+            bad.append(error)
+    if bad and not found:
+        raise SourceError(f"{files[0]}: none of the first {len(bad)} records can be read: {bad[0]}")
+    return found
+
+
+def _first_records(file: str, corpus: Corpus) -> Iterator[Any]:
+    if corpus.format == text_rows.PARQUET:
+        with FileSystems.open(file) as stream:
+            table = pyarrow.parquet.ParquetFile(stream)
+            names = table.schema_arrow.names
+            if missing := [name for name in (corpus.column, *corpus.keep) if name not in names]:
+                raise SourceError(
+                    f"{file}: expected {', '.join(missing)}; found {', '.join(names)}"
+                )
+            for batch in table.iter_batches(_FIRST):
+                yield from batch.to_pylist()
+    elif corpus.format == TFRECORD:
+        from apache_beam.io.tfrecordio import _TFRecordUtil  # noqa: PLC0415
+
+        with FileSystems.open(file) as stream:
+            while (record := _TFRecordUtil.read_record(stream)) is not None:
+                yield record
+    else:
+        with FileSystems.open(file) as stream:
+            yield from (line.rstrip(b"\r\n") for line in iter(stream.readline, b""))
+
+
+class _Rows(beam.DoFn):
+    """Records -> (what is kept, the text); those that cannot be read, as lines with the reason."""
+
+    def __init__(self, corpus: Corpus, types: Mapping[str, Any]) -> None:
+        self._corpus, self._types = corpus, types
+        self._good, self._bad = (Metrics.counter(_NAMESPACE, name) for name in ("rows", "bad_rows"))
+
+    def setup(self) -> None:
+        self._read = _reader(self._corpus)
+
+    def process(self, record: Any) -> Iterator[Any]:
+        try:
+            row = self._read(record)
+            vector_table.require_types(row.kept, self._types)
+        except SourceError as error:
+            self._bad.inc()
+            shown = record if isinstance(record, bytes) else json.dumps(record, default=str)
+            line = {"reason": str(error), "record": text_rows.plain(shown)}
+            yield beam.pvalue.TaggedOutput(_BAD, json.dumps(line))
+            return
+        self._good.inc()
+        yield row.kept, row.texts[0]
+
+
+def _written(embedded: beam.PCollection, corpus: Corpus, schema: pyarrow.Schema) -> None:
+    prefix, suffix = corpus.prefix, corpus.suffix
+    if suffix == ".tfrecord":
+        examples = embedded | "Examples" >> beam.Map(_as_example, corpus.dtype)
+        examples | "Write" >> beam.io.WriteToTFRecord(prefix, file_name_suffix=suffix)
+        return
+    batches = embedded | "Together" >> beam.BatchElements(_TOGETHER, _TOGETHER)
+    tables = batches | "Tables" >> beam.Map(_as_table, schema, corpus.dtype)
+    tables | "Write" >> beam.io.WriteToParquetBatched(
+        prefix, schema, codec="snappy", file_name_suffix=suffix
+    )
+
+
+def _as_table(
+    batch: Sequence[tuple[Kept, PredictionResult]], schema: pyarrow.Schema, dtype: str
+) -> pyarrow.Table:
+    kept, vectors = [each for each, _ in batch], np.stack([each.inference for _, each in batch])
+    return pyarrow.Table.from_batches(
+        [vector_table.record_batch(schema, kept, vectors, dtype)], schema
+    )
+
+
+def _as_example(element: tuple[Kept, PredictionResult], dtype: str) -> bytes:
+    """A tf.train.Example; numbers that are not float32 are bytes, the lowest first."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    kept, result = element
+    numbers = stored(result.inference[None], dtype)
+    vector = numbers[VECTOR][0]
+    features = {name: _feature(_listed(value)) for name, value in kept.items()}
+    features[VECTOR] = _feature(vector.tolist() if dtype == FLOAT32 else [vector.tobytes()])
+    if SCALE in numbers:
+        features[SCALE] = _feature(numbers[SCALE].tolist())
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _feature(values: Iterable[Any]) -> Any:
+    import tensorflow as tf  # noqa: PLC0415
+
+    found = [*values]
+    if all(isinstance(each, int) for each in found):
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=found))
+    if all(isinstance(each, int | float) for each in found):
+        return tf.train.Feature(float_list=tf.train.FloatList(value=found))
+    texts = [each if isinstance(each, bytes) else str(each).encode() for each in found]
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=texts))
