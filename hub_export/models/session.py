@@ -381,12 +381,17 @@ def _declared(config: Mapping[str, Any]) -> Dimensions:
     return Dimensions(0, 0, 0, vocabulary=0, positions=positions, types=types)
 
 
+_REASONS = {"canine": " (it hashes characters, and has neither a tokenizer nor a word embedding)"}
+"""Of model types that nobody should wait for."""
+
+
 def _architecture(checkpoint: Checkpoint) -> Architecture:
     supported = encoders.architectures()
     model_type = str(checkpoint.config.get("model_type"))
     if model_type not in supported:
         remote = checkpoint.config.get("auto_map") is not None
         code = " (its code is remote, as auto_map says, and is never run)" if remote else ""
+        code = _REASONS.get(model_type, code)
         raise SourceError(
             f"{checkpoint.config_file}: model_type {model_type} is not supported{code}; "
             f"supported: {', '.join(sorted(supported))}"

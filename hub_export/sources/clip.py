@@ -110,7 +110,8 @@ def _projection(found: Checkpoint, config: Mapping[str, Any]) -> Placed:
             raise SourceError(
                 f"{found.config_file}: {key}: expected a positive integer, found {each!r}"
             )
-    dense = DenseModule(*widths.values(), "linear", bias=False, residual=False)
+    inputs, outputs = widths.values()
+    dense = DenseModule(inputs, outputs, "linear", bias=False, residual=False)
     return Placed(dense, found.weights_file.parent, _PROJECTION, "linear.")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from encoders import RealTokens, architectures
+from encoders import ConfigError, RealTokens, architectures
 from encoders.core.layout import Padded
 from hub_export.sources import find
 from hub_export.verify.references.encoder import Reference
@@ -36,6 +36,11 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "longformer": ("longformer", {"attention_window": [4, 12], "pad_token_id": 3}),
     "longformer of one width": ("longformer", {"attention_window": 6}),
     "squeezebert": ("squeezebert", {"q_groups": 3, "post_attention_groups": 2}),
+    "clip_text_model by an id": ("clip_text_model", {"eos_token_id": 9}),
+    "convbert without groups": ("convbert", {"num_attention_heads": 1, "head_ratio": 4}),
+    "xlnet of any distance": ("xlnet", {"n_positions": 64}),
+    "gpt2 without scales": ("gpt2", {"scale_attn_weights": False}),
+    "nystromformer": ("nystromformer", {"conv_kernel_size": 65}),
     "esm 1b": (
         "esm",
         {
@@ -73,7 +78,8 @@ def test_every_layer_equals_torch(name: str, tmp_path: Path) -> None:
     ids[0, 9:] = size.padding
     ids[1, 4:7] = source.config.get("mask_token_id") or 4
     types = draw.integers(0, size.types or 1, mask.shape).astype(np.int32)
-    wanted = Reference.load(source, size, encoder.pooler is not None)(ids, mask, types)
+    reference = Reference.load(source, size, encoder.pooler is not None, encoder.token)
+    wanted = reference(ids, mask, types)
     real = mask == 1
     for arrange in (Padded, RealTokens):
         inputs = (tf.constant(each) for each in (ids, mask, types))
@@ -84,3 +90,23 @@ def test_every_layer_equals_torch(name: str, tmp_path: Path) -> None:
         for values, right in pairs:
             assert np.abs(right).max() > 0.5
             np.testing.assert_allclose(values, right, rtol=0, atol=1e-5 * np.abs(right).max())
+
+
+@pytest.mark.parametrize(
+    ("model_type", "options", "message"),
+    [
+        ("nystromformer", {"num_landmarks": 32}, "num_landmarks: only attention in full"),
+        ("nystromformer", {"conv_kernel_size": 4}, "conv_kernel_size: expected an odd number"),
+        ("convbert", {"conv_kernel_size": 4}, "conv_kernel_size: expected an odd number"),
+        ("convbert", {"hidden_size": 50}, "does not split over 6 attention heads and as many of"),
+        ("convbert", {"num_groups": 5}, "do not split into 5 groups"),
+        ("xlnet", {"attn_type": "uni"}, "attn_type: only 'bi' is supported"),
+        ("xlnet", {"d_head": 3}, "d_head: expected the 64 of"),
+        ("xlnet", {"d_model": 15, "n_head": 3}, "d_model: expected an even number"),
+    ],
+)
+def test_what_is_not_computed_is_refused(
+    model_type: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        architectures()[model_type].dimensions(options)

@@ -246,7 +246,7 @@ def result(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """What came of each of some commands, which run side by side, and beside the tests."""
     root = tmp_path_factory.mktemp("results")
     bad = Path(shutil.copytree(tiny_bert, root / "checkpoint"))
-    options(model_type="gpt2")(bad)
+    options(model_type="bloom")(bad)
     commands: dict[str, tuple[Path | str, ...]] = {
         "good": (tiny_bert,),
         "quiet": (tiny_bert, "--quiet", "--export=encoder"),
@@ -274,7 +274,7 @@ def test_a_bad_export_says_why_in_one_line(result: Result) -> None:
     assert (run.code, run.stdout) == (1, "")
     (line,) = run.stderr.splitlines()
     assert line.startswith("hub_export: ")
-    assert f"{CONFIG}: model_type gpt2 is not supported; supported: {SUPPORTED}" in line
+    assert f"{CONFIG}: model_type bloom is not supported; supported: {SUPPORTED}" in line
     assert entries(run.out) == []
 
 
@@ -318,9 +318,14 @@ EMPTY_MODEL = {
             id="surrogate",
         ),
         pytest.param(
-            options(model_type="gpt2"),
-            ["model_type gpt2", f"supported: {SUPPORTED}"],
+            options(model_type="bloom"),
+            ["model_type bloom", f"supported: {SUPPORTED}"],
             id="unknown model",
+        ),
+        pytest.param(
+            options(model_type="canine"),
+            ["model_type canine is not supported (it hashes characters", f"supported: {SUPPORTED}"],
+            id="hashed characters",
         ),
         pytest.param(
             options(model_type="new", auto_map={"AutoModel": "theirs.Model"}),

@@ -58,12 +58,12 @@ def test_a_tokenizer_goes_with_any_encoder(tiny_bert: Path, tmp_path: Path) -> N
     folder.mkdir()
     for file in ("tokenizer.json", "tokenizer_config.json"):
         (folder / file).write_bytes((tiny_bert / file).read_bytes())
-    (folder / "config.json").write_text(json.dumps({"model_type": "gpt2", "vocab_size": 99}))
+    (folder / "config.json").write_text(json.dumps({"model_type": "bloom", "vocab_size": 99}))
     done = hub_export.export(folder, tmp_path / "out", parts=["preprocessor"])
     assert done.report.passed
     inputs = tf.saved_model.load(str(done.paths["preprocessor"]))(tf.constant(["a b"]))
     assert inputs["input_word_ids"].shape == (1, 128)
-    with pytest.raises(hub_export.SourceError, match="model_type gpt2 is not supported"):
+    with pytest.raises(hub_export.SourceError, match="model_type bloom is not supported"):
         hub_export.export(folder, tmp_path / "out", parts=["encoder", "preprocessor"])
 
 

@@ -91,8 +91,9 @@ class Reference:
             token: which token of a row is the pooled output without one.
         """
         self._model, self._size, self._pooler = settled(model.eval()), size, pooler
-        by_id = isinstance(token, TokenById)
-        self._place = functools.partial(_by_id, token.id) if by_id else _PLACES[token]
+        self._place = (
+            functools.partial(_by_id, token.id) if isinstance(token, TokenById) else _PLACES[token]
+        )
 
     @classmethod
     def load(
