@@ -76,6 +76,7 @@ def test_ray(model: Path, articles: Path, two_nodes: Any) -> None:
 def java(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spark's; its workers run this Python."""
     monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
+    monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", "--conf spark.ui.enabled=false pyspark-shell")
     pytest.importorskip("pyspark", reason="pyspark is not installed: '.[spark]'")
     if not shutil.which("java"):
         pytest.skip("java is not installed: apt-get install default-jre-headless")

@@ -7,6 +7,7 @@ import io
 import json
 import lzma
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -538,6 +539,15 @@ def test_int8_has_a_scale_a_row(models: dict[str, Path], source: Path, tmp_path:
     assert (np.abs(rows["vector"]).max(1) == 127).all()
     off = np.abs(rows["vector"] * rows["scale"][:, None] - exact)
     assert (off <= 0.5 * rows["scale"][:, None] + 1e-5).all()
+
+
+def test_it_says_how_fast(
+    models: dict[str, Path], source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [f"--model={models['mean']}", f"--input={source}", f"--output={tmp_path / 'x.npy'}"]
+    assert embed_cli.main(arguments) == 0
+    said = capsys.readouterr().err
+    assert re.search(r"x\.npy: 210 vectors of 24; [\d,]+ texts/s, about [\d,]+ tokens/s\n", said)
 
 
 def test_zstandard_is_unpacked(
