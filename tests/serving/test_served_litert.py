@@ -99,10 +99,11 @@ def test_it_is_compared(exported: hub_export.Export) -> None:
 
 
 def test_a_difference_is_found(encoder: Path) -> None:
-    settings = types.SimpleNamespace(serving_tflite="float32", tolerance=None)
+    settings = types.SimpleNamespace(tolerance=None)
     size = types.SimpleNamespace(padding=0)
     session = types.SimpleNamespace(settings=settings, size=size)
-    copy: Any = types.SimpleNamespace(session=session, kind="x", longest=LENGTH)
+    asked = {"kind": "x", "longest": LENGTH, "precisions": ["float32"]}
+    copy: Any = types.SimpleNamespace(session=session, **asked)
     inputs = rows(2, 9)
     found = tf.saved_model.load(str(encoder))({name: tf.constant(inputs[name]) for name in INPUTS})
     wanted = {name: found[name].numpy() for name in ("pooled_output", "sequence_output")}
