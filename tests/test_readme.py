@@ -110,6 +110,7 @@ RUN: Mapping[tuple[str, str], Callable[[dict[str, Any]], None]] = {
 }
 """Page, and what is in a block of it -> what must hold of the names that the block leaves."""
 ELSEWHERE = (
+    ("corpora.md", "TextModelHandler"),  # a part of a pipeline: tests/hub_export/test_beam.py
     ("export.md", "hub_export.export("),  # the subject of most tests
     ("litert.md", "TextEmbedder"),  # tests/hub_export/test_mediapipe.py
     ("publishing.md", "hub_export.use"),  # asks a hub: tests/hub_export/test_push.py

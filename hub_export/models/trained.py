@@ -158,5 +158,6 @@ def _trained(pipeline: Pipeline, modules: Sequence[Part], found: Values) -> Pipe
     for part, placed in zip(modules, pipeline.modules, strict=True):
         weights = placed.weights()
         trained = {name: read() for name, read in part.readers(found, weights).items()}
-        made.append(placed._replace(trained={**weights, **trained}))
+        given = functools.partial(dict, {**weights, **trained})
+        made.append(placed._replace(given=given))
     return dataclasses.replace(pipeline, modules=tuple(made))

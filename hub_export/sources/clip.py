@@ -112,7 +112,16 @@ def _projection(found: Checkpoint, config: Mapping[str, Any]) -> Placed:
             )
     inputs, outputs = widths.values()
     dense = DenseModule(inputs, outputs, "linear", bias=False, residual=False)
-    return Placed(dense, found.weights_file.parent, _PROJECTION, "linear.")
+    return Placed(dense, given=functools.partial(_of_projection, found))
+
+
+def _of_projection(found: Checkpoint) -> Mapping[str, np.ndarray]:
+    """Its tensors, by the names of a dense module."""
+    tensors = found.tensors()
+    own = (each for each in tensors if each.startswith(_PROJECTION))
+    return LazyTensors.renamed(
+        tensors, {f"linear.{each.removeprefix(_PROJECTION)}": each for each in own}
+    )
 
 
 def _projected(found: Checkpoint, projection: Placed) -> Pipeline:

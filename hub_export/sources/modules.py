@@ -64,15 +64,13 @@ class Placed(NamedTuple):
         module: the module.
         folder: that of its weights, if it has any.
         only: what the names of its tensors begin with, where others lie beside them.
-        called: what stands for that in the module's own names, where it is something else.
-        trained: its tensors by the module's names, where they are not those of the folder.
+        given: reads its tensors, by the module's names, where they lie elsewhere.
     """
 
     module: VectorModule
     folder: Path | None = None
     only: str = ""
-    called: str = ""
-    trained: Mapping[str, np.ndarray] | None = None
+    given: Callable[[], Mapping[str, np.ndarray]] | None = None
 
     def weights(self) -> Mapping[str, np.ndarray]:
         """The tensors by the module's names.
@@ -80,13 +78,9 @@ class Placed(NamedTuple):
         Raises:
             SourceError: they cannot be read.
         """
-        if self.trained is not None:
-            return self.trained
-        if self.folder is None:
-            return {}
-        found, only = read_weights(self.folder, self.only), self.only
-        called = self.called or only
-        return {called + name.removeprefix(only): each for name, each in found.items()}
+        if self.given is not None:
+            return self.given()
+        return {} if self.folder is None else read_weights(self.folder, self.only)
 
 
 @dataclasses.dataclass(frozen=True)

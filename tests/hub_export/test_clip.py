@@ -126,12 +126,14 @@ def test_layouts_of_sentence_transformers(first: str, whole: Path, tmp_path: Pat
     np.testing.assert_array_equal(weights["linear.weight"], stored)
 
 
-def test_a_text_encoder_with_its_projection(tmp_path: Path) -> None:
-    checkpoints.save_model(
-        tmp_path, "clip_text_model", "CLIPTextModelWithProjection", projection_dim=7
-    )
+@pytest.mark.parametrize("size", ["1GB", "8KB"], ids=["whole", "shards"])
+def test_a_text_encoder_with_its_projection(size: str, tmp_path: Path) -> None:
+    kind, save = "CLIPTextModelWithProjection", {"max_shard_size": size}
+    checkpoints.save_model(tmp_path, "clip_text_model", kind, save=save, projection_dim=7)
+    assert (tmp_path / "model.safetensors").exists() == (size == "1GB")
     [placed] = find.read(str(tmp_path)).pipeline().modules
     assert placed.module.describe() == "Dense (24 to 7, linear)"
+    assert placed.weights()["linear.weight"].shape == (7, 24)
     _, filled = checkpoints.built(tmp_path)
     assert [*filled.unused] == ["text_projection.weight"]
 
