@@ -156,8 +156,12 @@ def _trained(pipeline: Pipeline, modules: Sequence[Part], found: Values) -> Pipe
     """A pipeline with the trained weights of its modules."""
     made = []
     for part, placed in zip(modules, pipeline.modules, strict=True):
-        weights = placed.weights()
-        trained = {name: read() for name, read in part.readers(found, weights).items()}
-        given = functools.partial(dict, {**weights, **trained})
+        given = functools.partial(_given, part, placed, found)
         made.append(placed._replace(given=given))
     return dataclasses.replace(pipeline, modules=tuple(made))
+
+
+def _given(part: Part, placed: Placed, found: Values) -> Mapping[str, np.ndarray]:
+    """The tensors of a module, trained or else its own."""
+    weights = placed.weights()
+    return {**weights, **{name: read() for name, read in part.readers(found, weights).items()}}
