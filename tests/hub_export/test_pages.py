@@ -337,6 +337,18 @@ def test_parts_that_are_not_there(verified_export: hub_export.Export, tmp_path: 
     assert [part.name for part in some.parts] == ["preprocessor"]
 
 
+def test_a_path_that_names_no_folder_above(
+    verified_export: hub_export.Export, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other parts are found from within the folder, too."""
+    path = verified_export.paths["encoder"]
+    for here, name in ((path, "."), (path.parent, "1")):
+        monkeypatch.chdir(here)
+        assert {each.folder for each in facts.gather(Path(name)).parts} == {
+            each.resolve() for each in verified_export.paths.values()
+        }
+
+
 def test_pages_are_whole_or_none(
     bare: facts.Facts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

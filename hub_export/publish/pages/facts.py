@@ -195,6 +195,7 @@ def gather(
         SourceError: a part is damaged, or of a later format; or one that is wanted is not there.
         ExportError: the source's card names another licence.
     """
+    path = path.resolve()  # of `.`, the name says nothing
     contents.read(path)  # says best what is wrong with it
     found = [_part(folder) for folder in _beside(path)]
     names = [each.name for each in found]
