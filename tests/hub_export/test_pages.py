@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import os
 import re
 import shutil
 import sys
@@ -14,7 +15,7 @@ from huggingface_hub import ModelCard
 
 import hub_export
 from hub_export import SourceError, TargetError, cli, contents
-from hub_export.publish.pages import facts, licenses, pages, places, source_card
+from hub_export.publish.pages import facts, licenses, pages, places, source_card, speed
 from hub_export.publish.push import kaggle
 from hub_export.verify.checks import Check, Outcome
 from tests.hub_export import samples
@@ -319,6 +320,14 @@ def test_damaged_exports(verified_export: hub_export.Export, tmp_path: Path, dam
     change(copy)
     with pytest.raises(SourceError, match=words):
         facts.gather(copy)
+
+
+def test_a_system_that_tells_no_affinity(
+    bare: facts.Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as macOS."""
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert f" on {os.cpu_count()} cores, " in speed.measured(bare).machine
 
 
 def test_a_report_that_lacks_something(verified_export: hub_export.Export) -> None:
