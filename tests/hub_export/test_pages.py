@@ -17,6 +17,7 @@ import hub_export
 from hub_export import SourceError, TargetError, cli, contents
 from hub_export.publish.pages import facts, licenses, pages, places, source_card, speed
 from hub_export.publish.push import kaggle
+from hub_export.sources import documents
 from hub_export.verify.checks import Check, Outcome
 from tests.hub_export import samples
 
@@ -247,6 +248,17 @@ def test_the_documents_of_the_source(verified_export: hub_export.Export) -> None
         found = sorted(each.name for each in (path / "assets.extra" / "source").iterdir())
         assert found == ["LICENSE", "README.md"]
         assert "assets.extra/source/LICENSE" in contents.read(path).files
+
+
+def test_a_card_in_another_spelling(tmp_path: Path) -> None:
+    for name in ("readme.md", "Licence"):
+        (tmp_path / name).touch()
+    assert documents.find(tmp_path) == {
+        "README.md": tmp_path / "readme.md",
+        "Licence": tmp_path / "Licence",
+    }
+    (tmp_path / "README.md").touch()
+    assert documents.find(tmp_path)["README.md"] == tmp_path / "README.md"
 
 
 CARDS: dict[str, tuple[str, source_card.SourceCard]] = {
