@@ -441,3 +441,16 @@ def test_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
         "a abc123secret b hf_mine\nAuthorization: Bearer eyJ0.e30= x https://h/p?sig=1&t=2"
     )
     assert said == "a [...] b [...] Authorization: [...] x https://h/p[...]"
+
+
+def test_a_key_in_the_file_of_kaggle_is_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path))
+    file = tmp_path / "kaggle.json"
+    file.write_text(json.dumps({"username": "me", "key": "0123abcd"}))
+    assert hidden("refused 0123abcd") == "refused [...]"
+    file.write_text("{")
+    assert hidden("refused") == "refused"
