@@ -241,7 +241,7 @@ def test_a_page_that_exists_stays(tiny_bert: Path, tmp_path: Path) -> None:
 
 def test_packages_are_asked_for_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(report_page, "_NEEDS", ("jinja2", "not_there"))
-    with pytest.raises(hub_export.ExportError, match=r"needs not_there; pip install 'hub_export\["):
+    with pytest.raises(hub_export.ExportError, match=r"needs not_there \(pip install '\.\[report"):
         hub_export.export(tmp_path / "nothing", tmp_path, report=True)
 
 
