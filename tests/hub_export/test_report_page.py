@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 import hub_export
 from hub_export import contract, report_page
 from hub_export.publish.report import Report
-from hub_export.report_page import page, speed
+from hub_export.report_page import page, recording, speed
 from hub_export.report_page.facts import Copy, Facts, Speed
 from hub_export.terminal import Progress, Step
 from hub_export.verify import samples, scripts
@@ -188,6 +188,32 @@ def test_names_are_text() -> None:
     root = ET.fromstring(page.render(facts(name=name)))
     assert root.find(".//script") is None
     assert text(root.find(".//h1")) == name
+
+
+def test_labels_are_text() -> None:
+    """Neither mathematics nor what XML does not allow; the name of a folder may be either."""
+    names = ["$\\frac$", "a$", "b$_\x01", "\0\udc80"]
+    found = facts()
+    steps = [Step(name, 1.0) for name in names]
+    root = ET.fromstring(page.render(dataclasses.replace(found, steps=steps)))
+    section = root.find(".//section[@aria-labelledby='steps']")
+    drawn = {each.text for each in section.find(".//svg").iter("text")}
+    assert {"$\\frac$", "a$", "b$_\ufffd", "\ufffd\ufffd"} <= drawn
+
+
+def test_an_export_stands_without_its_figures(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("<no> figures")
+
+    monkeypatch.setattr(recording, "facts", fail)
+    done = hub_export.export(
+        tiny_bert, tmp_path, parts=["preprocessor"], verify="none", report=True
+    )
+    assert (done.paths["preprocessor"] / "saved_model.pb").is_file()
+    root = ET.fromstring(done.paths["report"].read_text(encoding="utf-8"))
+    assert "its figures could not be drawn: ValueError('<no> figures')" in text(root)
 
 
 def test_without_checks_the_page_says_so() -> None:
