@@ -20,6 +20,7 @@ from hub_export.publish.pages import facts, licenses, pages, places
 from hub_export.publish.pages.source_card import SourceCard
 from hub_export.publish.push import targets
 from hub_export.secrets import hidden
+from hub_export.sources.checkpoint import BASE
 from hub_export.use import fetch, load
 from tests.hub_export import hubs, samples
 
@@ -299,6 +300,12 @@ def _later(folder: Path) -> None:
     file.write_text(file.read_text().replace('"format": 1', '"format": 2'))
 
 
+def _adapting(folder: Path) -> None:
+    _recorded(
+        folder, lambda content: content["source"]["sha256"].update({BASE + "config.json": ""})
+    )
+
+
 REFUSED: dict[str, tuple[Callable[[Path], object], Sequence[str], str]] = {
     "unverified": (_unverified, (), "not verified against its source"),
     "unverified, on purpose": (_unverified, ("--unverified",), "is not verified is not pushed"),
@@ -309,6 +316,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], Sequence[str], str]] = {
     "no derivatives": (_card("license: cc-by-nd-4.0"), (), "forbids handing on changed copies"),
     "conditions": (_card("license: gemma"), (), "read it and, if it lets you"),
     "another": (_card("license: mit"), ("--license=apache-2.0",), "expected mit, which"),
+    "an adapter over a model without documents": (_adapting, (), "adapts has no card"),
     "no card": (
         lambda f: (shutil.rmtree(f / "assets.extra/source"), contents.write(f, "text_embedding")),
         (),
@@ -338,10 +346,21 @@ def test_licences() -> None:
     assert licenses.check([mit]) == "mit"
     assert licenses.check([none], "apache-2.0") == "apache-2.0"
     assert licenses.check([gemma], "gemma") == "gemma"
-    assert licenses.check([mit, None]) == "mit"
-    for cards, words in (([mit, gemma], "gemma has conditions"), ([mit, closed], "forbids")):
+    refused = (
+        ([mit, gemma], "gemma has conditions.*--license=gemma"),
+        ([mit, closed], "forbids"),
+        ([mit, None], "the model that the source adapts has no card"),
+        ([mit, none], "the model that the source adapts names no licence"),
+    )
+    for cards, words in refused:
         with pytest.raises(ExportError, match=words):
             licenses.check(cards)
+    for base in (gemma, none, None):  # what is said is of the model that is adapted
+        assert licenses.check([mit, base], "Gemma") == licenses.named([mit, base], "Gemma") == "mit"
+    with pytest.raises(ExportError, match=r"expected mit, or gemma, .* found apache"):
+        licenses.check([mit, gemma], "apache-2.0")
+    with pytest.raises(ExportError, match=r"cc-by-nd-4\.0 forbids"):
+        licenses.check([mit, none], "cc-by-nd-4.0")
     with pytest.raises(ExportError, match="Kaggle has no name for gemma"):
         licenses.on_kaggle("gemma")
     assert licenses.KAGGLE.keys() <= licenses.PERMITTED

@@ -20,6 +20,7 @@ from hub_export.publish.pages.signatures import Signature
 from hub_export.publish.pages.source_card import SourceCard
 from hub_export.publish.report import Stated
 from hub_export.settings import ENCODER, FLOAT32, PREPROCESSOR, TEXT_EMBEDDING
+from hub_export.sources.checkpoint import BASE
 from hub_export.verify.checks import Check, Outcome
 
 _COPIES = ("_litert", "_mediapipe")
@@ -205,8 +206,8 @@ def gather(
             f"{', '.join(names)}; parts of one export have one output folder and one version"
         )
     chosen = sorted((each for each in found if not wanted or each.name in wanted), key=_rank)
-    cards = [*_cards(chosen[0].contents.assets / SOURCE)]
     stated = chosen[0].stated
+    cards = [*_cards(chosen[0].contents.assets / SOURCE, stated)]
     of_hub = stated.name if _COMMIT.fullmatch(stated.revision or "") else ""
     return Facts(chosen, cards, licenses.named(cards, license), base_model or of_hub)
 
@@ -243,7 +244,8 @@ def _rank(part: Part) -> tuple[bool, int]:
     return part.is_copy, order.index(part.name) + 1 if part.name in order else 0
 
 
-def _cards(folder: Path) -> Iterator[SourceCard | None]:
-    yield source_card.read(folder / FILE)
-    while (folder := folder / "base").is_dir():
-        yield source_card.read(folder / FILE)
+def _cards(folder: Path, stated: Stated) -> Iterator[SourceCard | None]:
+    """That of the source, and of each model below it; one without documents has no folder."""
+    below = max((name.count(BASE) for name in stated.report.source.get("sha256", ())), default=0)
+    for depth in range(below + 1):
+        yield source_card.read(folder.joinpath(*["base"] * depth, FILE))
