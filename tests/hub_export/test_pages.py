@@ -199,6 +199,19 @@ def test_the_code_of_kaggle(
     samples.run_shell(block, tmp_path, {"PYTHONPATH": str(tmp_path)})
 
 
+def test_from_a_copy_the_rest_is_found(verified_export: hub_export.Export, tmp_path: Path) -> None:
+    copied(verified_export, tmp_path, lambda path: path.parent.name)
+    encoder = verified_export.paths["encoder"].parent.name
+    copy = tmp_path / f"{encoder}_litert" / "1"
+    shutil.copytree(tmp_path / encoder / "1" / contents.ASSETS, copy)
+    (copy / contents.FILE).unlink()
+    contents.write(copy, "encoder_litert")
+    names = [part.name for part in facts.gather(copy).parts]
+    assert names == [part.name for part in facts.gather(tmp_path / encoder / "1").parts]
+    assert names[-1] == "encoder_litert"
+    assert len(names) == len(verified_export.paths) + 1
+
+
 @pytest.fixture(scope="module")
 def bare(
     verified_export: hub_export.Export, tmp_path_factory: pytest.TempPathFactory

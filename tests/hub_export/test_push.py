@@ -188,8 +188,12 @@ def test_again_sends_nothing_twice_and_removes_what_is_old(
     old = {"text_embedding/1/variables/old": b"", "text_embedding/2/kept": b"", "notes.md": b""}
     hub.commits[REPOSITORY]["f" * 40] = {**hub.files(REPOSITORY), **old}
     before = hub.count("PUT", "/lfs/")
+    hub.commits[REPOSITORY]["f" * 40]["other/1/contents.json"] = b""
     code, said = push(embedding, ADDRESS, "--parts=text_embedding")
     assert code == 0
+    page = hub.commits[REPOSITORY][pushed.partition("@")[2]]["README.md"]
+    assert hub.files(REPOSITORY)["README.md"] == page  # of all parts that are there
+    assert "README.md tells nothing of other: " in said
     assert f"{ADDRESS}@{[*hub.commits[REPOSITORY]][-1]}" in said
     assert hub.count("PUT", "/lfs/") == before
     assert [name for name in old if name in hub.files(REPOSITORY)] == [*old][1:]
@@ -415,6 +419,9 @@ def test_kaggle_goes_on_after_a_failure(
 
 
 def test_kaggle_wants_the_right_framework(copy: Path, push: Push) -> None:
+    code, said = push(copy, "kaggle://me/x/tfLite/a", "--parts=encoder")
+    assert code == 1
+    assert "parts are for the Hugging Face hub" in said
     code, said = push(copy, "kaggle://me/x/tfLite/a")
     assert code == 1
     assert "expected the framework tensorFlow2 for the text_embedding" in said

@@ -198,30 +198,56 @@ def gather(
     """
     path = path.resolve()  # of `.`, the name says nothing
     contents.read(path)  # says best what is wrong with it
-    found = [_part(folder) for folder in _beside(path)]
-    names = [each.name for each in found]
-    if not {*wanted} <= {*names}:
-        raise SourceError(
-            f"{path}: expected the parts {', '.join(wanted)} of its export beside it, found "
-            f"{', '.join(names)}; parts of one export have one output folder and one version"
-        )
-    chosen = sorted((each for each in found if not wanted or each.name in wanted), key=_rank)
+    found = sorted((_part(folder) for folder in _beside(path)), key=_rank)
+    chosen = choose(found, wanted, path)
     stated = chosen[0].stated
     cards = [*_cards(chosen[0].contents.assets / SOURCE, stated)]
     of_hub = stated.name if _COMMIT.fullmatch(stated.revision or "") else ""
     return Facts(chosen, cards, licenses.named(cards, license), base_model or of_hub)
 
 
+def choose(parts: Sequence[Part], wanted: Sequence[str], path: Path) -> list[Part]:
+    """Those parts of an export that are wanted; all where none is named.
+
+    Args:
+        parts: of the export.
+        wanted: their names.
+        path: where the export was looked for, for the error.
+
+    Raises:
+        SourceError: one is not there.
+    """
+    names = [each.name for each in parts]
+    if not {*wanted} <= {*names}:
+        raise SourceError(
+            f"{path}: expected the parts {', '.join(wanted)} of its export beside it, found "
+            f"{', '.join(names)}; parts of one export have one output folder and one version"
+        )
+    return [each for each in parts if not wanted or each.name in wanted]
+
+
 def _beside(path: Path) -> Iterator[Path]:
     """A part's folder, those of its export beside it, and their copies."""
-    siblings = parts.siblings(path)
+    own = _source(path)
+    siblings = parts.siblings(_original(path, own))
     yield from siblings
-    own = report.read(contents.read(path).assets).report.source
     for sibling in siblings:
         for mark in _COPIES:
             copy = sibling.parent.with_name(sibling.parent.name + mark) / sibling.name
-            if copy.is_dir() and report.read(contents.read(copy).assets).report.source == own:
+            if copy.is_dir() and _source(copy) == own:
                 yield copy
+
+
+def _original(path: Path, source: Mapping[str, Any]) -> Path:
+    """What a folder is a copy of, if that lies beside it; else the folder itself."""
+    found = contents.read(path)
+    name = path.parent.name.removesuffix(found.part.removeprefix(found.of))
+    original = path.parent.with_name(name) / path.name
+    return original if original.is_dir() and _source(original) == source else path
+
+
+def _source(folder: Path) -> Mapping[str, Any]:
+    return report.read(contents.read(folder).assets).report.source
 
 
 def _part(folder: Path) -> Part:
