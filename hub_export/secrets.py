@@ -39,10 +39,10 @@ def _of_kaggle() -> Iterator[str | None]:
         from kagglehub.config import get_kaggle_credentials  # noqa: PLC0415 (optional)
 
         found = get_kaggle_credentials()
-    except (ImportError, OSError, ValueError):  # of a file that is none, ValueError
+    except Exception:  # it is missing, or cannot read the file: what is being told goes on
         return
     if found:
-        yield from (found.key, found.api_key)
+        yield from (found.key, getattr(found, "api_key", None))  # older ones have no tokens
 
 
 @contextmanager
