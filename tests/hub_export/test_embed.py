@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pyarrow
@@ -28,6 +29,7 @@ from hub_export.errors import ExportError
 from hub_export.use import embed_cli
 from hub_export.use.corpora import processes, records, text_job
 from hub_export.use.corpora.processes import embedder
+from hub_export.use.corpora.text_rows import Row
 
 LINES = [b"a bad cab", b"", b"d " * 60, "üben\ttab".encode(), b"\xff\xfe", b"e", b" b\x00c "] * 30
 
@@ -639,6 +641,17 @@ def test_no_worker_is_idle(monkeypatch: pytest.MonkeyPatch) -> None:
             shares.clear()
             model([b""] * count, lambda _: None)
             assert sorted(shares) == wanted
+
+
+def test_a_sample_alone_is_counted() -> None:
+    """All lines of a window would be sent to a worker for nothing."""
+    model, asked = mock.Mock(), list[int]()
+    model.tokens = lambda lines: asked.append(len(lines)) or 3 * len(lines)
+    pace = embed_cli._Pace(model)
+    pace.advance = mock.Mock()
+    pace([Row((b"a b",), {})] * 1000, lambda _: None)
+    assert asked[0] < 32
+    assert pace._tokens == 3000
 
 
 def test_a_killed_worker_is_said(models: dict[str, Path]) -> None:
