@@ -159,11 +159,18 @@ def _write(
 def _draw(
     file: Path, written: Written, session: Session, report: Report, progress: Progress
 ) -> None:
-    """Measures what was written, and writes a page of all that is known."""
+    """Measures what was written, and writes a page of all that is known.
+
+    What was verified stands, whatever becomes of its figures.
+    """
     # What draws is installed only where a page is wanted.
     from hub_export.report_page import page  # noqa: PLC0415
 
-    page.write(file, recording.facts(session, written, report, progress))
+    try:
+        page.write(file, recording.facts(session, written, report, progress))
+    except Exception as error:
+        progress.say(f"{REPORT}: its figures could not be drawn ({error!r:.200})")
+        page.write_failure(file, error)
 
 
 def _identifier(name: str | None, checkpoint: Checkpoint) -> str:

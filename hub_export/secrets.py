@@ -25,12 +25,24 @@ def hidden(text: str) -> str:
     """
     from huggingface_hub import get_token  # noqa: PLC0415 (the ground is quick to import)
 
-    known = [get_token(), *map(os.environ.get, _VARIABLES)]
+    known = [get_token(), *map(os.environ.get, _VARIABLES), *_of_kaggle()]
     for secret in filter(None, known):
         text = text.replace(secret, HIDDEN)
     for form in (_QUERY, _USER, _TOKEN):
         text = form.sub(HIDDEN, text)
     return " ".join(text.split())[:_LONGEST]
+
+
+def _of_kaggle() -> Iterator[str | None]:
+    """What `kagglehub` sends, wherever it finds it: in a file of the user's, in Colab's secrets."""
+    try:
+        from kagglehub.config import get_kaggle_credentials  # noqa: PLC0415 (optional)
+
+        found = get_kaggle_credentials()
+    except Exception:  # it is missing, or cannot read the file: what is being told goes on
+        return
+    if found:
+        yield from (found.key, getattr(found, "api_key", None))  # older ones have no tokens
 
 
 @contextmanager

@@ -264,7 +264,7 @@ class Settings:
     report: bool = option(
         "Write report.html beside the exports, too: how parity was proven, sizes, and the speed of "
         "every copy, measured on this machine, as figures with tables. Needs "
-        "pip install 'hub_export[report]'.",
+        "pip install '.[report]' in the folder of hub_export.",
         False,
         recorded=False,
     )

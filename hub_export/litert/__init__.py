@@ -6,10 +6,10 @@
 
 What a model gives is that of its SavedModel in numpy: see `hub_export.litert.products`.
 
-It needs numpy, `tokenizers` and `ai-edge-litert` (`pip install hub_export[litert]`), and nothing
-else of what hub_export is installed with:
+It needs numpy, `tokenizers` and `ai-edge-litert` (`pip install '.[litert]'` in the folder of
+hub_export), and nothing else of what hub_export is installed with:
 
-    pip install --no-deps hub_export
+    pip install --no-deps .
     pip install ai-edge-litert tokenizers numpy
 """
 

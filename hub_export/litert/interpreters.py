@@ -81,6 +81,7 @@ def interpreter() -> Any:
         from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
     except ImportError as error:
         raise ExportError(
-            "LiteRT copies need ai-edge-litert (pip install hub_export[litert])"
+            "LiteRT copies need ai-edge-litert (pip install '.[litert]' in the folder of "
+            "hub_export)"
         ) from error
     return Interpreter

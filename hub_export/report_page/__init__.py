@@ -14,4 +14,7 @@ _NEEDS = ("fontTools", "jinja2", "matplotlib")
 def check() -> None:
     """Raises ExportError where a package is not installed that a page needs."""
     if missing := [name for name in _NEEDS if importlib.util.find_spec(name) is None]:
-        raise ExportError(f"report: needs {', '.join(missing)}; pip install 'hub_export[report]'")
+        raise ExportError(
+            f"report: needs {', '.join(missing)} (pip install '.[report]' in the folder of "
+            "hub_export)"
+        )

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from hub_export.errors import TargetError
 from hub_export.publish.report import Report
-from hub_export.report_page import copies, parity
+from hub_export.report_page import copies, parity, svg
 from hub_export.report_page.facts import Facts
 from hub_export.report_page.section import Section
 from hub_export.verify.checks import Outcome
@@ -18,6 +18,12 @@ from hub_export.verify.checks import Outcome
 FILE = "report.html"
 _HERE = Path(__file__).parent
 _STYLE, _TEMPLATE = "page.css", "page.html.jinja"
+_FAILURE = """<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8" /><title>Export report</title></head>
+<body><p>The export stands; its figures could not be drawn: <code>{}</code></p></body>
+</html>
+"""
 
 
 class Verdict(NamedTuple):
@@ -33,8 +39,21 @@ def write(file: Path, facts: Facts) -> None:
     Raises:
         TargetError: there is no room for it.
     """
+    _write(file, render(facts))
+
+
+def write_failure(file: Path, error: Exception) -> None:
+    """Writes a page that says why there are no figures.
+
+    Raises:
+        TargetError: there is no room for it.
+    """
+    _write(file, _FAILURE.format(escape(svg.allowed(repr(error)))))
+
+
+def _write(file: Path, text: str) -> None:
     try:
-        file.write_text(render(facts), encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise TargetError(f"{file}: cannot be written ({error.strerror})") from error
 
@@ -50,7 +69,7 @@ def render(facts: Facts) -> str:
         keep_trailing_newline=True,
     )
     report = facts.report
-    return environment.get_template(_TEMPLATE).render(
+    text = environment.get_template(_TEMPLATE).render(
         title=report.settings["name"],
         style=Markup((_HERE / _STYLE).read_text(encoding="utf-8").strip()),
         verdict=_verdict(report),
@@ -59,6 +78,7 @@ def render(facts: Facts) -> str:
         sections=[*_sections(facts)],
         version=facts.versions["hub_export"],
     )
+    return svg.allowed(text)
 
 
 def _sections(facts: Facts) -> Iterator[Section]:

@@ -26,6 +26,7 @@ _ROOM = 2.5
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _STYLE: Any = {
     "svg.fonttype": "none",
+    "text.parse_math": False,
     "font.size": _FONT,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -89,7 +90,8 @@ def bars(
         for (name, each), colour in zip(values.items(), SERIES, strict=False):
             axes.barh(places, each, 0.68, left=left, color=COLOURS[colour], label=name)
             left = left + np.asarray(each)
-        axes.set(yticks=places, yticklabels=labels, ylim=(len(labels) - 0.4, -0.6), xlabel=unit)
+        axes.set(yticks=places, ylim=(len(labels) - 0.4, -0.6), xlabel=unit)
+        axes.set_yticklabels([*map(svg.allowed, labels)])
         axes.tick_params("y", length=0)
         axes.grid(visible=False, axis="y")
         if limit is not None:
@@ -115,7 +117,7 @@ def lines(
                 color=colour,
                 marker=_MARKERS[at % len(_MARKERS)],
                 ls=dashes,
-                label=each.name,
+                label=svg.allowed(each.name),
             )
         axes.set(xlabel=x, ylabel=y)
         _logarithmic(axes, "x", [value for each in found for value in each.x])
@@ -135,7 +137,8 @@ def stairs(key: str, alt: str, found: Sequence[Line], x: str, y: str) -> str:
         for at, each in enumerate(found):
             colour, dashes = _colour(at), _DASHES[at % len(_DASHES)]
             edges = [each.x[0] / 2, *each.x]
-            axes.stairs(each.y, edges, color=colour, ls=dashes, lw=1.8, label=each.name)
+            name = svg.allowed(each.name)
+            axes.stairs(each.y, edges, color=colour, ls=dashes, lw=1.8, label=name)
             if each.limit is not None:
                 axes.axvline(each.limit, color=colour, lw=1.2, ls=":")
         axes.set(xlabel=x, ylabel=y, ylim=(0, None))

@@ -1,11 +1,11 @@
 """Finding out what comparing has not: sizes, operations and speed of what was written."""
 
-import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hub_export.litert.description import SERVED, model_file
+from hub_export.litert.model import cores
 from hub_export.models import litert_file
 from hub_export.models.litert import LiteRtCopy
 from hub_export.models.product import Product
@@ -39,7 +39,7 @@ def facts(session: Session, written: Written, report: Report, progress: Progress
     for made, folder in written:
         progress.say(f"measuring the {made.name}")
         copies += _copies(made, folder, session)
-    return Facts(report, _steps(progress, session), copies, versions(), _processor(), _cores())
+    return Facts(report, _steps(progress, session), copies, versions(), _processor(), cores())
 
 
 def _steps(progress: Progress, session: Session) -> list[Step]:
@@ -108,7 +108,3 @@ def _processor() -> str:
         lines = []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, "") or platform.processor() or platform.machine()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

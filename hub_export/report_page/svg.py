@@ -9,7 +9,18 @@ SERIES = ("one", "two", "three", "four", "five", "six")
 COLOURS = {name: f"#0000{at:02x}" for at, name in enumerate((INK, MUTED, GRID, LIMIT, *SERIES), 1)}
 """What stands for a colour of the page while Matplotlib draws."""
 _VARIABLES = {colour: f"var(--{name})" for name, colour in COLOURS.items()}
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML does not allow (https://www.w3.org/TR/xml/#charsets)."""
 _LINK = "{http://www.w3.org/1999/xlink}"
+
+
+def allowed(text: str) -> str:
+    """A text as XML can hold it.
+
+    >>> ascii(allowed("a\\0b\\udc80c"))
+    "'a\\\\ufffdb\\\\ufffdc'"
+    """
+    return _FORBIDDEN.sub("\ufffd", text)
 
 
 def inline(svg: str, key: str, alt: str) -> str:

@@ -11,6 +11,9 @@ from tokenizers import Tokenizer
 from encoders import Adapters, Form
 from hub_export.sources.modules import Pipeline
 
+BASE = "base model: "
+"""Stands in front of the names of files of the model that a checkpoint adapts."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:

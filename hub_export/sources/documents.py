@@ -26,8 +26,14 @@ def find(folder: Path, base: Mapping[str, Path] | None = None) -> dict[str, Path
         base: those of the model that it adapts, which get `base/` in front of their names.
     """
     files = sorted(each for each in folder.iterdir() if _NAMES.fullmatch(each.name))
-    own = {each.name: each for each in files if _is_document(each, folder)}
+    # Of several spellings of the card the standard one is the first in order, and stands.
+    own = {_name(each): each for each in reversed(files) if _is_document(each, folder)}
     return own | {f"base/{name}": file for name, file in (base or {}).items()}
+
+
+def _name(file: Path) -> str:
+    """As it is, but a card's as it is read."""
+    return CARD if file.name.upper() == CARD.upper() else file.name
 
 
 def _is_document(file: Path, folder: Path) -> bool:

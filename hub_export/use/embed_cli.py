@@ -39,7 +39,8 @@ does, for the standard input); .gz or .zst may stand behind that of a file of li
 
   .tsv      columns parted by tabs, their names in the first line; no quotes, no escapes
   .jsonl    an object in JSON a line
-  .parquet  columns (needs pyarrow, as .zst does: pip install 'hub_export[parquet]')
+  .parquet  columns (needs pyarrow, as .zst does: pip install '.[parquet]' in the folder of
+            hub_export)
   else      a text a line; an empty line is one, too
 
 The output's name says its form:
@@ -56,8 +57,8 @@ need no scale. An .npy then has a field for each:
   rows = numpy.load(name, mmap_mode="r")
   vectors = rows["vector"] * rows["scale"][:, None]  # float32 [rows, width]
 
-Corpora larger than one machine go through a pipeline of Apache Beam (hub_export[beam]); what stands
-behind -- are its options:
+Corpora larger than one machine go through a pipeline of Apache Beam (pip install '.[beam]' in the
+folder of hub_export); what stands behind -- are its options:
 
   hub_embed --runner=DirectRunner --model=... --input='articles-*.parquet' --column=abstract \
     --keep=id --output=vectors.parquet -- \
@@ -73,6 +74,7 @@ it was. It refuses to if the model, or what it has read of the input, has change
 """
 
 _DTYPES = (FLOAT32, FLOAT16, INT8)
+_SAMPLE = 16  # texts whose tokens are counted
 _LINES = (".tsv", ".jsonl")
 _OUTPUTS = (".npy", ".parquet", *_LINES)
 
@@ -228,7 +230,8 @@ class _Pace:
         lines = [text for row in rows for text in row.texts if isinstance(text, bytes)]
         vectors = self._embedder(lines, advance)
         self._texts += len(lines)
-        self._tokens += self._embedder.tokens(lines)
+        if sample := lines[:: max(1, len(lines) // _SAMPLE)]:
+            self._tokens += self._embedder.tokens(sample) / len(sample) * len(lines)
         self.advance.note(self._rates()[-1])
         return vectors
 

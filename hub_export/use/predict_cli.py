@@ -44,7 +44,8 @@ that of a file of lines:
 
   .tsv      columns parted by tabs, their names in the first line; no quotes, no escapes
   .jsonl    an object in JSON a line
-  .parquet  columns (needs pyarrow, as .zst does: pip install 'hub_export[parquet]')
+  .parquet  columns (needs pyarrow, as .zst does: pip install '.[parquet]' in the folder of
+            hub_export)
   else      a text a line; an empty line is one, too
 
 Columns that are called as the inputs of the model (text; text and text_pair) need no flag. A text

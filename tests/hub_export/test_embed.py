@@ -13,8 +13,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pyarrow
@@ -25,8 +27,9 @@ import tensorflow as tf
 import hub_export
 from hub_export.errors import ExportError
 from hub_export.use import embed_cli
-from hub_export.use.corpora import records, text_job
+from hub_export.use.corpora import processes, records, text_job
 from hub_export.use.corpora.processes import embedder
+from hub_export.use.corpora.text_rows import Row
 
 LINES = [b"a bad cab", b"", b"d " * 60, "üben\ttab".encode(), b"\xff\xfe", b"e", b" b\x00c "] * 30
 
@@ -620,6 +623,35 @@ def test_a_killed_command_takes_its_workers_along(models: dict[str, Path], tmp_p
         [vector] = embedded(models["mean"], [f"a b c {at}"])
         np.testing.assert_allclose(found[at], vector, atol=1e-5)
     assert found.shape == (17000, 24)
+
+
+def test_no_worker_is_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are shared among all, a batch at least and eight at most at once."""
+    shares: list[int] = []
+
+    def embed(_: Any, lines: Sequence[bytes]) -> Any:
+        shares.append(len(lines))
+        return np.zeros((len(lines), 2), np.float32)
+
+    monkeypatch.setattr(processes, "_facts", lambda _: (2, ""))
+    monkeypatch.setattr(processes, "_embed", embed)
+    with ThreadPoolExecutor(1) as threads:
+        model = processes.ProcessEmbedder((Path(), 10, None), threads, 4)
+        for count, wanted in ((100, [25] * 4), (12, [2, 10]), (330, [10, 80, 80, 80, 80])):
+            shares.clear()
+            model([b""] * count, lambda _: None)
+            assert sorted(shares) == wanted
+
+
+def test_a_sample_alone_is_counted() -> None:
+    """All lines of a window would be sent to a worker for nothing."""
+    model, asked = mock.Mock(), list[int]()
+    model.tokens = lambda lines: asked.append(len(lines)) or 3 * len(lines)
+    pace = embed_cli._Pace(model)
+    pace.advance = mock.Mock()
+    pace([Row((b"a b",), {})] * 1000, lambda _: None)
+    assert asked[0] < 32
+    assert pace._tokens == 3000
 
 
 def test_a_killed_worker_is_said(models: dict[str, Path]) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import os
 import re
 import shutil
 import sys
@@ -14,8 +15,9 @@ from huggingface_hub import ModelCard
 
 import hub_export
 from hub_export import SourceError, TargetError, cli, contents
-from hub_export.publish.pages import facts, licenses, pages, places, source_card
+from hub_export.publish.pages import facts, licenses, pages, places, source_card, speed
 from hub_export.publish.push import kaggle
+from hub_export.sources import documents
 from hub_export.verify.checks import Check, Outcome
 from tests.hub_export import samples
 
@@ -197,6 +199,19 @@ def test_the_code_of_kaggle(
     samples.run_shell(block, tmp_path, {"PYTHONPATH": str(tmp_path)})
 
 
+def test_from_a_copy_the_rest_is_found(verified_export: hub_export.Export, tmp_path: Path) -> None:
+    copied(verified_export, tmp_path, lambda path: path.parent.name)
+    encoder = verified_export.paths["encoder"].parent.name
+    copy = tmp_path / f"{encoder}_litert" / "1"
+    shutil.copytree(tmp_path / encoder / "1" / contents.ASSETS, copy)
+    (copy / contents.FILE).unlink()
+    contents.write(copy, "encoder_litert")
+    names = [part.name for part in facts.gather(copy).parts]
+    assert names == [part.name for part in facts.gather(tmp_path / encoder / "1").parts]
+    assert names[-1] == "encoder_litert"
+    assert len(names) == len(verified_export.paths) + 1
+
+
 @pytest.fixture(scope="module")
 def bare(
     verified_export: hub_export.Export, tmp_path_factory: pytest.TempPathFactory
@@ -246,6 +261,17 @@ def test_the_documents_of_the_source(verified_export: hub_export.Export) -> None
         found = sorted(each.name for each in (path / "assets.extra" / "source").iterdir())
         assert found == ["LICENSE", "README.md"]
         assert "assets.extra/source/LICENSE" in contents.read(path).files
+
+
+def test_a_card_in_another_spelling(tmp_path: Path) -> None:
+    for name in ("readme.md", "Licence"):
+        (tmp_path / name).touch()
+    assert documents.find(tmp_path) == {
+        "README.md": tmp_path / "readme.md",
+        "Licence": tmp_path / "Licence",
+    }
+    (tmp_path / "README.md").touch()
+    assert documents.find(tmp_path)["README.md"] == tmp_path / "README.md"
 
 
 CARDS: dict[str, tuple[str, source_card.SourceCard]] = {
@@ -321,6 +347,14 @@ def test_damaged_exports(verified_export: hub_export.Export, tmp_path: Path, dam
         facts.gather(copy)
 
 
+def test_a_system_that_tells_no_affinity(
+    bare: facts.Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as macOS."""
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert f" on {os.cpu_count()} cores, " in speed.measured(bare).machine
+
+
 def test_a_report_that_lacks_something(verified_export: hub_export.Export) -> None:
     known = facts.gather(verified_export.paths["encoder"])
     known.source["size"].pop("width")  # type: ignore[attr-defined]
@@ -335,6 +369,18 @@ def test_parts_that_are_not_there(verified_export: hub_export.Export, tmp_path: 
         facts.gather(alone, ["encoder", "text_embedding"])
     some = facts.gather(verified_export.paths["encoder"], ["preprocessor"])
     assert [part.name for part in some.parts] == ["preprocessor"]
+
+
+def test_a_path_that_names_no_folder_above(
+    verified_export: hub_export.Export, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other parts are found from within the folder, too."""
+    path = verified_export.paths["encoder"]
+    for here, name in ((path, "."), (path.parent, "1")):
+        monkeypatch.chdir(here)
+        assert {each.folder for each in facts.gather(Path(name)).parts} == {
+            each.resolve() for each in verified_export.paths.values()
+        }
 
 
 def test_pages_are_whole_or_none(

@@ -20,6 +20,7 @@ from hub_export.publish.pages import facts, licenses, pages, places
 from hub_export.publish.pages.source_card import SourceCard
 from hub_export.publish.push import targets
 from hub_export.secrets import hidden
+from hub_export.sources.checkpoint import BASE
 from hub_export.use import fetch, load
 from tests.hub_export import hubs, samples
 
@@ -187,8 +188,12 @@ def test_again_sends_nothing_twice_and_removes_what_is_old(
     old = {"text_embedding/1/variables/old": b"", "text_embedding/2/kept": b"", "notes.md": b""}
     hub.commits[REPOSITORY]["f" * 40] = {**hub.files(REPOSITORY), **old}
     before = hub.count("PUT", "/lfs/")
+    hub.commits[REPOSITORY]["f" * 40]["other/1/contents.json"] = b""
     code, said = push(embedding, ADDRESS, "--parts=text_embedding")
     assert code == 0
+    page = hub.commits[REPOSITORY][pushed.partition("@")[2]]["README.md"]
+    assert hub.files(REPOSITORY)["README.md"] == page  # of all parts that are there
+    assert "README.md tells nothing of other: " in said
     assert f"{ADDRESS}@{[*hub.commits[REPOSITORY]][-1]}" in said
     assert hub.count("PUT", "/lfs/") == before
     assert [name for name in old if name in hub.files(REPOSITORY)] == [*old][1:]
@@ -299,6 +304,12 @@ def _later(folder: Path) -> None:
     file.write_text(file.read_text().replace('"format": 1', '"format": 2'))
 
 
+def _adapting(folder: Path) -> None:
+    _recorded(
+        folder, lambda content: content["source"]["sha256"].update({BASE + "config.json": ""})
+    )
+
+
 REFUSED: dict[str, tuple[Callable[[Path], object], Sequence[str], str]] = {
     "unverified": (_unverified, (), "not verified against its source"),
     "unverified, on purpose": (_unverified, ("--unverified",), "is not verified is not pushed"),
@@ -309,6 +320,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], Sequence[str], str]] = {
     "no derivatives": (_card("license: cc-by-nd-4.0"), (), "forbids handing on changed copies"),
     "conditions": (_card("license: gemma"), (), "read it and, if it lets you"),
     "another": (_card("license: mit"), ("--license=apache-2.0",), "expected mit, which"),
+    "an adapter over a model without documents": (_adapting, (), "adapts has no card"),
     "no card": (
         lambda f: (shutil.rmtree(f / "assets.extra/source"), contents.write(f, "text_embedding")),
         (),
@@ -338,10 +350,21 @@ def test_licences() -> None:
     assert licenses.check([mit]) == "mit"
     assert licenses.check([none], "apache-2.0") == "apache-2.0"
     assert licenses.check([gemma], "gemma") == "gemma"
-    assert licenses.check([mit, None]) == "mit"
-    for cards, words in (([mit, gemma], "gemma has conditions"), ([mit, closed], "forbids")):
+    refused = (
+        ([mit, gemma], "gemma has conditions.*--license=gemma"),
+        ([mit, closed], "forbids"),
+        ([mit, None], "the model that the source adapts has no card"),
+        ([mit, none], "the model that the source adapts names no licence"),
+    )
+    for cards, words in refused:
         with pytest.raises(ExportError, match=words):
             licenses.check(cards)
+    for base in (gemma, none, None):  # what is said is of the model that is adapted
+        assert licenses.check([mit, base], "Gemma") == licenses.named([mit, base], "Gemma") == "mit"
+    with pytest.raises(ExportError, match=r"expected mit, or gemma, .* found apache"):
+        licenses.check([mit, gemma], "apache-2.0")
+    with pytest.raises(ExportError, match=r"cc-by-nd-4\.0 forbids"):
+        licenses.check([mit, none], "cc-by-nd-4.0")
     with pytest.raises(ExportError, match="Kaggle has no name for gemma"):
         licenses.on_kaggle("gemma")
     assert licenses.KAGGLE.keys() <= licenses.PERMITTED
@@ -396,6 +419,9 @@ def test_kaggle_goes_on_after_a_failure(
 
 
 def test_kaggle_wants_the_right_framework(copy: Path, push: Push) -> None:
+    code, said = push(copy, "kaggle://me/x/tfLite/a", "--parts=encoder")
+    assert code == 1
+    assert "parts are for the Hugging Face hub" in said
     code, said = push(copy, "kaggle://me/x/tfLite/a")
     assert code == 1
     assert "expected the framework tensorFlow2 for the text_embedding" in said
@@ -441,3 +467,17 @@ def test_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
         "a abc123secret b hf_mine\nAuthorization: Bearer eyJ0.e30= x https://h/p?sig=1&t=2"
     )
     assert said == "a [...] b [...] Authorization: [...] x https://h/p[...]"
+
+
+def test_a_key_in_the_file_of_kaggle_is_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path))
+    file = tmp_path / "kaggle.json"
+    file.write_text(json.dumps({"username": "me", "key": "0123abcd"}))
+    assert hidden("refused 0123abcd") == "refused [...]"
+    for damaged in ("{", "5"):
+        file.write_text(damaged)
+        assert hidden("refused") == "refused"

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 import hub_export
 from hub_export import contract, report_page
 from hub_export.publish.report import Report
-from hub_export.report_page import page, speed
+from hub_export.report_page import page, recording, speed
 from hub_export.report_page.facts import Copy, Facts, Speed
 from hub_export.terminal import Progress, Step
 from hub_export.verify import samples, scripts
@@ -190,6 +190,32 @@ def test_names_are_text() -> None:
     assert text(root.find(".//h1")) == name
 
 
+def test_labels_are_text() -> None:
+    """Neither mathematics nor what XML does not allow; the name of a folder may be either."""
+    names = ["$\\frac$", "a$", "b$_\x01", "\0\udc80"]
+    found = facts()
+    steps = [Step(name, 1.0) for name in names]
+    root = ET.fromstring(page.render(dataclasses.replace(found, steps=steps)))
+    section = root.find(".//section[@aria-labelledby='steps']")
+    drawn = {each.text for each in section.find(".//svg").iter("text")}
+    assert {"$\\frac$", "a$", "b$_\ufffd", "\ufffd\ufffd"} <= drawn
+
+
+def test_an_export_stands_without_its_figures(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("<no> figures")
+
+    monkeypatch.setattr(recording, "facts", fail)
+    done = hub_export.export(
+        tiny_bert, tmp_path, parts=["preprocessor"], verify="none", report=True
+    )
+    assert (done.paths["preprocessor"] / "saved_model.pb").is_file()
+    root = ET.fromstring(done.paths["report"].read_text(encoding="utf-8"))
+    assert "its figures could not be drawn: ValueError('<no> figures')" in text(root)
+
+
 def test_without_checks_the_page_says_so() -> None:
     root = ET.fromstring(page.render(facts()))
     assert text(root.find(".//*[@class='verdict partly']")) == "Not verified, as asked"
@@ -241,7 +267,7 @@ def test_a_page_that_exists_stays(tiny_bert: Path, tmp_path: Path) -> None:
 
 def test_packages_are_asked_for_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(report_page, "_NEEDS", ("jinja2", "not_there"))
-    with pytest.raises(hub_export.ExportError, match=r"needs not_there; pip install 'hub_export\["):
+    with pytest.raises(hub_export.ExportError, match=r"needs not_there \(pip install '\.\[report"):
         hub_export.export(tmp_path / "nothing", tmp_path, report=True)
 
 

@@ -20,6 +20,7 @@ from hub_export.publish.pages.signatures import Signature
 from hub_export.publish.pages.source_card import SourceCard
 from hub_export.publish.report import Stated
 from hub_export.settings import ENCODER, FLOAT32, PREPROCESSOR, TEXT_EMBEDDING
+from hub_export.sources.checkpoint import BASE
 from hub_export.verify.checks import Check, Outcome
 
 _COPIES = ("_litert", "_mediapipe")
@@ -195,31 +196,58 @@ def gather(
         SourceError: a part is damaged, or of a later format; or one that is wanted is not there.
         ExportError: the source's card names another licence.
     """
+    path = path.resolve()  # of `.`, the name says nothing
     contents.read(path)  # says best what is wrong with it
-    found = [_part(folder) for folder in _beside(path)]
-    names = [each.name for each in found]
+    found = sorted((_part(folder) for folder in _beside(path)), key=_rank)
+    chosen = choose(found, wanted, path)
+    stated = chosen[0].stated
+    cards = [*_cards(chosen[0].contents.assets / SOURCE, stated)]
+    of_hub = stated.name if _COMMIT.fullmatch(stated.revision or "") else ""
+    return Facts(chosen, cards, licenses.named(cards, license), base_model or of_hub)
+
+
+def choose(parts: Sequence[Part], wanted: Sequence[str], path: Path) -> list[Part]:
+    """Those parts of an export that are wanted; all where none is named.
+
+    Args:
+        parts: of the export.
+        wanted: their names.
+        path: where the export was looked for, for the error.
+
+    Raises:
+        SourceError: one is not there.
+    """
+    names = [each.name for each in parts]
     if not {*wanted} <= {*names}:
         raise SourceError(
             f"{path}: expected the parts {', '.join(wanted)} of its export beside it, found "
             f"{', '.join(names)}; parts of one export have one output folder and one version"
         )
-    chosen = sorted((each for each in found if not wanted or each.name in wanted), key=_rank)
-    cards = [*_cards(chosen[0].contents.assets / SOURCE)]
-    stated = chosen[0].stated
-    of_hub = stated.name if _COMMIT.fullmatch(stated.revision or "") else ""
-    return Facts(chosen, cards, licenses.named(cards, license), base_model or of_hub)
+    return [each for each in parts if not wanted or each.name in wanted]
 
 
 def _beside(path: Path) -> Iterator[Path]:
     """A part's folder, those of its export beside it, and their copies."""
-    siblings = parts.siblings(path)
+    own = _source(path)
+    siblings = parts.siblings(_original(path, own))
     yield from siblings
-    own = report.read(contents.read(path).assets).report.source
     for sibling in siblings:
         for mark in _COPIES:
             copy = sibling.parent.with_name(sibling.parent.name + mark) / sibling.name
-            if copy.is_dir() and report.read(contents.read(copy).assets).report.source == own:
+            if copy.is_dir() and _source(copy) == own:
                 yield copy
+
+
+def _original(path: Path, source: Mapping[str, Any]) -> Path:
+    """What a folder is a copy of, if that lies beside it; else the folder itself."""
+    found = contents.read(path)
+    name = path.parent.name.removesuffix(found.part.removeprefix(found.of))
+    original = path.parent.with_name(name) / path.name
+    return original if original.is_dir() and _source(original) == source else path
+
+
+def _source(folder: Path) -> Mapping[str, Any]:
+    return report.read(contents.read(folder).assets).report.source
 
 
 def _part(folder: Path) -> Part:
@@ -242,7 +270,8 @@ def _rank(part: Part) -> tuple[bool, int]:
     return part.is_copy, order.index(part.name) + 1 if part.name in order else 0
 
 
-def _cards(folder: Path) -> Iterator[SourceCard | None]:
-    yield source_card.read(folder / FILE)
-    while (folder := folder / "base").is_dir():
-        yield source_card.read(folder / FILE)
+def _cards(folder: Path, stated: Stated) -> Iterator[SourceCard | None]:
+    """That of the source, and of each model below it; one without documents has no folder."""
+    below = max((name.count(BASE) for name in stated.report.source.get("sha256", ())), default=0)
+    for depth in range(below + 1):
+        yield source_card.read(folder.joinpath(*["base"] * depth, FILE))

@@ -49,17 +49,18 @@ def named(cards: Sequence[SourceCard | None], said: str = "") -> str:
 
     Args:
         cards: of the source, and of the models that it adapts.
-        said: what the user names.
+        said: what the user names: its own, or that of a model that it adapts.
 
     Raises:
-        ExportError: the user names another one than the source does.
+        ExportError: the user names another one than the cards do.
     """
-    own = cards[0].license.lower() if cards and cards[0] else ""
-    if said and own not in (*_NONE, said.lower()):
+    stated, said = _stated(cards), said.lower()
+    if said and not {said, *_NONE} & {*stated}:
+        names = ", or ".join(dict.fromkeys(stated))
         raise ExportError(
-            f"license: expected {own}, which the source's card names, found {said}; leave it out"
+            f"license: expected {names}, which the source's card names, found {said}; leave it out"
         )
-    return said.lower() or own
+    return (said if stated[0] in _NONE else "") or stated[0]
 
 
 def check(cards: Sequence[SourceCard | None], said: str = "") -> str:
@@ -70,20 +71,26 @@ def check(cards: Sequence[SourceCard | None], said: str = "") -> str:
         said: what the user has read, and names.
 
     Raises:
-        ExportError: nobody names one; it forbids changed copies; or it has conditions that must be
-            read.
+        ExportError: nobody names that of the source, or of a model that it adapts; one forbids
+            changed copies; or one has conditions that must be read.
     """
-    found = named(cards, said)
-    if found in _NONE:
-        why = "has no card" if not cards or cards[0] is None else "names no licence on its card"
-        raise ExportError(f"licence: the source {why}; find out under which it stands: {_SAY}=...")
-    others = [card.license.lower() for card in cards[1:] if card and card.license]
-    for each in (found, *others):
+    found, said = named(cards, said), said.lower()
+    stated = [found, *(each if each not in _NONE else said for each in _stated(cards)[1:])]
+    for at, each in enumerate(stated):
+        if each in _NONE:
+            what = "the model that the source adapts" if at else "the source"
+            why = "names no licence on its card" if cards and cards[at] else "has no card"
+            raise ExportError(f"licence: {what} {why}; find out under which it stands: {_SAY}=...")
         if _NO_DERIVATIVES in f"{each}-":
             raise ExportError(f"licence: {each} forbids handing on changed copies: not pushed")
-        if each not in PERMITTED and each != said.lower():
+        if each not in PERMITTED and each != said:
             raise ExportError(f"licence: {each} has conditions of its own; {_SAY}={each}")
     return found
+
+
+def _stated(cards: Sequence[SourceCard | None]) -> list[str]:
+    """What cards name, an empty word where one names none; one at least."""
+    return [card.license.lower() if card else "" for card in cards] or [""]
 
 
 def on_kaggle(license: str) -> str:

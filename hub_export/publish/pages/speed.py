@@ -1,7 +1,6 @@
 """How fast the models of an export are on this machine, and what its page says of that."""
 
 import dataclasses
-import os
 import platform
 import statistics
 import time
@@ -13,6 +12,7 @@ import tensorflow_text  # noqa: F401 (its operations)
 
 from hub_export import contract
 from hub_export.litert import TextModel
+from hub_export.litert.model import cores
 from hub_export.publish.pages.facts import Facts, Part, Speed
 from hub_export.publish.pages.signatures import Tensor
 
@@ -30,8 +30,7 @@ def measured(facts: Facts) -> Facts:
         for part in facts.parts
         for precision, ask in _askable(part)
     ]
-    cores = len(os.sched_getaffinity(0))
-    machine = f"TensorFlow {tf.__version__} on {cores} cores, {platform.machine()}"
+    machine = f"TensorFlow {tf.__version__} on {cores()} cores, {platform.machine()}"
     return dataclasses.replace(facts, speeds=speeds, machine=machine)
 
 

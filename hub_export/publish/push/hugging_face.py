@@ -1,6 +1,6 @@
 """Pushing to the Hugging Face hub: one commit, of all files or of none."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
@@ -10,6 +10,8 @@ from hub_export.errors import TargetError
 from hub_export.publish.push.targets import HuggingFace
 from hub_export.secrets import guarded
 
+PAGE = "README.md"
+"""What the hub shows of a repository."""
 _REMEDY = (
     "check the address, the connection and the token (hf auth login, or HF_TOKEN), and run the "
     "same command again: what the hub has already is not sent twice"
@@ -19,10 +21,21 @@ _ERRORS = (HfHubHTTPError, HTTPError, OSError, RuntimeError, ValueError)
 """The library's own, the connection's; RuntimeError of large files, ValueError of a bad card."""
 
 
-def push(files: Mapping[str, Path | bytes], target: HuggingFace, private: bool) -> str:
-    """Sends files, and makes a commit of them; returns the address with the commit.
+def push(
+    files: Mapping[str, Path],
+    page: Callable[[Collection[str]], bytes],
+    target: HuggingFace,
+    private: bool,
+) -> str:
+    """Sends files, and makes a commit of them and a page; returns the address with the commit.
 
     What lies in their folders there and is not among them is removed; all else stays.
+
+    Args:
+        files: place in the repository -> file.
+        page: makes the page, of the names of the files that the repository has.
+        target: where to.
+        private: whether a repository that is new is seen by nobody else.
 
     Raises:
         TargetError: the hub refuses it, or cannot be reached.
@@ -36,7 +49,8 @@ def push(files: Mapping[str, Path | bytes], target: HuggingFace, private: bool) 
         commit = api.create_commit(
             repository,
             [
-                *(CommitOperationAdd(name, content) for name, content in files.items()),
+                CommitOperationAdd(PAGE, page(there)),
+                *(CommitOperationAdd(name, file) for name, file in files.items()),
                 *map(CommitOperationDelete, stale),
             ],
             commit_message="Exported by hub_export",

@@ -1,20 +1,22 @@
 """The story of a push: what is known, what must hold, what goes where."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from hub_export import contents
 from hub_export.errors import ExportError
 from hub_export.publish.pages import licenses, pages, places
-from hub_export.publish.pages.facts import Facts, Part, gather
+from hub_export.publish.pages.facts import Facts, Part, choose, gather
 from hub_export.publish.push import hugging_face, kaggle, targets
+from hub_export.publish.push.hugging_face import PAGE
 from hub_export.publish.push.targets import HuggingFace, Kaggle
 from hub_export.publish.report import Verified
 from hub_export.terminal import Progress
 
-Files = Mapping[str, Path | bytes]
-"""Place on the hub -> a file, or what it shall hold."""
+Files = Mapping[str, Path]
+"""Place on the hub -> a file."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,21 +55,31 @@ def run(path: Path, options: Options, progress: Progress) -> str:
         TargetError: the hub refuses it, or cannot be reached.
     """
     target = targets.parse(options.target)
-    facts = gather(path, options.parts, options.license, options.base_model)
+    if options.parts and isinstance(target, Kaggle):
+        raise ExportError(
+            "push: parts are for the Hugging Face hub; Kaggle has a variation for each: leave "
+            "them out, and give the folder of the one to push"
+        )
+    facts = gather(path, license=options.license, base_model=options.base_model)
     licence = licenses.check(facts.cards, options.license)
-    sent = [_own(path, facts, target)] if isinstance(target, Kaggle) else facts.parts
+    if isinstance(target, Kaggle):
+        sent = [_own(path, facts, target)]
+    else:
+        sent = choose(facts.parts, options.parts, path)
     for part in sent:
         _refuse_unverified(part)
     for part in sent:
         progress.say(f"reading the files of {part.folder}")
         part.contents.check(part.folder)
-    files = _files(facts, sent, target)
+    files = _files(sent, target)
     if options.dry_run:
-        print(_plan(files, facts, target, licence, options))
+        made = {} if isinstance(target, Kaggle) else {PAGE: _page(facts, sent, target, progress)}
+        print(_plan({**made, **files}, facts, target, licence, options))
         return str(target)
     progress.say(f"pushing {len(files)} files to {target}")
     if isinstance(target, HuggingFace):
-        done = hugging_face.push(files, target, options.private)
+        page = functools.partial(_page, facts, sent, target, progress)
+        done = hugging_face.push(files, page, target, options.private)
     else:
         made = pages.kaggle_model(facts, target.owner, target.model)
         instance = pages.kaggle_instance(facts, sent[0], *target[:2], target.variation)
@@ -98,24 +110,52 @@ def _own(path: Path, facts: Facts, target: Kaggle) -> Part:
     return part
 
 
-def _files(facts: Facts, sent: Sequence[Part], target: HuggingFace | Kaggle) -> Files:
-    """All that goes there; nothing that the export does not list."""
+def _page(
+    facts: Facts,
+    sent: Sequence[Part],
+    target: HuggingFace,
+    progress: Progress,
+    there: Collection[str] = (),
+) -> bytes:
+    """The card of a repository: on what is sent, and on other parts of the export that are there.
+
+    Args:
+        facts: of the whole export.
+        sent: the parts that are sent.
+        target: where to.
+        progress: told of parts that are there and not beside the export.
+        there: the files that the repository has.
+    """
+    place = places.on_hugging_face(*target)
+    found = {name.split("/")[0] for name in there if name.endswith(f"/{contents.FILE}")}
+    if unknown := sorted(found - {part.name for part in facts.parts}):
+        progress.say(f"{PAGE} tells nothing of {', '.join(unknown)}: there, but not beside this")
+
+    def is_told(part: Part) -> bool:
+        folder = place.of("folder", part) + "/"
+        return part in sent or any(each.startswith(folder) for each in there)
+
+    told = dataclasses.replace(facts, parts=[*filter(is_told, facts.parts)])
+    return pages.hugging_face(told, place).encode()
+
+
+def _files(sent: Sequence[Part], target: HuggingFace | Kaggle) -> Files:
+    """All that goes there, but for a page; nothing that the export does not list."""
     if isinstance(target, Kaggle):
         return _of_part(sent[0], "")
-    place = places.on_hugging_face(*target)
-    found: dict[str, Path | bytes] = {"README.md": pages.hugging_face(facts, place).encode()}
+    place, found = places.on_hugging_face(*target), dict[str, Path]()
     for part in sent:
         found |= _of_part(part, place.of("folder", part) + "/")
     return found
 
 
-def _of_part(part: Part, before: str) -> dict[str, Path | bytes]:
+def _of_part(part: Part, before: str) -> dict[str, Path]:
     own = (part.contents.assets / contents.FILE).resolve().relative_to(part.folder).as_posix()
     return {f"{before}{name}": part.folder / name for name in sorted([*part.contents.files, own])}
 
 
 def _plan(
-    files: Files,
+    files: Mapping[str, Path | bytes],
     facts: Facts,
     target: HuggingFace | Kaggle,
     licence: str,

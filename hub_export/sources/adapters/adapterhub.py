@@ -17,7 +17,7 @@ from hub_export.errors import SourceError
 from hub_export.sources import huggingface
 from hub_export.sources.adapters import bottleneck, head, lora, peft
 from hub_export.sources.adapters.prefixes import own_prefix, prefix_of
-from hub_export.sources.checkpoint import Checkpoint
+from hub_export.sources.checkpoint import BASE, Checkpoint
 from hub_export.sources.formats.json_files import read_json, sums
 from hub_export.sources.formats.options import Options
 from hub_export.sources.formats.tensors import LazyTensors
@@ -173,7 +173,7 @@ class Adapter:
             weights_file=self.weights.path,
             tensors=functools.partial(_beside, base, read.tensors),
             adapters=read.adapters,
-            files={**{f"base model: {file}": each for file, each in base.files.items()}, **own},
+            files={**{BASE + file: each for file, each in base.files.items()}, **own},
             notes=(*base.notes, f"Bottleneck adapters, inside the blocks of {base.name}."),
         )
         return huggingface.with_own_files(adapted, self.file.parent)

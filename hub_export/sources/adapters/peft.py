@@ -20,7 +20,7 @@ from hub_export.errors import SourceError
 from hub_export.sources import huggingface
 from hub_export.sources.adapters.changes import KINDS, SHARED, Given, Kind, UnfitError
 from hub_export.sources.adapters.prefixes import own_prefix, prefix_of, prefixed
-from hub_export.sources.checkpoint import Checkpoint
+from hub_export.sources.checkpoint import BASE, Checkpoint
 from hub_export.sources.formats.json_files import read_json, sums
 from hub_export.sources.formats.tensors import LazyTensors
 from hub_export.sources.formats.weights_file import WeightsFile
@@ -147,7 +147,7 @@ class Adapter:
             tensors=functools.partial(self._merge, base, head is not None),
             head_form=base.head_form if head is None else None,
             head_problem=base.head_problem if head is None else "",
-            files={**{f"base model: {file}": each for file, each in base.files.items()}, **own},
+            files={**{BASE + file: each for file, each in base.files.items()}, **own},
             unused={**base.unused, **dict.fromkeys(heads, "belongs to a task head")},
             notes=(
                 *base.notes,

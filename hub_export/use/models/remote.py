@@ -99,7 +99,7 @@ def _from_kaggle(address: str, handle: str) -> tuple[Path, str]:
         import kagglehub  # noqa: PLC0415 (optional)
     except ImportError as error:
         raise ExportError(
-            f"{address}: needs kagglehub (pip install hub_export[publish])"
+            f"{address}: needs kagglehub (pip install '.[publish]' in the folder of hub_export)"
         ) from error
     # It has no base class of its own for what goes wrong.
     with guarded(address, f"{_REMEDY} (KAGGLE_API_TOKEN)", SourceError, Exception):
