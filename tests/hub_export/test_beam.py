@@ -186,6 +186,40 @@ def test_parquet_to_records_and_back(
     assert "exists; choose another name, or replace it with --overwrite" in capsys.readouterr().err
 
 
+def test_overwrite_replaces_outputs_alone(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is deleted that no run wrote, and nothing before all arguments are found right."""
+    old = [tmp_path / f"x-0000{n}-of-00002.parquet" for n in range(2)]
+    bad = tmp_path / "x.bad-00000-of-00001.jsonl"
+    others = [tmp_path / name for name in ("x-notes.parquet", "x-00000-of-00002.csv", "x.bad-a")]
+    for path in (*old, bad, *others):
+        path.write_text("a")
+    source, flags = str(tmp_path / "x-in.txt"), ["--overwrite"]
+    Path(source).write_text("a\nb\n")
+    output = tmp_path / "x.parquet"
+    for wrong in ("--model=none", "--keep=id", "--format=parquet", "--input=none-*.txt"):
+        assert embed(model, source, output, *flags, wrong) == 1
+    assert embed(model, source, output, *flags, "--", "--direct_num_workers=two") == 1
+    capsys.readouterr()
+    assert embed(model, str(tmp_path / "x-*"), output, *flags) == 1
+    assert f"{old[0]}: is an input; choose another name" in capsys.readouterr().err
+    assert all(path.read_text() == "a" for path in (*old, bad, *others))
+    assert embed(model, source, output, *flags) == 0
+    assert len(tables(tmp_path, "x-*-of-*.parquet")) == 2
+    assert not any(path.exists() and path.read_bytes() == b"a" for path in (*old, bad))
+    assert all(path.read_text() == "a" for path in others)
+
+
+def test_places_that_beam_cannot_look_at(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert embed(model, "nowhere://a/*.txt", tmp_path / "x.parquet") == 1
+    said = capsys.readouterr().err
+    assert "nowhere://a/*.txt: cannot be looked at" in said
+    assert "apache-beam[gcp]" in said
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [

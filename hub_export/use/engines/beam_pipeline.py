@@ -2,14 +2,17 @@
 
 import itertools
 import json
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import apache_beam as beam
 import numpy as np
 import pyarrow
 import pyarrow.parquet
 from apache_beam.coders import BytesCoder
+from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics
 from apache_beam.metrics.metric import MetricsFilter
@@ -25,6 +28,7 @@ from hub_export.use.engines.beam import TextModelHandler
 from hub_export.use.engines.corpus import TFRECORD, Corpus
 
 _BAD = "bad"
+_BAD_SUFFIX = ".jsonl"
 _NAMESPACE = "hub_embed"
 _FIRST = 100  # records that tell of what type the columns are
 _TOGETHER = 1024  # vectors that are written at once
@@ -44,15 +48,18 @@ def run(corpus: Corpus, options: Sequence[str]) -> dict[str, int]:
 
     Raises:
         SourceError: there are no such files, or there is no such model.
-        TargetError: an output exists.
-        ExportError: an option is none of a pipeline, or the pipeline failed.
+        TargetError: an output exists, or is an input.
+        ExportError: an option is none of a pipeline, Beam has no filesystem for a place, or the
+            pipeline failed.
     """
-    _require_absent(corpus)
+    earlier = _earlier(corpus)
     width = TextEmbedder(corpus.model, corpus.batch_size, corpus.threads).width
     types = vector_table.kept_types(_first_kept(corpus), corpus.keep)
     schema = vector_table.schema(types, width, corpus.dtype)
     try:
-        pipeline = beam.Pipeline(options=PipelineOptions([*options]))
+        parsed = PipelineOptions([*options])
+        parsed.get_all_options()  # raises now what the pipeline would raise when it runs
+        pipeline = beam.Pipeline(options=parsed)
     except (SystemExit, ValueError) as error:
         raise ExportError(f"options of the pipeline: {' '.join(options)}: {error}") from error
     rows = pipeline | "Files" >> beam.Create([corpus.input]) | "Read" >> _source(corpus)
@@ -60,7 +67,9 @@ def run(corpus: Corpus, options: Sequence[str]) -> dict[str, int]:
     handler = TextModelHandler(corpus.model, batch_size=corpus.batch_size, threads=corpus.threads)
     embedded = read | "Embed" >> RunInference(KeyedModelHandler(handler))
     _written(embedded, corpus, schema)
-    bad | "Bad" >> beam.io.WriteToText(corpus.bad, ".jsonl")
+    bad | "Bad" >> beam.io.WriteToText(corpus.bad, _BAD_SUFFIX)
+    if earlier:  # perhaps more of them than are written now
+        FileSystems.delete(earlier)
     try:
         result = pipeline.run()
         result.wait_until_finish()
@@ -70,20 +79,44 @@ def run(corpus: Corpus, options: Sequence[str]) -> dict[str, int]:
     return {"rows": 0, "bad_rows": 0} | {each.key.metric.name: each.result for each in found}
 
 
-def _require_absent(corpus: Corpus) -> None:
-    prefixes = (f"{corpus.prefix}-*", f"{corpus.bad}-*")
-    there = [each for prefix in prefixes for each in _files(prefix)]
+def _earlier(corpus: Corpus) -> list[str]:
+    """The outputs of an earlier run, which this one is to replace.
+
+    Raises:
+        TargetError: it is not to, or one of them is an input.
+    """
+    names = (corpus.prefix, corpus.suffix), (corpus.bad, _BAD_SUFFIX)
+    there = [file for prefix, suffix in names for file in _shards(prefix, suffix)]
+    inputs = {_place(file) for file in _files(corpus.input)}
+    if taken := [file for file in there if _place(file) in inputs]:
+        raise TargetError(f"{taken[0]}: is an input; choose another name for the output")
     if there and not corpus.overwrite:
         raise TargetError(
             f"{there[0]}: exists; choose another name, or replace it with --overwrite"
         )
-    if there:  # perhaps more of them than are written now
-        FileSystems.delete(there)
+    return there
+
+
+def _shards(prefix: str, suffix: str) -> list[str]:
+    """The files that are called as Beam calls its outputs, and no others."""
+    name = re.compile(rf"{re.escape(prefix)}-\d{{5,}}-of-\d{{5,}}{re.escape(suffix)}")
+    return [file for file in _files(f"{prefix}-*{suffix}") if name.fullmatch(file)]
+
+
+def _place(file: str) -> str:
+    return file if "://" in file else os.path.realpath(file)
 
 
 def _files(pattern: str) -> list[str]:
-    [found] = FileSystems.match([pattern])
-    return [each.path for each in found.metadata_list]
+    """Those that match; raises ExportError where Beam has no filesystem for them."""
+    try:
+        [found] = FileSystems.match([pattern])
+    except (ValueError, BeamIOError) as error:
+        raise ExportError(
+            f"{pattern}: cannot be looked at ({error}); gs:// needs apache-beam[gcp], s3:// "
+            "apache-beam[aws], and their credentials"
+        ) from error
+    return sorted(each.path for each in found.metadata_list)
 
 
 def _source(corpus: Corpus) -> beam.PTransform:
@@ -139,7 +172,7 @@ def _first_kept(corpus: Corpus) -> list[Kept]:
 def _first_records(file: str, corpus: Corpus) -> Iterator[Any]:
     if corpus.format == text_rows.PARQUET:
         with FileSystems.open(file) as stream:
-            table = pyarrow.parquet.ParquetFile(stream)
+            table = _parquet(file, stream)
             names = table.schema_arrow.names
             if missing := [name for name in (corpus.column, *corpus.keep) if name not in names]:
                 raise SourceError(
@@ -156,6 +189,13 @@ def _first_records(file: str, corpus: Corpus) -> Iterator[Any]:
     else:
         with FileSystems.open(file) as stream:
             yield from (line.rstrip(b"\r\n") for line in iter(stream.readline, b""))
+
+
+def _parquet(file: str, stream: BinaryIO) -> pyarrow.parquet.ParquetFile:
+    try:
+        return pyarrow.parquet.ParquetFile(stream)
+    except pyarrow.ArrowException as error:
+        raise SourceError(f"{file}: cannot be read as Parquet ({error})") from error
 
 
 class _Rows(beam.DoFn):
