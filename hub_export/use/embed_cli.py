@@ -72,6 +72,7 @@ command is stopped before that, even killed, run it again with the same argument
 it was. It refuses to if the model, or what it has read of the input, has changed since.
 """
 
+_SAMPLE = 16  # texts whose tokens are counted
 _DTYPES = (FLOAT32, FLOAT16, INT8)
 _LINES = (".tsv", ".jsonl")
 _OUTPUTS = (".npy", ".parquet", *_LINES)
@@ -228,7 +229,8 @@ class _Pace:
         lines = [text for row in rows for text in row.texts if isinstance(text, bytes)]
         vectors = self._embedder(lines, advance)
         self._texts += len(lines)
-        self._tokens += self._embedder.tokens(lines)
+        sample = lines[:: max(1, len(lines) // _SAMPLE)]
+        self._tokens += self._embedder.tokens(sample) / max(1, len(sample)) * len(lines)
         self.advance.note(self._rates()[-1])
         return vectors
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from unittest import mock
 import numpy as np
 import pyarrow
 import pyarrow.parquet
@@ -25,8 +26,8 @@ import tensorflow as tf
 import hub_export
 from hub_export.errors import ExportError
 from hub_export.use import embed_cli
-from hub_export.use.corpora import records, text_job
-from hub_export.use.corpora.processes import embedder
+from hub_export.use.corpora import parquet_rows, records, text_job, vector_files
+from hub_export.use.corpora.processes import ProcessEmbedder, embedder
 
 LINES = [b"a bad cab", b"", b"d " * 60, "üben\ttab".encode(), b"\xff\xfe", b"e", b" b\x00c "] * 30
 
@@ -638,3 +639,14 @@ def test_workers_say_what_is_wrong(
     arguments = [f"--model={tmp_path}", f"--input={source}", f"--output={tmp_path / 'x.npy'}"]
     assert embed_cli.main([*arguments, "--workers=2"]) == 1
     assert "not a text embedding" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("batch_size", "lines", "shares"),
+    [(32, 8192, [256] * 32), (1024, 8192, [2048] * 4), (1024, 1500, [1024, 476]), (32, 0, [])],
+)
+def test_every_worker_has_a_share(batch_size: int, lines: int, shares: list[int]) -> None:
+    executor = mock.Mock()
+    executor.submit().result.return_value = (24, "")
+    model = ProcessEmbedder((Path("model"), batch_size, 1), executor, 4)
+    assert [len(share) for share in model._shares([b"a"] * lines)] == shares
+
+

@@ -5,6 +5,7 @@ imports nothing of TensorFlow.
 """
 
 import functools
+import math
 import multiprocessing
 import os
 import signal
@@ -26,7 +27,7 @@ from hub_export.use.corpora.vectors import Floats
 if TYPE_CHECKING:
     from hub_export.use.corpora.text_embedder import TextEmbedder
 
-_BATCHES = 8  # that a process is given at once
+_BATCHES = 8  # that a process is given at once, at the most
 
 Arguments = tuple[Path, int, int | None]
 """Those of TextEmbedder."""
@@ -46,8 +47,8 @@ class AnyEmbedder(Protocol):
     def __call__(self, lines: Sequence[bytes], advance: Callable[[int], object]) -> Floats:
         """Embeds lines; see `TextEmbedder`."""
 
-    def tokens(self, lines: Sequence[bytes]) -> float:
-        """Estimates them; see `TextEmbedder`."""
+    def tokens(self, lines: Sequence[bytes]) -> int:
+        """Counts them; see `TextEmbedder`."""
 
 
 @contextmanager
@@ -71,7 +72,7 @@ def embedder(
     context = multiprocessing.get_context("spawn")  # TensorFlow does not outlive a fork
     executor = ProcessPoolExecutor(workers, context, _begin)
     try:
-        yield ProcessEmbedder(arguments, executor)
+        yield ProcessEmbedder(arguments, executor, workers)
     finally:
         executor.shutdown(cancel_futures=True)
 
@@ -79,18 +80,19 @@ def embedder(
 class ProcessEmbedder:
     """An exported text embedding in several processes, each of which loads it once."""
 
-    def __init__(self, arguments: Arguments, executor: ProcessPoolExecutor) -> None:
+    def __init__(self, arguments: Arguments, executor: ProcessPoolExecutor, workers: int) -> None:
         """Loads it in one of them.
 
         Args:
             arguments: those of TextEmbedder.
             executor: of the processes.
+            workers: how many they are.
 
         Raises:
             SourceError: there is none.
             ExportError: a process ended.
         """
-        self._arguments, self._executor = arguments, executor
+        self._arguments, self._executor, self._workers = arguments, executor, workers
         with _alive():
             self.width, self.fingerprint = executor.submit(_facts, arguments).result()
 
@@ -108,15 +110,17 @@ class ProcessEmbedder:
                 advance(len(given[done]))
         return vectors
 
-    def tokens(self, lines: Sequence[bytes]) -> float:
-        """Estimates them; see `TextEmbedder`."""
+    def tokens(self, lines: Sequence[bytes]) -> int:
+        """Counts them; see `TextEmbedder`."""
         with _alive():
             return self._executor.submit(_tokens, self._arguments, lines).result()
 
     def _shares(self, lines: Sequence[bytes]) -> Iterator[npt.NDArray[np.intp]]:
         """Which lines a process is given at once."""
         order = np.argsort([-len(line) for line in lines], kind="stable")
-        size = _BATCHES * self._arguments[1]
+        batch = self._arguments[1]
+        most = max(batch, math.ceil(len(lines) / self._workers))  # a share for each of them
+        size = min(_BATCHES * batch, most)
         return (order[at : at + size] for at in range(0, len(order), size))
 
     def _give(self, lines: Sequence[bytes], rows: npt.NDArray[np.intp]) -> "Future[Floats]":
@@ -168,5 +172,5 @@ def _embed(arguments: Arguments, lines: Sequence[bytes]) -> Floats:
     return _loaded(arguments)(lines, lambda _: None)
 
 
-def _tokens(arguments: Arguments, lines: Sequence[bytes]) -> float:
+def _tokens(arguments: Arguments, lines: Sequence[bytes]) -> int:
     return _loaded(arguments).tokens(lines)

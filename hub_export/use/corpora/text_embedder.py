@@ -9,8 +9,6 @@ from hub_export import contract
 from hub_export.use.corpora.vectors import Floats
 from hub_export.use.models.portable import TextModel
 
-_SAMPLE = 16  # texts whose tokens are counted
-
 
 class TextEmbedder:
     """An exported text embedding.
@@ -61,14 +59,12 @@ class TextEmbedder:
             advance(len(rows))
         return vectors
 
-    def tokens(self, lines: Sequence[bytes]) -> float:
-        """How many tokens lines have, special ones included, as some of them tell.
+    def tokens(self, lines: Sequence[bytes]) -> int:
+        """How many tokens lines have, special ones included.
 
         It is 0 where the model has no signature that says so.
         """
-        sample = lines[:: max(1, len(lines) // _SAMPLE)]
-        if contract.TOKENS not in self._model.model.signatures or not sample:
+        if contract.TOKENS not in self._model.model.signatures or not lines:
             return 0
-        asked = self._model.batches(contract.TOKENS, {contract.TEXT: sample})
-        counts = [np.sum(outputs[contract.MASK]) for _, outputs in asked]
-        return float(sum(counts)) / len(sample) * len(lines)
+        asked = self._model.batches(contract.TOKENS, {contract.TEXT: lines})
+        return sum(int(np.sum(outputs[contract.MASK])) for _, outputs in asked)
