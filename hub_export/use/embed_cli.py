@@ -185,9 +185,13 @@ def corpus(arguments: EmbedSettings) -> Corpus:
     output, format = arguments.output, arguments.format
     if not output.endswith((".parquet", f".{TFRECORD}")):
         raise TargetError(f"{output}: expected a name that ends in .parquet, .{TFRECORD}")
-    others = {"metadata": arguments.metadata, "workers": arguments.workers > 1}
+    others = {
+        "metadata": arguments.metadata,
+        "workers": arguments.workers > 1,
+        "restart": arguments.restart,
+    }
     if several := [name for name, value in others.items() if value]:
-        raise ExportError(f"{', '.join(several)}: not with a --runner; its options say how many")
+        raise ExportError(f"{', '.join(several)}: not with a --runner; it has its own options")
     if format == AUTO and text_rows.unpacked(arguments.input) == f".{TFRECORD}":
         format = TFRECORD
     format = text_rows.format_of(arguments.input, format)
@@ -197,13 +201,14 @@ def corpus(arguments: EmbedSettings) -> Corpus:
             "names or --format say"
         )
     _require_column(arguments, format)
-    _require_kept(arguments.keep)
+    keep = arguments.keep or (arguments.column,)
+    _require_kept(keep)
     return Corpus(
         model=arguments.model,
         input=arguments.input,
         format=format,
         column=arguments.column,
-        keep=arguments.keep or (arguments.column,),
+        keep=keep,
         output=output,
         dtype=arguments.dtype,
         batch_size=arguments.batch_size,
@@ -262,7 +267,7 @@ def _outputs(arguments: EmbedSettings) -> list[Path]:
     """The files to write; raises ExportError for arguments that lead nowhere."""
     text_files.require_input(arguments.input)
     output, metadata = Path(arguments.output), arguments.metadata
-    form, packed = text_rows.unpacked(output.name), output.suffix in text_rows.PACKED
+    form, packed = text_rows.unpacked(output.name), output.suffix.lower() in text_rows.PACKED
     if form not in _OUTPUTS or (packed and form not in _LINES):
         raise TargetError(f"{output}: expected a name that ends in {', '.join(_OUTPUTS)}")
     if form in _LINES and arguments.dtype != FLOAT32:

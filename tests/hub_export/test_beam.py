@@ -262,3 +262,5 @@ def test_without_beam_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     assert embed(model, "in.txt", Path("x.parquet")) == 1
     assert "--runner needs Apache Beam (pip install '.[beam]'" in capsys.readouterr().err
+        (["--format=jsonl", "--column=vector"], "keep: vector: is a column of the output"),
+        (["--restart"], "restart: not with a --runner"),

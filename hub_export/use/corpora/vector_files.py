@@ -60,8 +60,9 @@ class Lines(VectorFile):
     def __init__(self, path: Path, lines: Callable[[Sequence[Row], Floats], bytes]) -> None:
         super().__init__(path)
         self._lines = lines
-        self._pack = _PACKERS.get(path.suffix, bytes)
-        if path.suffix == ".zst":
+        suffix = path.suffix.lower()
+        self._pack = _PACKERS.get(suffix, bytes)
+        if suffix == ".zst":
             arrow(str(path))
 
     def append(self, rows: Sequence[Row], answers: Floats) -> None:
