@@ -24,7 +24,7 @@ from hub_export.use.engines.corpus import TFRECORD, Corpus
 
 if TYPE_CHECKING:
     from hub_export.use.corpora.processes import AnyEmbedder
-    from hub_export.use.corpora.vector_files import VectorFile
+    from hub_export.use.corpora.vector_files import Kept, VectorFile
     from hub_export.use.corpora.vectors import Floats
 
 USAGE = """Embeds texts with a text embedding that hub_export wrote.
@@ -146,10 +146,12 @@ def _run(arguments: EmbedSettings) -> None:
     with contextlib.ExitStack() as opened:
         with silenced():
             embedder = opened.enter_context(_embedder(arguments))
-            files = _files(arguments, outputs, embedder.width)
         lines = opened.enter_context(text_files.records(arguments.input, format, "embedded"))
         table = text_rows.table(lines, format, look=False)
         read = text_rows.reader(table, [arguments.column], arguments.keep)
+        types = {name: table.types.get(name) for name in arguments.keep}
+        with silenced():
+            files = _files(arguments, outputs, embedder.width, types)
         pace = _Pace(embedder)
         options = json.dumps([format, arguments.column, arguments.dtype, *arguments.keep])
         work = Work(embedder.fingerprint, read, pace, options)
@@ -255,11 +257,13 @@ def _embedder(arguments: EmbedSettings) -> AbstractContextManager["AnyEmbedder"]
     return embedder(arguments.model, arguments.batch_size, arguments.threads, arguments.workers)
 
 
-def _files(arguments: EmbedSettings, outputs: Sequence[Path], width: int) -> "list[VectorFile]":
+def _files(
+    arguments: EmbedSettings, outputs: Sequence[Path], width: int, kept: "Kept"
+) -> "list[VectorFile]":
     from hub_export.use.corpora.vector_files import FORMATS, Metadata  # noqa: PLC0415
 
     make = FORMATS[text_rows.unpacked(outputs[0].name)]
-    files = [make(outputs[0], width, arguments.dtype, arguments.keep)]
+    files = [make(outputs[0], width, arguments.dtype, kept)]
     return files + [Metadata(path) for path in outputs[1:]]
 
 

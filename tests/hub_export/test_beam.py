@@ -220,6 +220,42 @@ def test_places_that_beam_cannot_look_at(
     assert "apache-beam[gcp]" in said
 
 
+def test_columns_that_are_null_at_first(model: Path, tmp_path: Path) -> None:
+    """And bytes that are no text: through Parquet, records and Parquet again."""
+    columns = {
+        "text": pyarrow.array(["a"] * 150),
+        "year": pyarrow.array([None] * 149 + [3], pyarrow.int16()),
+        "hash": pyarrow.array([b"\xff\0"] * 150),
+    }
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "in.parquet")
+    source, flag = str(tmp_path / "in.parquet"), "--keep=text,year,hash"
+    assert embed(model, source, tmp_path / "x.parquet", flag) == 0
+    found = tables(tmp_path)
+    assert {name: found[name].type for name in columns} == {
+        name: column.type for name, column in columns.items()
+    }
+    assert sorted(found["year"].to_pylist(), key=str) == [3] + [None] * 149
+    assert {*found["hash"].to_pylist()} == {b"\xff\0"}
+    assert embed(model, source, tmp_path / "z.tfrecord", "--keep=text,hash") == 0
+    back = str(tmp_path / "z-*.tfrecord")
+    assert embed(model, back, tmp_path / "y.parquet", "--keep=text,hash") == 0
+    found = tables(tmp_path, "y-*.parquet")
+    assert {*zip(*(found[name].to_pylist() for name in ("text", "hash")), strict=True)} == {
+        ("a", b"\xff\0")
+    }
+
+
+def test_lines_that_are_null_at_first(model: Path, tmp_path: Path) -> None:
+    rows = [{"id": None, "text": "a"}] * 150 + [{"id": 7, "text": "a"}] * 60
+    rows.append({"id": 0.5, "text": "a"})
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert embed(model, str(tmp_path / "in.jsonl"), tmp_path / "x.parquet", "--keep=id") == 0
+    found = tables(tmp_path)["id"]
+    assert (found.type, found.null_count, len(found)) == (pyarrow.int64(), 150, 210)
+    [bad] = map(json.loads, next(tmp_path.glob("x.bad-*.jsonl")).open())
+    assert bad["reason"].startswith("id: expected values of one type")
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -231,6 +267,8 @@ def test_places_that_beam_cannot_look_at(
         (["--keep=id"], "none of the first 1 records can be read: expected id; found text"),
         (["--column=b"], "column: plain lines have none"),
         (["--keep=vector"], "keep: vector: is a column of the output"),
+        (["--format=jsonl", "--column=vector"], "keep: vector: is a column of the output"),
+        (["--restart"], "restart: not with a --runner"),
         (["--model=none"], "not a text embedding"),
     ],
 )
@@ -262,5 +300,3 @@ def test_without_beam_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     assert embed(model, "in.txt", Path("x.parquet")) == 1
     assert "--runner needs Apache Beam (pip install '.[beam]'" in capsys.readouterr().err
-        (["--format=jsonl", "--column=vector"], "keep: vector: is a column of the output"),
-        (["--restart"], "restart: not with a --runner"),
