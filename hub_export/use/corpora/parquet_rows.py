@@ -113,6 +113,8 @@ def _value_type(kind: Any) -> Any:
         return _value_type(kind.value_type)
     if types.is_string_view(kind):
         return pyarrow.string()
+    if types.is_binary_view(kind):
+        return pyarrow.binary()
     return None if types.is_null(kind) else kind
 
 
