@@ -24,7 +24,7 @@ from hub_export.use.engines.corpus import TFRECORD, Corpus
 
 if TYPE_CHECKING:
     from hub_export.use.corpora.processes import AnyEmbedder
-    from hub_export.use.corpora.vector_files import VectorFile
+    from hub_export.use.corpora.vector_files import Kept, VectorFile
     from hub_export.use.corpora.vectors import Floats
 
 USAGE = """Embeds texts with a text embedding that hub_export wrote.
@@ -147,10 +147,12 @@ def _run(arguments: EmbedSettings) -> None:
     with contextlib.ExitStack() as opened:
         with silenced():
             embedder = opened.enter_context(_embedder(arguments))
-            files = _files(arguments, outputs, embedder.width)
         lines = opened.enter_context(text_files.records(arguments.input, format, "embedded"))
         table = text_rows.table(lines, format, look=False)
         read = text_rows.reader(table, [arguments.column], arguments.keep)
+        types = {name: table.types.get(name) for name in arguments.keep}
+        with silenced():
+            files = _files(arguments, outputs, embedder.width, types)
         pace = _Pace(embedder)
         options = json.dumps([format, arguments.column, arguments.dtype, *arguments.keep])
         work = Work(embedder.fingerprint, read, pace, options)
@@ -186,9 +188,13 @@ def corpus(arguments: EmbedSettings) -> Corpus:
     output, format = arguments.output, arguments.format
     if not output.endswith((".parquet", f".{TFRECORD}")):
         raise TargetError(f"{output}: expected a name that ends in .parquet, .{TFRECORD}")
-    others = {"metadata": arguments.metadata, "workers": arguments.workers > 1}
+    others = {
+        "metadata": arguments.metadata,
+        "workers": arguments.workers > 1,
+        "restart": arguments.restart,
+    }
     if several := [name for name, value in others.items() if value]:
-        raise ExportError(f"{', '.join(several)}: not with a --runner; its options say how many")
+        raise ExportError(f"{', '.join(several)}: not with a --runner; it has its own options")
     if format == AUTO and text_rows.unpacked(arguments.input) == f".{TFRECORD}":
         format = TFRECORD
     format = text_rows.format_of(arguments.input, format)
@@ -198,13 +204,14 @@ def corpus(arguments: EmbedSettings) -> Corpus:
             "names or --format say"
         )
     _require_column(arguments, format)
-    _require_kept(arguments.keep)
+    keep = arguments.keep or (arguments.column,)
+    _require_kept(keep)
     return Corpus(
         model=arguments.model,
         input=arguments.input,
         format=format,
         column=arguments.column,
-        keep=arguments.keep or (arguments.column,),
+        keep=keep,
         output=output,
         dtype=arguments.dtype,
         batch_size=arguments.batch_size,
@@ -230,8 +237,8 @@ class _Pace:
         lines = [text for row in rows for text in row.texts if isinstance(text, bytes)]
         vectors = self._embedder(lines, advance)
         self._texts += len(lines)
-        if sample := lines[:: max(1, len(lines) // _SAMPLE)]:
-            self._tokens += self._embedder.tokens(sample) / len(sample) * len(lines)
+        sample = lines[:: max(1, len(lines) // _SAMPLE)]
+        self._tokens += self._embedder.tokens(sample) / max(1, len(sample)) * len(lines)
         self.advance.note(self._rates()[-1])
         return vectors
 
@@ -251,11 +258,13 @@ def _embedder(arguments: EmbedSettings) -> AbstractContextManager["AnyEmbedder"]
     return embedder(arguments.model, arguments.batch_size, arguments.threads, arguments.workers)
 
 
-def _files(arguments: EmbedSettings, outputs: Sequence[Path], width: int) -> "list[VectorFile]":
+def _files(
+    arguments: EmbedSettings, outputs: Sequence[Path], width: int, kept: "Kept"
+) -> "list[VectorFile]":
     from hub_export.use.corpora.vector_files import FORMATS, Metadata  # noqa: PLC0415
 
     make = FORMATS[text_rows.unpacked(outputs[0].name)]
-    files = [make(outputs[0], width, arguments.dtype, arguments.keep)]
+    files = [make(outputs[0], width, arguments.dtype, kept)]
     return files + [Metadata(path) for path in outputs[1:]]
 
 
@@ -263,7 +272,7 @@ def _outputs(arguments: EmbedSettings) -> list[Path]:
     """The files to write; raises ExportError for arguments that lead nowhere."""
     text_files.require_input(arguments.input)
     output, metadata = Path(arguments.output), arguments.metadata
-    form, packed = text_rows.unpacked(output.name), output.suffix in text_rows.PACKED
+    form, packed = text_rows.unpacked(output.name), output.suffix.lower() in text_rows.PACKED
     if form not in _OUTPUTS or (packed and form not in _LINES):
         raise TargetError(f"{output}: expected a name that ends in {', '.join(_OUTPUTS)}")
     if form in _LINES and arguments.dtype != FLOAT32:

@@ -186,6 +186,76 @@ def test_parquet_to_records_and_back(
     assert "exists; choose another name, or replace it with --overwrite" in capsys.readouterr().err
 
 
+def test_overwrite_replaces_outputs_alone(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is deleted that no run wrote, and nothing before all arguments are found right."""
+    old = [tmp_path / f"x-0000{n}-of-00002.parquet" for n in range(2)]
+    bad = tmp_path / "x.bad-00000-of-00001.jsonl"
+    others = [tmp_path / name for name in ("x-notes.parquet", "x-00000-of-00002.csv", "x.bad-a")]
+    for path in (*old, bad, *others):
+        path.write_text("a")
+    source, flags = str(tmp_path / "x-in.txt"), ["--overwrite"]
+    Path(source).write_text("a\nb\n")
+    output = tmp_path / "x.parquet"
+    for wrong in ("--model=none", "--keep=id", "--format=parquet", "--input=none-*.txt"):
+        assert embed(model, source, output, *flags, wrong) == 1
+    assert embed(model, source, output, *flags, "--", "--direct_num_workers=two") == 1
+    capsys.readouterr()
+    assert embed(model, str(tmp_path / "x-*"), output, *flags) == 1
+    assert f"{old[0]}: is an input; choose another name" in capsys.readouterr().err
+    assert all(path.read_text() == "a" for path in (*old, bad, *others))
+    assert embed(model, source, output, *flags) == 0
+    assert len(tables(tmp_path, "x-*-of-*.parquet")) == 2
+    assert not any(path.exists() and path.read_bytes() == b"a" for path in (*old, bad))
+    assert all(path.read_text() == "a" for path in others)
+
+
+def test_places_that_beam_cannot_look_at(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert embed(model, "nowhere://a/*.txt", tmp_path / "x.parquet") == 1
+    said = capsys.readouterr().err
+    assert "nowhere://a/*.txt: cannot be looked at" in said
+    assert "apache-beam[gcp]" in said
+
+
+def test_columns_that_are_null_at_first(model: Path, tmp_path: Path) -> None:
+    """And bytes that are no text: through Parquet, records and Parquet again."""
+    columns = {
+        "text": pyarrow.array(["a"] * 150),
+        "year": pyarrow.array([None] * 149 + [3], pyarrow.int16()),
+        "hash": pyarrow.array([b"\xff\0"] * 150),
+    }
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "in.parquet")
+    source, flag = str(tmp_path / "in.parquet"), "--keep=text,year,hash"
+    assert embed(model, source, tmp_path / "x.parquet", flag) == 0
+    found = tables(tmp_path)
+    assert {name: found[name].type for name in columns} == {
+        name: column.type for name, column in columns.items()
+    }
+    assert sorted(found["year"].to_pylist(), key=str) == [3] + [None] * 149
+    assert {*found["hash"].to_pylist()} == {b"\xff\0"}
+    assert embed(model, source, tmp_path / "z.tfrecord", "--keep=text,hash") == 0
+    back = str(tmp_path / "z-*.tfrecord")
+    assert embed(model, back, tmp_path / "y.parquet", "--keep=text,hash") == 0
+    found = tables(tmp_path, "y-*.parquet")
+    assert {*zip(*(found[name].to_pylist() for name in ("text", "hash")), strict=True)} == {
+        ("a", b"\xff\0")
+    }
+
+
+def test_lines_that_are_null_at_first(model: Path, tmp_path: Path) -> None:
+    rows = [{"id": None, "text": "a"}] * 150 + [{"id": 7, "text": "a"}] * 60
+    rows.append({"id": 0.5, "text": "a"})
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert embed(model, str(tmp_path / "in.jsonl"), tmp_path / "x.parquet", "--keep=id") == 0
+    found = tables(tmp_path)["id"]
+    assert (found.type, found.null_count, len(found)) == (pyarrow.int64(), 150, 210)
+    [bad] = map(json.loads, next(tmp_path.glob("x.bad-*.jsonl")).open())
+    assert bad["reason"].startswith("id: expected values of one type")
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -197,6 +267,8 @@ def test_parquet_to_records_and_back(
         (["--keep=id"], "none of the first 1 records can be read: expected id; found text"),
         (["--column=b"], "column: plain lines have none"),
         (["--keep=vector"], "keep: vector: is a column of the output"),
+        (["--format=jsonl", "--column=vector"], "keep: vector: is a column of the output"),
+        (["--restart"], "restart: not with a --runner"),
         (["--model=none"], "not a text embedding"),
     ],
 )

@@ -1,6 +1,7 @@
 """The command hub_embed: order, memory, stops."""
 
 import bz2
+import errno
 import functools
 import gzip
 import io
@@ -13,7 +14,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -25,10 +25,10 @@ import pytest
 import tensorflow as tf
 
 import hub_export
-from hub_export.errors import ExportError
+from hub_export.errors import ExportError, TargetError
 from hub_export.use import embed_cli
-from hub_export.use.corpora import processes, records, text_job
-from hub_export.use.corpora.processes import embedder
+from hub_export.use.corpora import parquet_rows, records, text_job, vector_files
+from hub_export.use.corpora.processes import ProcessEmbedder, embedder
 from hub_export.use.corpora.text_rows import Row
 
 LINES = [b"a bad cab", b"", b"d " * 60, "üben\ttab".encode(), b"\xff\xfe", b"e", b" b\x00c "] * 30
@@ -511,16 +511,125 @@ def test_what_is_no_parquet_is_said(
     assert "x.parquet: cannot be read as Parquet" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(1, "b"), (1, 0.75), (True, 1), ({"a": 1}, {"a": 1, "b": 2}), ([1], [2, 0.5])],
+)
+@pytest.mark.parametrize("window", [1, 2])
 def test_what_is_kept_has_one_type(
+    models: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    first: object,
+    second: object,
+    window: int,
+) -> None:
+    """Where it has not, nothing is cut off: it is whole, or the run ends with the row."""
+    monkeypatch.setattr(records, "WINDOW_LINES", window)
+    source, output = tmp_path / "rows.jsonl", tmp_path / "x.parquet"
+    rows = [{"id": each, "text": "a"} for each in (first, second)]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    if run(models, source, output, "--keep=id") == 1:
+        assert "row 2: id: expected values of one type" in capsys.readouterr().err
+        return
+    assert window == 2
+    found = pyarrow.parquet.read_table(output)["id"].to_pylist()
+    whole = {"b": None, **first} if isinstance(first, dict) else first
+    assert found == [whole, second]
+
+
+def test_nulls_tell_no_type(models: dict[str, Path], tmp_path: Path) -> None:
+    """Columns that are null, or lists of nothing, at first, in a run that is taken up."""
+    source, output = tmp_path / "rows.jsonl", tmp_path / "x.parquet"
+    kept = [{"id": None, "tags": []}] * 120 + [{"id": 7, "tags": ["a"]}] * 60
+    lines = [json.dumps({"text": "a", "none": None, **each}) + "\n" for each in kept]
+    source.write_text("".join(lines))
+    flags = ["--keep=id,tags,none"]
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(2, patch)
+        assert run(models, source, output, *flags) == 1
+        patch.undo()
+        patch.setattr(records, "WINDOW_LINES", 50)
+        assert run(models, source, output, *flags) == 0
+    found = pyarrow.parquet.read_table(output)
+    assert found.select(["id", "tags"]).to_pylist() == kept
+    assert found["id"].type == pyarrow.int64()
+    assert found["none"].to_pylist() == [None] * 180
+
+
+def test_columns_of_parquet_stay_what_they_are(
     models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source, output = tmp_path / "rows.jsonl", tmp_path / "x.parquet"
-    source.write_text('{"id": 1, "text": "a"}\n{"id": "b", "text": "b"}\n')
-    assert run(models, source, output, "--keep=id") == 1
-    assert "id: expected values of one type" in capsys.readouterr().err
+    """Their types are those of the file; bytes that are no text stay bytes, or are refused."""
+    columns = {
+        "text": pyarrow.array(["a"] * 4),
+        "year": pyarrow.array([None, None, 3, None], pyarrow.int16()),
+        "hash": pyarrow.array([b"\xff\0", None, b"a", b""]),
+        "pairs": pyarrow.array([[("a", 1)]] * 4, pyarrow.map_(pyarrow.string(), pyarrow.int8())),
+        "weight": pyarrow.array([float("nan"), 0.1, None, 1], pyarrow.float32()),
+    }
+    source, table = tmp_path / "in.parquet", pyarrow.table(columns)
+    pyarrow.parquet.write_table(table, source)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "WINDOW_LINES", 2)
+        output, flag = tmp_path / "x.parquet", f"--keep={','.join(columns)}"
+        assert run(models, source, output, flag) == 0
+    found = pyarrow.parquet.read_table(output)
+    for name, column in columns.items():
+        assert found[name].type.equals(column.type)
+        assert repr(found[name].to_pylist()) == repr(column.to_pylist())
+    lines = tmp_path / "x.jsonl"
+    assert run(models, source, lines, "--keep=hash") == 1
+    assert "hash: holds bytes that are no text" in capsys.readouterr().err
+    assert run(models, source, lines, "--keep=pairs,weight", "--restart") == 0
+    rows = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert [row["pairs"] for row in rows] == [[["a", 1]]] * 4
+    assert [row["weight"] is None for row in rows] == [True, False, True, False]
 
 
-@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+def test_a_value_that_python_does_not_have(
+    models: dict[str, Path],
+    articles: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Such as a time to the nanosecond, without pandas."""
+
+    def refuse(batch: Any) -> Any:
+        raise ValueError("Nanosecond timestamp 1 is not safely convertible")
+
+    monkeypatch.setattr(parquet_rows, "_with_bytes", refuse)
+    assert run(models, articles, tmp_path / "x.npy", "--column=abstract") == 1
+    said = capsys.readouterr().err
+    assert "articles.parquet: rows from 1 on: a value that Python does not have (Nanosecond" in said
+
+
+def test_an_output_is_locked_until_it_has_its_name(
+    models: dict[str, Path], articles: Path, tmp_path: Path
+) -> None:
+    """What goes wrong before that leaves what was embedded, and nothing else."""
+    output, flags = tmp_path / "x.parquet", ["--column=abstract", "--keep=id"]
+    write = vector_files.Parquet._write
+
+    def full(self: Any, complete: Path) -> None:
+        write(self, complete)
+        with pytest.raises(TargetError, match="another process is writing it"):
+            vector_files.Npy(output, 24, "float32").open(None)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vector_files.Parquet, "_write", full)
+        assert run(models, articles, output, *flags) == 1
+    left = [articles.name, "x.parquet.part", "x.parquet.state"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
+    assert run(models, articles, output, *flags) == 0
+    assert pyarrow.parquet.read_table(output)["id"].to_pylist() == [*range(len(TEXTS))]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [articles.name, output.name]
+
+
+@pytest.mark.parametrize("suffix", ["", ".GZ", ".zst"])
 def test_lines_are_written_with_what_is_kept(
     models: dict[str, Path], tmp_path: Path, suffix: str
 ) -> None:
@@ -528,7 +637,8 @@ def test_lines_are_written_with_what_is_kept(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(records, "WINDOW_LINES", 64)
         assert run(models, source, output, "--column=abstract", "--keep=id") == 0
-    with pyarrow.input_stream(str(output)) as stream:
+    packed = {"": None, ".GZ": "gzip", ".zst": "zstd"}[suffix]
+    with pyarrow.input_stream(str(output), packed) as stream:
         rows = [json.loads(line) for line in stream.read().splitlines()]
     assert [row["id"] for row in rows] == [str(n) for n in range(len(TEXTS))]
     exact = embedded(models["mean"], TEXTS)
@@ -625,22 +735,15 @@ def test_a_killed_command_takes_its_workers_along(models: dict[str, Path], tmp_p
     assert found.shape == (17000, 24)
 
 
-def test_no_worker_is_idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lines are shared among all, a batch at least and eight at most at once."""
-    shares: list[int] = []
-
-    def embed(_: Any, lines: Sequence[bytes]) -> Any:
-        shares.append(len(lines))
-        return np.zeros((len(lines), 2), np.float32)
-
-    monkeypatch.setattr(processes, "_facts", lambda _: (2, ""))
-    monkeypatch.setattr(processes, "_embed", embed)
-    with ThreadPoolExecutor(1) as threads:
-        model = processes.ProcessEmbedder((Path(), 10, None), threads, 4)
-        for count, wanted in ((100, [25] * 4), (12, [2, 10]), (330, [10, 80, 80, 80, 80])):
-            shares.clear()
-            model([b""] * count, lambda _: None)
-            assert sorted(shares) == wanted
+@pytest.mark.parametrize(
+    ("batch_size", "lines", "shares"),
+    [(32, 8192, [256] * 32), (1024, 8192, [2048] * 4), (1024, 1500, [1024, 476]), (32, 0, [])],
+)
+def test_every_worker_has_a_share(batch_size: int, lines: int, shares: list[int]) -> None:
+    executor = mock.Mock()
+    executor.submit().result.return_value = (24, "")
+    model = ProcessEmbedder((Path("model"), batch_size, 1), executor, 4)
+    assert [len(share) for share in model._shares([b"a"] * lines)] == shares
 
 
 def test_a_sample_alone_is_counted() -> None:

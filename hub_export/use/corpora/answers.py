@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hub_export.contract import ROW_SPLITS
+from hub_export.errors import SourceError
 from hub_export.use.corpora.growing_file import GrowingFile
 from hub_export.use.corpora.text_rows import Row, plain
 from hub_export.use.models.strings import utf8
@@ -28,10 +30,25 @@ class AnswerFile(GrowingFile[Row, Sequence[Answer]]):
 
 
 def json_lines(rows: Sequence[Row], answers: Sequence[Answer]) -> Iterator[bytes]:
-    """A line for each row."""
+    """A line for each row; raises SourceError where bytes are kept that are no text."""
     for row, answer in zip(rows, answers, strict=True):
-        line = json.dumps({**row.kept, **answer}, ensure_ascii=False, allow_nan=False, default=str)
+        kept = {name: _kept(name, value) for name, value in row.kept.items()}
+        line = json.dumps({**kept, **answer}, ensure_ascii=False, allow_nan=False, default=str)
         yield utf8(line) + b"\n"
+
+
+def _kept(name: str, value: Any) -> Any:
+    """A value of a table as JSON has it; null for a number that is not finite."""
+    if isinstance(value, bytes):
+        raise SourceError(
+            f"{name}: holds bytes that are no text, which JSON does not have; leave it out of "
+            "--keep, or write a .parquet"
+        )
+    if isinstance(value, Mapping):
+        return {key: _kept(name, each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_kept(name, each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def answers(outputs: Arrays, names: Sequence[str], flat: Collection[str]) -> list[Answer]:

@@ -45,15 +45,14 @@ class GrowingFile(abc.ABC, Generic[Row, Answers]):
         os.fsync(self.file.fileno())
         return self.file.tell()
 
-    def close(self, rows: int) -> None:
+    def complete(self, rows: int) -> None:
         """Completes it, now that the number of rows is known."""
         self.file.seek(0)
         self.file.write(self.header(rows))
         self.sync()
-        self.file.close()
 
     def name(self) -> None:
-        """Gives it its name; it may be asked to again where it was stopped."""
+        """Gives it its name, while it is open; it may be asked to again where it was stopped."""
         self.part.replace(self.path)
 
     def header(self, rows: int) -> bytes:
@@ -79,4 +78,7 @@ def _locked(path: Path) -> int:
     except OSError as error:
         os.close(descriptor)
         raise TargetError(f"{path}: another process is writing it; wait for it") from error
+    if not (path.exists() and os.path.samestat(os.fstat(descriptor), path.stat())):
+        os.close(descriptor)
+        raise TargetError(f"{path}: another process has just completed it")
     return descriptor

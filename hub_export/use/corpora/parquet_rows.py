@@ -16,6 +16,8 @@ class ParquetRows(Records[Mapping[str, Any]]):
 
     Attributes:
         columns: their names.
+        types: column -> its type in Arrow, as its values have it; None where all are null.
+        binary: those of bytes that are no text.
     """
 
     unit = "row"
@@ -39,7 +41,9 @@ class ParquetRows(Records[Mapping[str, Any]]):
             self._file = parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
         except self._errors as error:
             raise SourceError(f"{path}: cannot be read as Parquet ({error})") from error
-        self.columns: tuple[str, ...] = tuple(self._file.schema_arrow.names)
+        self.types = value_types(self._file.schema_arrow)
+        self.columns: tuple[str, ...] = tuple(self.types)
+        self.binary = frozenset(name for name, kind in self.types.items() if _is_binary(kind))
         self._rows = self._decoded(self.columns)
 
     @property
@@ -88,17 +92,46 @@ class ParquetRows(Records[Mapping[str, Any]]):
                 yield from _with_bytes(batch).to_pylist()
         except (self._errors, OSError) as error:
             raise SourceError(f"{self._name}: row {self.count + 1}: damaged ({error})") from error
+        except ValueError as error:  # such as a time to the nanosecond, which Python has not
+            raise SourceError(
+                f"{self._name}: rows from {self.count + 1} on: a value that Python does not have "
+                f"({error}); leave its column out of --keep"
+            ) from error
+
+
+def value_types(schema: Any) -> dict[str, Any]:
+    """Column -> the type of its values, however they are stored; None where all are null."""
+    return {field.name: _value_type(field.type) for field in schema}
+
+
+def _value_type(kind: Any) -> Any:
+    pyarrow = arrow("Parquet")
+    types = pyarrow.types
+    if isinstance(kind, pyarrow.BaseExtensionType):
+        return _value_type(kind.storage_type)
+    if types.is_dictionary(kind):
+        return _value_type(kind.value_type)
+    if types.is_string_view(kind):
+        return pyarrow.string()
+    if types.is_binary_view(kind):
+        return pyarrow.binary()
+    return None if types.is_null(kind) else kind
+
+
+def _is_binary(kind: Any) -> bool:
+    types = arrow("Parquet").types
+    several = types.is_binary, types.is_large_binary, types.is_fixed_size_binary
+    return kind is not None and any(each(kind) for each in several)
 
 
 def _with_bytes(batch: Any) -> Any:
     """The same with strings as bytes: not every writer sees to it that they are UTF-8."""
     pyarrow = arrow("Parquet")
-    types, schema = pyarrow.types, batch.schema
+    types = pyarrow.types
 
-    def cast(kind: Any) -> Any:
-        kind = kind.value_type if types.is_dictionary(kind) else kind
-        text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
-        return pyarrow.large_binary() if text else kind
+    def cast(field: Any) -> Any:
+        kind = _value_type(field.type)
+        text = kind is not None and (types.is_string(kind) or types.is_large_string(kind))
+        return field.with_type(pyarrow.large_binary() if text else kind or field.type)
 
-    fields = [field.with_type(cast(field.type)) for field in schema]
-    return batch.cast(pyarrow.schema(fields))
+    return batch.cast(pyarrow.schema([cast(field) for field in batch.schema]))

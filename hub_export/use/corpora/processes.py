@@ -5,12 +5,13 @@ imports nothing of TensorFlow.
 """
 
 import functools
+import math
 import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,7 @@ from hub_export.use.corpora.vectors import Floats
 if TYPE_CHECKING:
     from hub_export.use.corpora.text_embedder import TextEmbedder
 
-_BATCHES = 8  # that a process is given at once, at most
+_BATCHES = 8  # that a process is given at once, at the most
 
 Arguments = tuple[Path, int, int | None]
 """Those of TextEmbedder."""
@@ -79,13 +80,13 @@ def embedder(
 class ProcessEmbedder:
     """An exported text embedding in several processes, each of which loads it once."""
 
-    def __init__(self, arguments: Arguments, executor: Executor, workers: int) -> None:
+    def __init__(self, arguments: Arguments, executor: ProcessPoolExecutor, workers: int) -> None:
         """Loads it in one of them.
 
         Args:
             arguments: those of TextEmbedder.
             executor: of the processes.
-            workers: how many processes there are.
+            workers: how many they are.
 
         Raises:
             SourceError: there is none.
@@ -115,10 +116,11 @@ class ProcessEmbedder:
             return self._executor.submit(_tokens, self._arguments, lines).result()
 
     def _shares(self, lines: Sequence[bytes]) -> Iterator[npt.NDArray[np.intp]]:
-        """Which lines a process is given at once: so few that there are some for each of them."""
+        """Which lines a process is given at once."""
         order = np.argsort([-len(line) for line in lines], kind="stable")
         batch = self._arguments[1]
-        size = max(batch, min(_BATCHES * batch, -(-len(lines) // self._workers)))
+        most = max(batch, math.ceil(len(lines) / self._workers))  # a share for each of them
+        size = min(_BATCHES * batch, most)
         return (order[at : at + size] for at in range(0, len(order), size))
 
     def _give(self, lines: Sequence[bytes], rows: npt.NDArray[np.intp]) -> "Future[Floats]":

@@ -64,7 +64,7 @@ class TextEmbedder:
 
         It is 0 where the model has no signature that says so.
         """
-        if contract.TOKENS not in self._model.model.signatures:
+        if contract.TOKENS not in self._model.model.signatures or not lines:
             return 0
         asked = self._model.batches(contract.TOKENS, {contract.TEXT: lines})
         return sum(int(np.sum(outputs[contract.MASK])) for _, outputs in asked)

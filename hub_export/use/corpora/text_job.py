@@ -142,13 +142,14 @@ class TextJob(Generic[Row, Answers]):
             SourceError: the input is not the one that was begun with.
             TargetError: an output cannot be written.
         """
-        if state is None or not state.complete:
-            with contextlib.ExitStack() as opened:
-                for at, file in enumerate(self._files):
+        with contextlib.ExitStack() as opened:  # and locked, until they have their names
+            for at, file in enumerate(self._files):
+                if state is None or not state.complete or file.part.exists():
                     file.open(None if state is None else state.sizes[at])
                     opened.callback(file.file.close)
+            if state is None or not state.complete:
                 state = self._completed(lines, state, advance)
-        return self._named(state)
+            return self._named(state)
 
     def _completed(
         self, lines: Records[Any], state: State | None, advance: Callable[[int], object]
@@ -166,7 +167,7 @@ class TextJob(Generic[Row, Answers]):
             self._state(lines, rows).write(self._state_file)
         done = self._state(lines, rows, complete=True)
         for file in self._files:
-            file.close(rows)
+            file.complete(rows)
         done.write(self._state_file)
         return done
 

@@ -48,11 +48,15 @@ class Table:
         columns: their names, so far as they are known before a record is read.
         values: what a record says; raises SourceError.
         select: told which columns are wanted; raises SourceError where it knows of none such.
+        types: column -> its type in Arrow, where the file says so.
+        binary: columns of bytes that are no text, and are copied as they are.
     """
 
     columns: tuple[str, ...]
     values: Callable[[Any], Values]
     select: Callable[[Sequence[str]], object] = lambda names: None
+    types: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    binary: Collection[str] = ()
 
 
 def format_of(name: str, said: str = AUTO) -> str:
@@ -90,7 +94,7 @@ def table(lines: TextLines | ParquetRows, format: str, look: bool) -> Table:
         SourceError: there are no names, or some twice; the first row is wrong.
     """
     if isinstance(lines, ParquetRows):
-        return Table(lines.columns, lambda row: row, lines.select)
+        return Table(lines.columns, lambda row: row, lines.select, lines.types, lines.binary)
     if format == PLAIN:
         return Table((PLAIN_COLUMN,), lambda line: {PLAIN_COLUMN: line})
     if format == JSONL:
@@ -123,13 +127,15 @@ def reader(
         SourceError: the table has no such columns.
     """
     table.select([*inputs, *kept])
+    binary = frozenset(table.binary)
 
     def read(record: Any) -> Row:
         found = table.values(record)
         if missing := [name for name in dict.fromkeys([*inputs, *kept]) if name not in found]:
             raise SourceError(f"expected {', '.join(missing)}; found {', '.join(found) or 'none'}")
         texts = tuple((_texts if name in lists else _text)(name, found[name]) for name in inputs)
-        return Row(texts, {name: plain(found[name]) for name in kept})
+        copied = {each: found[each] if each in binary else plain(found[each]) for each in kept}
+        return Row(texts, copied)
 
     return read
 

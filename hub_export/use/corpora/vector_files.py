@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import itertools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,7 @@ from hub_export.use.corpora.vectors import SCALE, VECTOR, Floats, stored
 
 VectorFile = GrowingFile[Row, Floats]
 """Of n texts, and float32 [n, D]."""
+Kept = Mapping[str, Any]
 
 
 class Npy(VectorFile):
@@ -60,8 +63,9 @@ class Lines(VectorFile):
     def __init__(self, path: Path, lines: Callable[[Sequence[Row], Floats], bytes]) -> None:
         super().__init__(path)
         self._lines = lines
-        self._pack = _PACKERS.get(path.suffix, bytes)
-        if path.suffix == ".zst":
+        suffix = path.suffix.lower()
+        self._pack = _PACKERS.get(suffix, bytes)
+        if suffix == ".zst":
             arrow(str(path))
 
     def append(self, rows: Sequence[Row], answers: Floats) -> None:
@@ -88,66 +92,84 @@ class Parquet(VectorFile):
     file cannot be taken up.
     """
 
-    def __init__(self, path: Path, width: int, dtype: str, kept: Sequence[str]) -> None:
+    def __init__(self, path: Path, width: int, dtype: str, kept: Kept) -> None:
         """Opens nothing yet.
+
+        Args:
+            path: its name in the end.
+            width: D.
+            dtype: as `stored` has it.
+            kept: column -> its type in Arrow, None where the values tell it.
 
         Raises:
             ExportError: pyarrow is not installed.
         """
         super().__init__(path)
-        self._width, self._dtype, self._kept = width, dtype, kept
-        self._ipc, self._parquet = (
-            arrow(str(path), f"pyarrow.{module}") for module in ("ipc", "parquet")
+        self._width, self._dtype, self._rows = width, dtype, 0
+        self._pyarrow, self._ipc, self._parquet = (
+            arrow(str(path), module) for module in ("pyarrow", "pyarrow.ipc", "pyarrow.parquet")
         )
-        self._schema: Any = None
+        self._types = {name: kind or self._pyarrow.null() for name, kind in kept.items()}
 
     def open(self, size: int | None) -> None:
         super().open(size)
-        if size:
-            with self._undamaged(), self.part.open("rb") as file:
-                self._schema = self._ipc.open_stream(file).schema
+        if not size:
+            return
+        with self._undamaged(), self._pyarrow.memory_map(str(self.part)) as file:
+            for window in self._windows(file):
+                self._types = {name: window.schema.field(name).type for name in self._types}
+                self._rows += sum(map(len, window))
 
     def append(self, rows: Sequence[Row], answers: Floats) -> None:
         kept = [row.kept for row in rows]
-        if self._schema is None:
-            types = vector_table.kept_types(kept, self._kept)
-            self._schema = vector_table.schema(types, self._width, self._dtype)
-        batch = vector_table.record_batch(self._schema, kept, answers, self._dtype)
+        self._types = vector_table.told(self._types, kept, self._rows)
+        schema = vector_table.schema(self._types, self._width, self._dtype)
+        batch = vector_table.record_batch(schema, kept, answers, self._dtype, self._rows)
         written = io.BytesIO()
-        with self._ipc.new_stream(written, self._schema) as stream:
+        with self._ipc.new_stream(written, schema) as stream:
             stream.write_batch(batch)
         self.file.write(written.getvalue())
+        self._rows += len(rows)
 
     def name(self) -> None:
         complete = self.path.with_name(f"{self.path.name}.new")
-        with self._undamaged(), self.part.open("rb") as file:
-            schema = self._windows_schema(file)
-            options = {"use_dictionary": [*self._kept]}
-            with self._parquet.ParquetWriter(complete, schema, **options) as table:
-                while file.peek(1):
-                    for batch in self._ipc.open_stream(file):
-                        table.write_batch(batch)
-        complete.replace(self.path)
+        try:
+            self._write(complete)
+            complete.replace(self.path)
+        except BaseException:
+            complete.unlink(missing_ok=True)
+            raise
         self.part.unlink()
+
+    def _write(self, complete: Path) -> None:
+        types = vector_table.settled(self._types)
+        schema = vector_table.schema(types, self._width, self._dtype)
+        options = {"use_dictionary": [*types]}
+        with (
+            self._undamaged(),
+            self._pyarrow.OSFile(str(self.part)) as file,
+            self._parquet.ParquetWriter(complete, schema, **options) as table,
+        ):
+            for batch in itertools.chain.from_iterable(self._windows(file)):
+                table.write_batch(batch.cast(schema))
+        with complete.open("rb") as file:
+            os.fsync(file.fileno())
+
+    def _windows(self, file: Any) -> Iterator[Any]:
+        """A stream of Arrow for each, which has to be read to its end."""
+        while file.tell() < file.size():
+            yield self._ipc.open_stream(file)
 
     @contextmanager
     def _undamaged(self) -> Iterator[None]:
         try:
             yield
-        except (arrow(str(self.path)).ArrowException, OSError) as error:
+        except (self._pyarrow.ArrowException, OSError) as error:
             if getattr(error, "errno", None) is not None:  # the operating system's, not Arrow's
                 raise
             raise TargetError(
                 f"{self.part}: damaged ({error}); begin anew with --restart"
             ) from error
-
-    def _windows_schema(self, file: io.BufferedReader) -> Any:
-        if not file.peek(1):
-            types = vector_table.kept_types([], self._kept)
-            return vector_table.schema(types, self._width, self._dtype)
-        schema = self._ipc.open_stream(file).schema
-        file.seek(0)
-        return schema
 
 
 _SPACES = bytes.maketrans(b"\t\r\n", b"   ")
@@ -168,10 +190,11 @@ def _jsonl(rows: Sequence[Row], vectors: Floats) -> bytes:
     return b"".join(json_lines(rows, [{VECTOR: each} for each in json_values(vectors)]))
 
 
-FORMATS: Mapping[str, Callable[[Path, int, str, Sequence[str]], VectorFile]] = {
+FORMATS: Mapping[str, Callable[[Path, int, str, Kept], VectorFile]] = {
     ".npy": lambda path, width, dtype, _: Npy(path, width, dtype),
     ".parquet": Parquet,
     ".tsv": lambda path, *_: Lines(path, _tsv),
     ".jsonl": lambda path, *_: Lines(path, _jsonl),
 }
-"""By the suffix of its name. Of the path, D, the type of numbers, and the columns to keep."""
+"""By the suffix of its name. Of the path, D, the type of numbers, and the columns to keep, as
+`Parquet` has them."""

@@ -2,14 +2,17 @@
 
 import itertools
 import json
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import apache_beam as beam
 import numpy as np
 import pyarrow
 import pyarrow.parquet
 from apache_beam.coders import BytesCoder
+from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics
 from apache_beam.metrics.metric import MetricsFilter
@@ -19,14 +22,16 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from hub_export.errors import ExportError, SourceError, TargetError
 from hub_export.settings import FLOAT32
 from hub_export.use.corpora import text_rows, vector_table
+from hub_export.use.corpora.parquet_rows import value_types
 from hub_export.use.corpora.text_embedder import TextEmbedder
 from hub_export.use.corpora.vectors import SCALE, VECTOR, stored
 from hub_export.use.engines.beam import TextModelHandler
 from hub_export.use.engines.corpus import TFRECORD, Corpus
 
 _BAD = "bad"
+_BAD_SUFFIX = ".jsonl"
 _NAMESPACE = "hub_embed"
-_FIRST = 100  # records that tell of what type the columns are
+_FIRST, _MOST = 100, 100_000  # records that tell of what type the columns are
 _TOGETHER = 1024  # vectors that are written at once
 
 Kept = Mapping[str, Any]
@@ -44,15 +49,18 @@ def run(corpus: Corpus, options: Sequence[str]) -> dict[str, int]:
 
     Raises:
         SourceError: there are no such files, or there is no such model.
-        TargetError: an output exists.
-        ExportError: an option is none of a pipeline, or the pipeline failed.
+        TargetError: an output exists, or is an input.
+        ExportError: an option is none of a pipeline, Beam has no filesystem for a place, or the
+            pipeline failed.
     """
-    _require_absent(corpus)
+    earlier = _earlier(corpus)
     width = TextEmbedder(corpus.model, corpus.batch_size, corpus.threads).width
-    types = vector_table.kept_types(_first_kept(corpus), corpus.keep)
+    types = _types(corpus)
     schema = vector_table.schema(types, width, corpus.dtype)
     try:
-        pipeline = beam.Pipeline(options=PipelineOptions([*options]))
+        parsed = PipelineOptions([*options])
+        parsed.get_all_options()  # raises now what the pipeline would raise when it runs
+        pipeline = beam.Pipeline(options=parsed)
     except (SystemExit, ValueError) as error:
         raise ExportError(f"options of the pipeline: {' '.join(options)}: {error}") from error
     rows = pipeline | "Files" >> beam.Create([corpus.input]) | "Read" >> _source(corpus)
@@ -60,7 +68,9 @@ def run(corpus: Corpus, options: Sequence[str]) -> dict[str, int]:
     handler = TextModelHandler(corpus.model, batch_size=corpus.batch_size, threads=corpus.threads)
     embedded = read | "Embed" >> RunInference(KeyedModelHandler(handler))
     _written(embedded, corpus, schema)
-    bad | "Bad" >> beam.io.WriteToText(corpus.bad, ".jsonl")
+    bad | "Bad" >> beam.io.WriteToText(corpus.bad, _BAD_SUFFIX)
+    if earlier:  # perhaps more of them than are written now
+        FileSystems.delete(earlier)
     try:
         result = pipeline.run()
         result.wait_until_finish()
@@ -70,20 +80,44 @@ def run(corpus: Corpus, options: Sequence[str]) -> dict[str, int]:
     return {"rows": 0, "bad_rows": 0} | {each.key.metric.name: each.result for each in found}
 
 
-def _require_absent(corpus: Corpus) -> None:
-    prefixes = (f"{corpus.prefix}-*", f"{corpus.bad}-*")
-    there = [each for prefix in prefixes for each in _files(prefix)]
+def _earlier(corpus: Corpus) -> list[str]:
+    """The outputs of an earlier run, which this one is to replace.
+
+    Raises:
+        TargetError: it is not to, or one of them is an input.
+    """
+    names = (corpus.prefix, corpus.suffix), (corpus.bad, _BAD_SUFFIX)
+    there = [file for prefix, suffix in names for file in _shards(prefix, suffix)]
+    inputs = {_place(file) for file in _files(corpus.input)}
+    if taken := [file for file in there if _place(file) in inputs]:
+        raise TargetError(f"{taken[0]}: is an input; choose another name for the output")
     if there and not corpus.overwrite:
         raise TargetError(
             f"{there[0]}: exists; choose another name, or replace it with --overwrite"
         )
-    if there:  # perhaps more of them than are written now
-        FileSystems.delete(there)
+    return there
+
+
+def _shards(prefix: str, suffix: str) -> list[str]:
+    """The files that are called as Beam calls its outputs, and no others."""
+    name = re.compile(rf"{re.escape(prefix)}-\d{{5,}}-of-\d{{5,}}{re.escape(suffix)}")
+    return [file for file in _files(f"{prefix}-*{suffix}") if name.fullmatch(file)]
+
+
+def _place(file: str) -> str:
+    return file if "://" in file else os.path.realpath(file)
 
 
 def _files(pattern: str) -> list[str]:
-    [found] = FileSystems.match([pattern])
-    return [each.path for each in found.metadata_list]
+    """Those that match; raises ExportError where Beam has no filesystem for them."""
+    try:
+        [found] = FileSystems.match([pattern])
+    except (ValueError, BeamIOError) as error:
+        raise ExportError(
+            f"{pattern}: cannot be looked at ({error}); gs:// needs apache-beam[gcp], s3:// "
+            "apache-beam[aws], and their credentials"
+        ) from error
+    return sorted(each.path for each in found.metadata_list)
 
 
 def _source(corpus: Corpus) -> beam.PTransform:
@@ -103,7 +137,10 @@ def _reader(corpus: Corpus) -> Callable[[Any], text_rows.Row]:
         text_rows.PARQUET: lambda row: row,
         TFRECORD: _example,
     }[corpus.format]
-    return text_rows.reader(text_rows.Table((), values), [corpus.column], corpus.keep)
+    binary = corpus.keep if corpus.format in (text_rows.PARQUET, TFRECORD) else ()
+    return text_rows.reader(
+        text_rows.Table((), values, binary=binary), [corpus.column], corpus.keep
+    )
 
 
 def _example(record: bytes) -> text_rows.Values:
@@ -120,42 +157,87 @@ def _example(record: bytes) -> text_rows.Values:
     return {name: each[0] if len(each) == 1 else [*each] for name, each in lists.items()}
 
 
-def _first_kept(corpus: Corpus) -> list[Kept]:
-    """What is kept of the first records; raises SourceError where none of them can be read."""
+def _types(corpus: Corpus) -> dict[str, Any]:
+    """Column to keep -> its type in Arrow.
+
+    Raises:
+        SourceError: there are no such files or columns; the first records cannot be read, or do
+            not tell one type.
+    """
     files = _files(corpus.input)
     if not files:
         raise SourceError(f"{corpus.input}: no such files")
-    read, found, bad = _reader(corpus), list[Kept](), list[SourceError]()
-    for record in itertools.islice(_first_records(files[0], corpus), _FIRST):
-        try:
-            found.append(read(record).kept)
-        except SourceError as error:
-            bad.append(error)
-    if bad and not found:
-        raise SourceError(f"{files[0]}: none of the first {len(bad)} records can be read: {bad[0]}")
-    return found
+    told = _parquet_types if corpus.format == text_rows.PARQUET else _told_types
+    return vector_table.settled(told(files, corpus))
+
+
+def _parquet_types(files: Sequence[str], corpus: Corpus) -> dict[str, Any]:
+    """As the first file says, and others so long as a column is null."""
+    types: dict[str, Any] = dict.fromkeys(corpus.keep)
+    for file in files:
+        with FileSystems.open(file) as stream:
+            said = value_types(_parquet(file, stream).schema_arrow)
+        if missing := [name for name in (corpus.column, *corpus.keep) if name not in said]:
+            raise SourceError(f"{file}: expected {', '.join(missing)}; found {', '.join(said)}")
+        types = {name: kind or said[name] for name, kind in types.items()}
+        if all(types.values()):
+            break
+    return {name: kind or pyarrow.null() for name, kind in types.items()}
+
+
+def _told_types(files: Sequence[str], corpus: Corpus) -> dict[str, Any]:
+    """As the values of the first records tell, and others so long as they are null."""
+    read, rows, bad = _reader(corpus), list[Kept](), list[SourceError]()
+    types: dict[str, Any] = dict.fromkeys(corpus.keep, pyarrow.null())
+    records = itertools.chain.from_iterable(_first_records(file, corpus) for file in files)
+    while some := [*itertools.islice(records, _FIRST)]:
+        before = len(rows)
+        for record in some:
+            try:
+                rows.append(read(record).kept)
+            except SourceError as error:
+                bad.append(error)
+        if not rows:
+            raise SourceError(
+                f"{files[0]}: none of the first {len(bad)} records can be read: {bad[0]}"
+            )
+        types = vector_table.told(types, rows[before:])
+        still = [name for name, kind in types.items() if vector_table.is_open(kind)]
+        if not still:
+            break
+        if len(rows) + len(bad) >= _MOST:
+            raise SourceError(
+                f"{', '.join(still)}: expected a value that tells the type, found none in the "
+                f"first {_MOST} records; leave it out of --keep"
+            )
+    return {name: _text_type(kind, [row[name] for row in rows]) for name, kind in types.items()}
+
+
+def _text_type(kind: Any, values: Sequence[Any]) -> Any:
+    """A string in the place of bytes, where they are UTF-8: a tf.train.Example has no strings."""
+    try:
+        binary = pyarrow.types.is_binary(kind)
+        return pyarrow.array(values, kind).cast(pyarrow.string()).type if binary else kind
+    except pyarrow.ArrowInvalid:
+        return kind
 
 
 def _first_records(file: str, corpus: Corpus) -> Iterator[Any]:
-    if corpus.format == text_rows.PARQUET:
-        with FileSystems.open(file) as stream:
-            table = pyarrow.parquet.ParquetFile(stream)
-            names = table.schema_arrow.names
-            if missing := [name for name in (corpus.column, *corpus.keep) if name not in names]:
-                raise SourceError(
-                    f"{file}: expected {', '.join(missing)}; found {', '.join(names)}"
-                )
-            for batch in table.iter_batches(_FIRST):
-                yield from batch.to_pylist()
-    elif corpus.format == TFRECORD:
-        from apache_beam.io.tfrecordio import _TFRecordUtil  # noqa: PLC0415
+    with FileSystems.open(file) as stream:
+        if corpus.format == TFRECORD:
+            from apache_beam.io.tfrecordio import _TFRecordUtil  # noqa: PLC0415
 
-        with FileSystems.open(file) as stream:
             while (record := _TFRecordUtil.read_record(stream)) is not None:
                 yield record
-    else:
-        with FileSystems.open(file) as stream:
+        else:
             yield from (line.rstrip(b"\r\n") for line in iter(stream.readline, b""))
+
+
+def _parquet(file: str, stream: BinaryIO) -> pyarrow.parquet.ParquetFile:
+    try:
+        return pyarrow.parquet.ParquetFile(stream)
+    except pyarrow.ArrowException as error:
+        raise SourceError(f"{file}: cannot be read as Parquet ({error})") from error
 
 
 class _Rows(beam.DoFn):
