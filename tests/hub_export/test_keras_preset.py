@@ -264,18 +264,21 @@ def test_bfloat16_weights(tmp_path: Path) -> None:
 TEXTS = ["Hello World", "a,b. c!", "  tabs\tand\nlines ", "x" * 40, "", "12-34 (ab)"]
 
 
-@pytest.mark.parametrize("kind", BACKBONES)
+SMALL = {
+    "BertBackbone": {"num_layers": 1},
+    "AlbertBackbone": {"num_layers": 1, "num_groups": 1, "num_inner_repetitions": 1},
+}
+
+
+@pytest.mark.parametrize("kind", SMALL)
 def test_int8_weights_are_brought_back(kind: str, tmp_path: Path) -> None:
     """Every value is that of the preset before it was quantised, but for half a step of int8."""
-    made = backbone(kind)
+    made = backbone(kind, **SMALL[kind])
     made.save_to_preset(str(tmp_path / "float32"))
     made.quantize("int8")
     made.save_to_preset(str(tmp_path / "int8"))
-    wanted, checkpoint = (
-        find.read(str(tmp_path / "float32")).tensors(),
-        find.read(str(tmp_path / "int8")),
-    )
-    found = checkpoint.tensors()
+    checkpoint = find.read(str(tmp_path / "int8"))
+    wanted, found = find.read(str(tmp_path / "float32")).tensors(), checkpoint.tensors()
     assert {*found} == {*wanted}
     for name, values in wanted.items():
         step = np.abs(values).max() / 127
@@ -285,12 +288,15 @@ def test_int8_weights_are_brought_back(kind: str, tmp_path: Path) -> None:
     assert checkpoints.built(tmp_path / "int8")
 
 
-def test_other_quantized_presets_are_refused(tmp_path: Path) -> None:
-    made = backbone("BertBackbone")
-    made.quantize("int4")
-    made.save_to_preset(str(tmp_path / "int4"))
-    with pytest.raises(SourceError, match=r"config.json: the preset is quantised \(int4"):
-        find.read(str(tmp_path / "int4"))
+@pytest.mark.parametrize("mode", ["int4/128", "float8", "gptq/4/128"])
+def test_other_quantized_presets_are_refused(folder: Path, mode: str) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    layer = {"class_name": "QuantizedDTypePolicy", "config": {"mode": mode, "source_name": None}}
+    policies = {"default_policy": None, "policy_map": {"token_embedding": layer}}
+    config["config"]["dtype"] = {"class_name": "DTypePolicyMap", "config": policies}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(SourceError, match=rf"config.json: the preset is quantised \({mode}\)"):
+        find.read(str(folder))
 
 
 def same_tokens(made: Any, folder: Path, texts: list[str]) -> None:
