@@ -115,7 +115,7 @@ def test_the_tokenizer_says_the_length_otherwise(
         ([TRANSFORMER, 3], ["expected a list of modules"]),
         ([], ["expected a Transformer as the first module", "found none"]),
         ([POOLING], ["expected a Transformer as the first module", "found a Pooling"]),
-        ([module("", "CLIPModel")], ["expected a Transformer as the first", "found a CLIPModel"]),
+        ([module("", "CNN")], ["expected a Transformer as the first module", "found a CNN"]),
         ([TRANSFORMER, module("1", "WeightedLayerPooling")], ["WeightedLayerPooling"]),
         ([TRANSFORMER, POOLING, module("2", "LSTM")], ["module LSTM is not supported", "Dense"]),
         ([TRANSFORMER, DENSE, POOLING], ["Transformer, Dense, Pooling"]),
