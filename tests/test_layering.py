@@ -69,6 +69,7 @@ GROUND = (
     "secrets",
     "settings",
     "terminal",
+    "timing",
 )
 # Each knows those before it.
 ABOVE = tuple(

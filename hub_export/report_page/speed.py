@@ -4,9 +4,7 @@ Measured once, at the export, beside whatever else the machine does: figures to 
 benchmark.
 """
 
-import statistics
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,13 +21,12 @@ from hub_export.litert.interpreters import Interpreters
 from hub_export.litert.model import Row
 from hub_export.report_page.facts import Speed
 from hub_export.sources.tokenizer.files import unpacked
+from hub_export.timing import seconds
 
 LENGTHS = (8, 16, 32, 64, 128, 256, 512)
 TOGETHER = 16
 _QUESTION = 4
-_SECONDS, _MOST, _PATIENCE = 0.25, 20, 8.0
-"""What is spent on one measurement, how often it is made; where one takes longer, longer texts are
-left out."""
+_PATIENCE = 8.0  # of an answer in seconds; where one takes longer, longer texts are left out
 
 Ask = Callable[[], object]
 
@@ -142,7 +139,7 @@ def measured(asking: Asking, lengths: Sequence[int]) -> list[Speed]:
     for length in lengths:
         for texts in (1, TOGETHER):
             tokens, ask = asking(length, texts)
-            found.append(Speed(tokens, texts, _seconds(ask)))
+            found.append(Speed(tokens, texts, seconds(ask)))
         if found[-1].seconds > _PATIENCE:
             break
     return found
@@ -161,18 +158,3 @@ def _computed(outputs: Mapping[str, tf.Tensor]) -> None:
     """Waits for what may still be on its way from a device."""
     for each in outputs.values():
         each.numpy()
-
-
-def _seconds(ask: Ask) -> float:
-    ask()  # the first call also plans
-    return statistics.median(_times(ask))
-
-
-def _times(ask: Ask) -> Iterator[float]:
-    spent, count = 0.0, 0
-    while not count or (spent < _SECONDS and count < _MOST):
-        begin = time.perf_counter()
-        ask()
-        took = time.perf_counter() - begin
-        yield took
-        spent, count = spent + took, count + 1

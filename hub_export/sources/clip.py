@@ -18,9 +18,7 @@ from encoders import DenseModule
 from hub_export.errors import SourceError
 from hub_export.sources import huggingface, module_list
 from hub_export.sources.checkpoint import Checkpoint
-from hub_export.sources.formats.json_files import read_json
 from hub_export.sources.formats.tensors import LazyTensors
-from hub_export.sources.huggingface import CONFIG
 from hub_export.sources.modules import Pipeline, Placed
 from hub_export.sources.sentence_transformers import CLIP
 
@@ -35,10 +33,10 @@ _USUAL = 512
 def recognises(folder: Path) -> bool:
     """Whether a folder holds one; one whose files are damaged does not."""
     try:
-        file = module_list.encoder_folder(folder) / CONFIG
-        return read_json(file).get("model_type") in (CLIP, TEXT)
+        encoder = module_list.encoder_folder(folder)
     except SourceError:
         return False
+    return huggingface.model_type(encoder) in (CLIP, TEXT)
 
 
 def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> Checkpoint:

@@ -15,9 +15,7 @@ import numpy as np
 from hub_export.errors import SourceError
 from hub_export.sources import huggingface
 from hub_export.sources.checkpoint import Checkpoint
-from hub_export.sources.formats.json_files import read_json
 from hub_export.sources.formats.tensors import LazyTensors
-from hub_export.sources.huggingface import CONFIG
 
 MODEL_TYPE, _BERT = "dpr", "bert"
 _PREFIX = re.compile(r"(?:question|ctx)_encoder\.bert_model\.")
@@ -27,10 +25,7 @@ _PROJECTION = "projection_dim"
 
 def recognises(folder: Path) -> bool:
     """Whether a folder holds such an encoder; one whose files are damaged does not."""
-    try:
-        return read_json(folder / CONFIG).get("model_type") == MODEL_TYPE
-    except SourceError:
-        return False
+    return huggingface.model_type(folder) == MODEL_TYPE
 
 
 def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> Checkpoint:

@@ -28,6 +28,14 @@ DOWNLOADED = ["model*.safetensors", SAFE[1], "adapter*.safetensors", "model*.wei
 DOWNLOADED_BIN = ["pytorch_model*.bin", PICKLED[1], "pytorch_adapter.bin", "adapter_model.bin"]
 
 
+def model_type(folder: Path) -> str:
+    """The `model_type` of a folder's configuration; nothing where none can be read."""
+    try:
+        return str(read_json(folder / CONFIG).get("model_type"))
+    except SourceError:
+        return ""
+
+
 def download(name: str, revision: str | None, weights: bool = True) -> Path:
     """Gets the files of a model from the hub; returns the folder of the cache that has them.
 

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from encoders import NormalizeModule
 from hub_export.errors import ExportError, SourceError
-from hub_export.sources import module_list, sentence_transformers
+from hub_export.sources import huggingface, module_list, sentence_transformers
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.formats.json_files import read_json, sums
 from hub_export.sources.formats.options import Options
@@ -41,10 +41,10 @@ _PADDING = ("[PAD]", "<pad>")
 
 def recognises(folder: Path) -> bool:
     """Whether a folder holds a static embedding; one whose files are damaged does not."""
+    if not (folder / MODULES).exists():
+        return huggingface.model_type(folder) == _MODEL2VEC
     try:
-        if (folder / MODULES).exists():
-            return module_list.classes(folder)[:1] == [_MODULE]
-        return read_json(folder / CONFIG).get("model_type") == _MODEL2VEC
+        return module_list.classes(folder)[:1] == [_MODULE]
     except SourceError:
         return False
 

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -153,6 +153,13 @@ def test_what_a_line_is(
     assert np.load(tmp_path / "x.npy").shape == (lines, 24)
 
 
+def stopped(again: Callable[[], int]) -> None:
+    """Runs a command that fails behind its first window."""
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(1, patch)
+        assert again() == 1
+
+
 def stop_after(windows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes the run fail where it would embed one window more, its output half written."""
     monkeypatch.setattr(records, "WINDOW_LINES", 50)
@@ -210,9 +217,7 @@ def test_a_run_is_not_taken_up_with_another_model_or_input(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     output = tmp_path / "x.npy"
-    with pytest.MonkeyPatch.context() as patch:
-        stop_after(1, patch)
-        assert run(models, source, output) == 1
+    stopped(lambda: run(models, source, output))
     assert run(models, source, output, model="max") == 1
     assert "begun with another model" in capsys.readouterr().err
     assert run(models, source, output, f"--metadata={tmp_path / 'm.tsv'}") == 1
@@ -236,9 +241,7 @@ def test_what_a_stopped_run_left_may_be_damaged(
 ) -> None:
     output, metadata = tmp_path / "x.npy", tmp_path / "metadata.tsv"
     again = functools.partial(run, models, source, output, f"--metadata={metadata}")
-    with pytest.MonkeyPatch.context() as patch:
-        stop_after(1, patch)
-        assert again() == 1
+    stopped(again)
     state = tmp_path / "x.npy.state"
     written = json.loads(state.read_text())
     for change in ({"offset": "1"}, {"sizes": 3}, {"more": 1}):
@@ -460,9 +463,7 @@ def test_what_a_run_to_parquet_left_may_be_damaged(
     models: dict[str, Path], articles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output, flags = tmp_path / "x.parquet", ["--column=abstract"]
-    with pytest.MonkeyPatch.context() as patch:
-        stop_after(1, patch)
-        assert run(models, articles, output, *flags) == 1
+    stopped(lambda: run(models, articles, output, *flags))
     part = tmp_path / "x.parquet.part"
     part.write_bytes(b"\xff" * part.stat().st_size)
     assert run(models, articles, output, *flags) == 1
@@ -473,9 +474,7 @@ def test_a_parquet_file_that_has_changed_is_not_taken_up(
     models: dict[str, Path], articles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output, flags = tmp_path / "x.npy", ["--column=abstract"]
-    with pytest.MonkeyPatch.context() as patch:
-        stop_after(1, patch)
-        assert run(models, articles, output, *flags) == 1
+    stopped(lambda: run(models, articles, output, *flags))
     table = pyarrow.parquet.read_table(articles)
     reverse = table.take([*range(len(table) - 1, -1, -1)])
     pyarrow.parquet.write_table(reverse, articles)

@@ -11,7 +11,7 @@ import pytest
 from tokenizers import Tokenizer
 
 import hub_export
-from hub_export import contract, report_page
+from hub_export import contract, report_page, timing
 from hub_export.publish.report import Report
 from hub_export.report_page import page, recording, speed
 from hub_export.report_page.facts import Copy, Facts, Speed
@@ -43,7 +43,7 @@ def exported(
     out = tmp_path_factory.mktemp("report")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(speed, "LENGTHS", (8, 16))
-        patch.setattr(speed, "_SECONDS", 0.0)
+        patch.setattr(timing, "SECONDS", 0.0)
         patch.setattr(contract, "MOST_SEGMENTS", 2)
         patch.setitem(samples.AMOUNTS, "quick", samples.Amount(step=200, fuzz=100, pairs=20))
         copies = {"litert": ["float32"], "litert_length": 16}

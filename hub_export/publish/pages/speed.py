@@ -2,8 +2,6 @@
 
 import dataclasses
 import platform
-import statistics
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -15,10 +13,10 @@ from hub_export.litert import TextModel
 from hub_export.litert.model import cores
 from hub_export.publish.pages.facts import Facts, Part, Speed
 from hub_export.publish.pages.signatures import Tensor
+from hub_export.timing import seconds
 
 BATCH = 32
 _TEXT = "The quick brown fox jumps over the lazy dog, and nobody knows why it does so every day."
-_REPEATS = 9
 
 Ask = Callable[[Sequence[str]], object]
 
@@ -61,11 +59,6 @@ def _of_saved(folder: Path) -> Ask:
 
 
 def _seconds(ask: Ask, count: int) -> float:
-    """The median time of a call, after one that is not counted."""
-    texts, taken = [_TEXT] * count, []
-    ask(texts)
-    for _ in range(_REPEATS):
-        begin = time.perf_counter()
-        ask(texts)
-        taken.append(time.perf_counter() - begin)
-    return statistics.median(taken)
+    """The time of a call with so many texts."""
+    texts = [_TEXT] * count
+    return seconds(lambda: ask(texts))
