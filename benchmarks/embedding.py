@@ -34,7 +34,7 @@ def main() -> None:
     """Prints the tables."""
     options = _arguments()
     with tempfile.TemporaryDirectory() as folder:
-        paths = _prepare(Path(folder))
+        paths = prepare(Path(folder))
         workers = embedders.workers(embedders.WAYS, options.ways, paths)
         with measure.Others() as others:
             for kind, (least, most) in WORDS.items():
@@ -130,7 +130,19 @@ def _tokens(checkpoint: Path, found: list[str]) -> int:
     return sum(len(row.ids) for row in tokenizer.encode_batch(found))
 
 
-def _prepare(folder: Path) -> Paths:
+def of_length(checkpoint: Path, tokens: int, count: int) -> list[str]:
+    """So many English texts, each of about so many tokens, special ones included."""
+    inner = tokens - 2
+    whole = " ".join(texts.take(_english(), count * max(inner // 8, 1)))
+    tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
+    tokenizer.no_truncation()
+    places = tokenizer.encode(whole, add_special_tokens=False).offsets
+    ends = range(inner, count * inner + 1, inner)
+    return [whole[places[end - inner][0] : places[end - 1][1]] for end in ends]
+
+
+def prepare(folder: Path) -> Paths:
+    """Exports the checkpoint to the folder, and writes it for the other ways."""
     checkpoint = measure.demo_checkpoint()
     wide, narrow = (
         hub_export.export(

@@ -110,12 +110,12 @@ class MixedAttention(SelfAttention):
         self.mixed = Linear(width, heads * head_width)
         self.output = Linear(width, width)
 
-    def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
-        """float32 [N, D] -> float32 [N, D]."""
+    def before(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
+        """float32 [N, D] -> float32 [N, 2 * H * K]."""
         projected = self.project(x, layout)
         attended = self.attend(projected, layout, training)
         heads = tf.concat([attended, self._convolve(projected[0], x, layout)], axis=1)
-        return self.output(tf.reshape(heads, [-1, 2 * self.heads * self.head_width]))
+        return tf.reshape(heads, [-1, 2 * self.heads * self.head_width])
 
     def _convolve(self, query: tf.Tensor, x: tf.Tensor, layout: Layout) -> tf.Tensor:
         """Queries [N, H, K], and what they are made of, [N, D] -> [N, H, K]."""

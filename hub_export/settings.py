@@ -42,6 +42,7 @@ INSIDE = ("embedding_output", "attentions", "embeds", "head_mask")
 """Options of what an encoder gives or takes beside its usual inputs and outputs."""
 FULL, QUICK, NONE = "full", "quick", "none"
 PRETRAINED, TRAINED = "pretrained", "trained"
+BFLOAT16 = "bfloat16"
 PRECISIONS = FLOAT32, FLOAT16, INT8 = "float32", "float16", "int8"
 """What a LiteRT copy's weights may be stored as, the most exact first."""
 
@@ -154,15 +155,16 @@ class Settings:
     )
     compute_dtype: str = option(
         "What weights are stored and multiplied as. bfloat16 takes half the room, and less time "
-        "where the processor has instructions for it (avx512_bf16, amx_bf16). Layer norms, softmax "
-        "and outputs stay float32. The report states the loss, as a cosine. For inference: the "
-        "small steps of an optimizer are lost in bfloat16.",
-        "float32",
-        choices=("float32", "bfloat16"),
+        "where the processor has instructions for it (avx512_bf16, amx_bf16); so does float16 on "
+        "GPUs, while most processors have none for it. Layer norms, softmax and outputs stay "
+        "float32. The report states the loss, as a cosine. For inference: the small steps of an "
+        "optimizer are lost in both.",
+        FLOAT32,
+        choices=(FLOAT32, BFLOAT16, FLOAT16),
     )
     tolerance: float | None = option(
         "Largest difference of a number, for activations of unit scale (default 1e-5); with "
-        "bfloat16, how much less than one a cosine may be (default 2e-3).",
+        "bfloat16 and float16, how much less than one a cosine may be (default 2e-3 and 1e-4).",
         None,
         least=0,
     )

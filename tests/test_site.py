@@ -22,7 +22,7 @@ def test_marks_become_what_the_code_says() -> None:
     marked = {each: each.read_text("utf-8") for each in PAGES if "<!-- " in each.read_text("utf-8")}
     found = {each.name: site_hooks.on_page_markdown(text) for each, text in marked.items()}
     assert not re.search("<!-- (help|options|docstring)", "".join(found.values()))
-    assert "--compute_dtype=<float32|bfloat16>" in found["commands.md"]
+    assert "--compute_dtype=<float32|bfloat16|float16>" in found["commands.md"]
     assert "- `compute_dtype: str = 'float32'`: What weights are" in found["exporting.md"]
     assert "The contract: every name, dtype and shape" in found["contract.md"]
 

@@ -3,7 +3,7 @@
     python -m tools.engines exported/NAME_text_embedding/1 --rows=100000 --workers=1,2
     python -m tools.engines exported/NAME_text_embedding/1 --engines=ray,spark --workers=2 --kill=20
 
-Texts are those of `benchmarks/texts.py`, or made of few words with `--short`. Each engine has as
+Texts are those of `benchmarks/texts.py`, with `--words` those of so many words. Each engine has as
 many processes of one core as `--workers` says: hub_embed's own; Beam's local runner; Ray on a
 cluster of two nodes; Spark's local-cluster. Times are from the command's start to its end. With
 `--kill` one process that embeds is killed once it has computed for so many seconds. Exits with 1 if
@@ -35,12 +35,11 @@ WORKERS = {"beam": "sdk_worker_main", "ray": "ray::MapWorker", "spark": "pyspark
 """What the command line of a process that embeds has in it."""
 
 
-def written(folder: Path, rows: int, short: bool) -> None:
+def written(folder: Path, rows: int, words: Sequence[int]) -> None:
     """The texts, in one file and in several."""
-    if short:
-        corpus = [f"a bad cab {n % 97}" for n in range(997)]
-    else:
-        corpus = next(iter(texts.corpora().values()))
+    least, most = words
+    found = next(iter(texts.corpora().values()))
+    corpus = [text for text in found if least <= len(text.split()) <= most]
     table = pyarrow.table({"id": range(rows), "text": texts.take(corpus, rows)})
     pyarrow.parquet.write_table(table, folder / "all.parquet")
     (folder / "parts").mkdir()
@@ -142,13 +141,13 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=100_000, help="(%(default)s)")
     parser.add_argument("--workers", default="1,2", help="(%(default)s)")
     parser.add_argument("--engines", default="beam,ray,spark", help="(%(default)s)")
-    parser.add_argument("--short", action="store_true", help="texts of four words")
+    parser.add_argument("--words", nargs=2, type=int, default=(1, 1000), help="least and most")
     parser.add_argument("--kill", type=float, help="seconds of a process before it is killed")
     options = parser.parse_args()
     wanted, right = None, True
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        written(folder, options.rows, options.short)
+        written(folder, options.rows, options.words)
         for workers in map(int, options.workers.split(",")):
             base = 0.0
             for engine in ["hub_embed", *options.engines.split(",")]:

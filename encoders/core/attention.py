@@ -4,14 +4,14 @@ import abc
 
 import tensorflow as tf
 
-from encoders.core.layers import Dropout, Linear
+from encoders.core.layers import Dropout, Linear, Part
 from encoders.core.layout import Layout
 from encoders.core.masks import Window
 
 Projected = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
 
-class Attention(tf.Module, abc.ABC):
+class Attention(Part):
     """Scaled dot-product attention of each row's tokens to each other.
 
     Attributes:
@@ -44,10 +44,10 @@ class Attention(tf.Module, abc.ABC):
         self.output = Linear(heads * self.head_width, width, bias)
         self.dropout = Dropout(dropout)
 
-    def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
-        """float32 [N, D] -> float32 [N, D]."""
+    def before(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
+        """float32 [N, D] -> float32 [N, H * K]."""
         attended = self.attend(self.project(x, layout), layout, training)
-        return self.output(tf.reshape(attended, [-1, self.heads * self.head_width]))
+        return tf.reshape(attended, [-1, self.heads * self.head_width])
 
     def attend(self, projected: Projected, layout: Layout, training: bool) -> tf.Tensor:
         """Query, key and value, each [N, H, K] -> the sums of values, [N, H, K]."""

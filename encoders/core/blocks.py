@@ -2,12 +2,12 @@
 
 import abc
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import tensorflow as tf
 
 from encoders.core.activations import Activation
-from encoders.core.layers import Dropout, LayerNorm, Linear, Norm
+from encoders.core.layers import Dropout, LayerNorm, Linear, Norm, Part
 from encoders.core.layout import Layout
 
 Mixing = Callable[[tf.Tensor, Layout, bool], tf.Tensor]
@@ -15,15 +15,7 @@ Mixing = Callable[[tf.Tensor, Layout, bool], tf.Tensor]
 Join = Callable[[tf.Tensor, tf.Tensor, LayerNorm, bool], tf.Tensor]
 
 
-def add_and_norm(
-    x: tf.Tensor, given: tf.Tensor, layer_norm: LayerNorm, training: bool
-) -> tf.Tensor:
-    """Joins what a part gets with what it gives, float32 [N, D] twice -> float32 [N, D]."""
-    del training
-    return layer_norm(x + given)
-
-
-class FeedForward(tf.Module):
+class FeedForward(Part):
     """Two dense layers with an activation between them, [N, D] -> [N, F] -> [N, D]."""
 
     def __init__(
@@ -49,12 +41,12 @@ class FeedForward(tf.Module):
         self.output = Linear(inner, width, bias)
         self.dropout = Dropout(dropout)
 
-    def __call__(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Float32 [N, D] -> float32 [N, D]."""
-        return self.output(self.dropout(self.activation(self.inner.narrow(x)), training))
+    def before(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Float32 [N, D] -> [N, F]."""
+        return self.dropout(self.activation(self.inner.narrow(x)), training)
 
 
-class Gated(tf.Module, abc.ABC):
+class Gated(Part):
     """[N, D] -> [N, F], activated, times another [N, F] -> [N, D] (https://arxiv.org/abs/2002.05202).
 
     How the two come about is left to those below.
@@ -68,10 +60,10 @@ class Gated(tf.Module, abc.ABC):
         self.output = Linear(inner, width, bias)
         self.dropout = Dropout(dropout)
 
-    def __call__(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Float32 [N, D] -> float32 [N, D]."""
+    def before(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Float32 [N, D] -> [N, F]."""
         activated, other = self.both(x)
-        return self.output(self.dropout(self.activation(activated) * other, training))
+        return self.dropout(self.activation(activated) * other, training)
 
     @abc.abstractmethod
     def both(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -98,13 +90,41 @@ class GatedFeedForward(Gated):
         return self.gate.narrow(x), self.inner.narrow(x)
 
 
+def added(
+    x: tf.Tensor,
+    part: Callable[..., tf.Tensor],
+    dropout: Dropout,
+    inputs: tuple[Any, ...],
+    training: bool,
+) -> tf.Tensor:
+    """A residual sum: float32 [N, D], and what a part makes of its inputs, dropped out."""
+    if isinstance(part, Part) and not (training and dropout.rate):
+        return part.onto(x, *inputs)
+    return x + dropout(part(*inputs), training)
+
+
+def _joined(
+    x: tf.Tensor,
+    part: Callable[..., tf.Tensor],
+    dropout: Dropout,
+    inputs: tuple[Any, ...],
+    layer_norm: LayerNorm,
+    join: Join | None,
+    training: bool,
+) -> tf.Tensor:
+    """The same, normalised; or what an adapter makes of both."""
+    if join is None:
+        return layer_norm(added(x, part, dropout, inputs, training))
+    return join(x, dropout(part(*inputs), training), layer_norm, training)
+
+
 class PostNormBlock(tf.Module):
     """Normalises after each residual sum, as the original transformer does.
 
     Attributes:
-        attention_join: joins the input of the attention, its output and its norm; an adapter where
-            it has one.
-        feed_forward_join: the same of the feed-forward part.
+        attention_join: the adapter of the attention, where it has one: it joins input and output
+            in the place of a sum that is normalised.
+        feed_forward_join: that of the feed-forward part.
     """
 
     def __init__(
@@ -123,15 +143,15 @@ class PostNormBlock(tf.Module):
         self.feed_forward = feed_forward
         self.feed_forward_dropout = feed_forward_dropout
         self.feed_forward_layer_norm = feed_forward_layer_norm
-        self.attention_join: Join = add_and_norm
-        self.feed_forward_join: Join = add_and_norm
+        self.attention_join: Join | None = None
+        self.feed_forward_join: Join | None = None
 
     def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """float32 [N, D] -> float32 [N, D]."""
-        attended = self.attention_dropout(self.attention(x, layout, training), training)
-        x = self.attention_join(x, attended, self.attention_layer_norm, training)
-        fed = self.feed_forward_dropout(self.feed_forward(x, training), training)
-        return self.feed_forward_join(x, fed, self.feed_forward_layer_norm, training)
+        attended = self.attention, self.attention_dropout, (x, layout, training)
+        x = _joined(x, *attended, self.attention_layer_norm, self.attention_join, training)
+        fed = self.feed_forward, self.feed_forward_dropout, (x, training)
+        return _joined(x, *fed, self.feed_forward_layer_norm, self.feed_forward_join, training)
 
 
 class PreNormBlock(tf.Module):
@@ -157,9 +177,10 @@ class PreNormBlock(tf.Module):
     def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
         """float32 [N, D] -> float32 [N, D]."""
         normed = x if self.attention_layer_norm is None else self.attention_layer_norm(x)
-        x += self.attention_dropout(self.attention(normed, layout, training), training)
-        fed = self.feed_forward(self.feed_forward_layer_norm(x), training)
-        return x + self.feed_forward_dropout(fed, training)
+        attended = self.attention, self.attention_dropout, (normed, layout, training)
+        x = added(x, *attended, training)
+        fed = self.feed_forward, self.feed_forward_dropout
+        return added(x, *fed, (self.feed_forward_layer_norm(x), training), training)
 
 
 B = TypeVar("B", PostNormBlock, PreNormBlock)

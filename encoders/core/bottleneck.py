@@ -61,7 +61,7 @@ class BottleneckForm:
 class Adapter(tf.Module, abc.ABC):
     """Two dense layers with an activation between them, [N, D] -> [N, R] -> [N, D], R mostly small.
 
-    It is what joins the parts of a block, in the place of `blocks.add_and_norm`.
+    It joins what a part of a block gets and gives, in the place of a sum that is normalised.
     """
 
     def __init__(self, width: int, bottleneck: int, form: BottleneckForm) -> None:

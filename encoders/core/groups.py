@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from encoders.core.host import planned
+
 TOKENS = 2048
 """A group is complete when it has as many: more would not make matrix products faster."""
 
@@ -40,11 +42,12 @@ def by_length(
     Returns:
         The results, [B, ...], in the order of the inputs.
     """
-    lengths = _ends(mask)
-    order = tf.argsort(lengths, stable=True)
-    splits = _splits(tf.gather(lengths, order), tokens, border)
-    inputs = [tf.gather(each, order) for each in (word_ids, mask, type_ids)]
-    count = tf.size(splits) - 1
+    with planned():
+        lengths = _ends(mask)
+        order = tf.argsort(lengths, stable=True)
+        splits = _splits(tf.gather(lengths, order), tokens, border)
+        inputs = [tf.gather(each, order) for each in (word_ids, mask, type_ids)]
+        count, back = tf.size(splits) - 1, tf.math.invert_permutation(order)
     specs = [tf.TensorSpec([None, *each.shape[1:]], each.dtype) for each in inputs]
     traced = tf.function(compute, autograph=False).get_concrete_function(*specs)
     arrays = [
@@ -53,8 +56,10 @@ def by_length(
     ]
 
     def step(group: tf.Tensor, arrays: list[tf.TensorArray]) -> list[object]:
-        begin, end = splits[group], splits[group + 1]
-        found = traced(*(each[begin:end] for each in inputs))
+        with planned():
+            begin, end = splits[group], splits[group + 1]
+            rows = [each[begin:end] for each in inputs]
+        found = traced(*rows)
         whole = (_widened(each, tf.shape(mask)[1]) for each in found)
         pairs = zip(arrays, whole, strict=True)
         return [group + 1, [array.write(group, each) for array, each in pairs]]
@@ -62,7 +67,6 @@ def by_length(
     _, arrays = tf.while_loop(
         lambda group, _: group < count, step, [0, arrays], parallel_iterations=1
     )
-    back = tf.math.invert_permutation(order)
     return [tf.gather(array.concat(), back) for array in arrays]
 
 

@@ -1,34 +1,58 @@
 """Layers that act on the last axis: whatever stands before it (here N) passes through."""
 
+import abc
+from typing import Any
+
 import tensorflow as tf
 
 from encoders.core.weights import declare
 
 
-class Linear(tf.Module):
+class Dense(tf.Module, abc.ABC):
     """A dense layer, float [N, in] -> float32 [N, out], computed in the kernel's dtype."""
 
     kernel: tf.Variable
     bias: tf.Variable | None
-
-    def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
-        super().__init__()
-        self.kernel = declare(inputs, outputs, narrow=True)
-        self.bias = declare(outputs, narrow=True) if bias else None
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         return tf.cast(self.narrow(x), tf.float32)
 
     def narrow(self, x: tf.Tensor) -> tf.Tensor:
         """The same in the kernel's dtype, for what goes on to the next layer at once."""
-        product = tf.matmul(tf.cast(x, self.kernel.dtype), self.kernel)
+        product = self.product(x)
         return product if self.bias is None else tf.nn.bias_add(product, self.bias)
 
+    def onto(self, residual: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """Adds the layer's output to float32 [N, out].
 
-class GroupedLinear(tf.Module):
-    """A dense layer of which each group of outputs sees a group of inputs, [N, in] -> [N, out]."""
+        The bias goes there before the product does: TensorFlow makes one operation of a product and
+        a bias behind it, which takes longer than both.
+        """
+        if self.bias is not None:
+            residual += tf.cast(self.bias, tf.float32)
+        return residual + tf.cast(self.product(x), tf.float32)
 
-    kernel: tf.Variable
+    @abc.abstractmethod
+    def product(self, x: tf.Tensor) -> tf.Tensor:
+        """Without the bias, in the kernel's dtype."""
+
+
+class Linear(Dense):
+    """Every output sees every input."""
+
+    def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
+        super().__init__()
+        self.kernel = declare(inputs, outputs, narrow=True)
+        self.bias = declare(outputs, narrow=True) if bias else None
+
+    def product(self, x: tf.Tensor) -> tf.Tensor:
+        """Without the bias, in the kernel's dtype."""
+        return tf.matmul(tf.cast(x, self.kernel.dtype), self.kernel)
+
+
+class GroupedLinear(Dense):
+    """Each group of outputs sees a group of inputs."""
+
     bias: tf.Variable
 
     def __init__(self, inputs: int, outputs: int, groups: int) -> None:
@@ -37,20 +61,38 @@ class GroupedLinear(tf.Module):
         self.kernel = declare(inputs // groups, outputs, narrow=True)
         self.bias = declare(outputs, narrow=True)
 
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.cast(self.narrow(x), tf.float32)
-
-    def narrow(self, x: tf.Tensor) -> tf.Tensor:
-        """The same in the kernel's dtype, for what goes on to the next layer at once."""
+    def product(self, x: tf.Tensor) -> tf.Tensor:
+        """Without the bias, in the kernel's dtype."""
         kernels = self.by_group()
         parts = tf.reshape(tf.cast(x, kernels.dtype), [-1, self.groups, kernels.shape[1]])
         products = tf.einsum("ngi,gio->ngo", parts, kernels)
-        return tf.nn.bias_add(tf.reshape(products, [-1, self.bias.shape[0]]), self.bias)
+        return tf.reshape(products, [-1, self.bias.shape[0]])
 
     def by_group(self) -> tf.Tensor:
         """The kernels, [groups, in, out], each of a group."""
         inputs, _ = self.kernel.shape
         return tf.transpose(tf.reshape(self.kernel, [inputs, self.groups, -1]), [1, 0, 2])
+
+
+class Part(tf.Module, abc.ABC):
+    """A part of a block whose last step is a dense layer; what it takes is up to those below.
+
+    Attributes:
+        output: the layer.
+    """
+
+    output: Dense
+
+    def __call__(self, *inputs: Any) -> tf.Tensor:
+        return self.output(self.before(*inputs))
+
+    def onto(self, residual: tf.Tensor, *inputs: Any) -> tf.Tensor:
+        """Adds what it makes of its inputs to float32 [N, D]."""
+        return self.output.onto(residual, self.before(*inputs))
+
+    @abc.abstractmethod
+    def before(self, *inputs: Any, **named: Any) -> tf.Tensor:
+        """What the last layer gets, [N, in]."""
 
 
 class LayerNorm(tf.Module):

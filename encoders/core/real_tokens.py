@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from encoders.core.host import planned
 from encoders.core.layout import Layout
 
 
@@ -21,6 +22,10 @@ class RealTokens(Layout):
     def __init__(self, mask: tf.Tensor) -> None:
         """Takes the mask, int32 [B, S or more]."""
         super().__init__()
+        with planned():
+            self._plan(mask)
+
+    def _plan(self, mask: tf.Tensor) -> None:
         places = tf.range(tf.shape(mask)[1])
         start = tf.equal(places, 0)
         real = tf.not_equal(mask, 0)
@@ -50,22 +55,25 @@ class RealTokens(Layout):
 
     def to_batch(self, x: tf.Tensor) -> tf.Tensor:
         """[N, ...] -> [B, S, ...]."""
-        size = self._batch * self.length
-        places = tf.where(self._real, self._slots, size)  # the last one is cut off again
+        with planned():
+            size = self._batch * self.length
+            places = tf.where(self._real, self._slots, size)  # the last one is cut off again
         rows = tf.scatter_nd(places[:, tf.newaxis], x, [size + 1, *x.shape[1:]])[:size]
         return tf.reshape(rows, [self._batch, self.length, *x.shape[1:]])
 
     def to_heads(self, x: tf.Tensor) -> tf.Tensor:
         """[N, H, K] -> [B, H, S, K]."""
         _, heads, width = x.shape
-        places = self._tokens[:, tf.newaxis] * heads + tf.range(heads)[:, tf.newaxis]
+        with planned():
+            places = self._tokens[:, tf.newaxis] * heads + tf.range(heads)[:, tf.newaxis]
         return tf.gather(tf.reshape(x, [-1, width]), places)
 
     def from_heads(self, x: tf.Tensor) -> tf.Tensor:
         """[B, H, S, K] -> [N, H, K]."""
         _, heads, _, width = x.shape
-        first = self._slots // self.length * heads * self.length + self.positions
-        places = first[:, tf.newaxis] + tf.range(heads) * self.length
+        with planned():
+            first = self._slots // self.length * heads * self.length + self.positions
+            places = first[:, tf.newaxis] + tf.range(heads) * self.length
         return tf.gather(tf.reshape(x, [-1, width]), places)
 
     def first(self, x: tf.Tensor) -> tf.Tensor:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from preprocess.graph.host import on_host
 from preprocess.graph.segments import Segment
 from preprocess.packing.template import Pieces, Template
 
@@ -104,6 +105,7 @@ class Packer(tf.Module):
         behind = [end for piece, end in zip(pieces, ends, strict=True) if piece.id is None]
         return [end - length for end, length in zip(behind, lengths, strict=True)]
 
+    @on_host
     def __call__(self, segments: Sequence[Segment], seq_length: int | tf.Tensor) -> Packed:
         """Packs a batch.
 

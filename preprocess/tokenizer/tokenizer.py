@@ -7,6 +7,7 @@ from typing import TypeAlias
 import tensorflow as tf
 from tokenizers import Tokenizer as Source
 
+from preprocess.graph.host import on_host
 from preprocess.graph.rows import owners
 from preprocess.graph.segments import flat_segment
 from preprocess.source.components import Component
@@ -77,6 +78,7 @@ class Tokenizer(tf.Module):
         self._decoder = decoders.Decoder(source, tokenizer)
         self._trims = offsets.compile(source, tokenizer)
 
+    @on_host
     def tokenize(self, sentences: tf.Tensor) -> tf.RaggedTensor:
         """string [B] -> int32 [B, (pieces)], or [B, (words), (pieces)] where words are kept."""
         words = self._text(sentences)
@@ -87,10 +89,12 @@ class Tokenizer(tf.Module):
             lambda: _shaped(words.words.row_splits, pieces, words.splits, self._kind.keeps_words),
         )
 
+    @on_host
     def tokenize_with_offsets(self, sentences: tf.Tensor) -> Offsets:
         """string [B] -> ids, and int64 starts and limits: bytes of the original string."""
         return self._with_offsets(sentences, self._kind.keeps_words)
 
+    @on_host
     def tokenize_words_with_offsets(self, sentences: tf.Tensor) -> Offsets:
         """The same, [B, (words), (pieces)] from every kind: the words of the pre-tokenizer."""
         return self._with_offsets(sentences, keeps_words=True)
@@ -114,6 +118,7 @@ class Tokenizer(tf.Module):
             start, limit = trim(sentences, ids.flat_values, rows, start, limit, *taken)
         return ids, *map(ids.with_flat_values, (start, limit))
 
+    @on_host
     def detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
         """int32 [B, (pieces)] -> string [B], special tokens left out."""
         return self._decoder(ids)

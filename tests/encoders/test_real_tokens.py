@@ -76,3 +76,16 @@ def test_rows_of_one_group_are_alike_in_length() -> None:
 
     [found] = by_length(longest, mask, mask, mask)
     assert found.numpy().tolist() == [9, 120, 9, 300, 120, 9]
+
+
+def test_the_host_plans() -> None:
+    """What says which token goes where is computed there; tokens themselves go anywhere."""
+
+    def moved(x: tf.Tensor) -> tf.Tensor:
+        layout = RealTokens(MASK)
+        return layout.from_heads(layout.to_heads(layout.to_tokens(x)))
+
+    graph = tf.function(moved, autograph=False).get_concrete_function(grid(3, 5, 3, 2)).graph
+    placed = {node.type: node.device for node in graph.get_operations() if node.type != "Const"}
+    assert {placed[each] for each in ("Where", "Cumsum", "Max", "AddV2")} == {"/device:CPU:0"}
+    assert placed["GatherV2"] == ""

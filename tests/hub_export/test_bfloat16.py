@@ -62,9 +62,20 @@ def test_a_wrong_weight_is_found(
     assert not any(tmp_path.glob("*/1"))
 
 
+def test_float16(tiny_bert: Path, tmp_path: Path) -> None:
+    parts, dtype = ["encoder"], "float16"
+    done = hub_export.export(tiny_bert, tmp_path, parts=parts, verify="full", compute_dtype=dtype)
+    distances = [each.figures["distance"] for each in done.report.checks if each.figures]
+    assert distances
+    assert 0 < max(distances) < 1e-5
+    encoder = tf.saved_model.load(str(done.paths["encoder"]))
+    kernels = [each for each in encoder.variables if "kernel" in each.name]
+    assert {each.dtype for each in kernels} == {tf.float16}
+
+
 def test_an_unknown_dtype_is_refused(minilm: Path, tmp_path: Path) -> None:
     with pytest.raises(hub_export.ExportError, match="compute_dtype must be one of float32, bf"):
-        hub_export.export(minilm, tmp_path, compute_dtype="float16")
+        hub_export.export(minilm, tmp_path, compute_dtype="float64")
 
 
 @pytest.mark.parametrize(

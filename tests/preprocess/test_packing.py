@@ -4,8 +4,10 @@ import itertools
 import random
 
 import pytest
+import tensorflow as tf
 from tokenizers import Tokenizer, processors
 
+import preprocess
 from tests import checkpoints
 from tools.comparison import Comparison
 
@@ -43,3 +45,18 @@ def test_truncation_and_padding_equal_the_source(strategy: str, side: str) -> No
         least = comparison.special_tokens
         comparison.pairs(pairs(), [least, least + 1, least + 2, 12, 15])
         assert comparison.examples == [], name
+
+
+def test_the_host_reads_and_packs() -> None:
+    source = checkpoints.wordpiece(checkpoints.PIECES)
+    made = preprocess.build(source, "[PAD]", None, seq_length=8, type_vocabulary=2)
+
+    def rows(text: tf.Tensor) -> list[tf.Tensor]:
+        return [*made.packer([preprocess.flat_segment(made.tokenizer.tokenize(text))], 8)]
+
+    spec = tf.TensorSpec([None], tf.string)
+    graph = tf.function(rows, autograph=False).get_concrete_function(spec).graph
+    own = [node for node in graph.get_operations() if node.type not in ("Placeholder", "Identity")]
+    elsewhere = [node.name for node in own if node.device != "/device:CPU:0"]
+    assert len(own) > 100
+    assert len(elsewhere) < 9, elsewhere
