@@ -20,7 +20,7 @@ from encoders.core.config import Config, TokenId, check_heads
 from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
-from encoders.core.layers import Dropout, Embedding
+from encoders.core.layers import Dense, Dropout, Embedding
 from encoders.core.layout import Layout, last_token
 from encoders.core.relative import shift
 from encoders.core.rows import Row, embedding, linear, norm
@@ -88,27 +88,27 @@ class XLNetConfig(Config):
             raise ConfigError(f"d_model: expected an even number, found {self.d_model}")
 
 
-class HeadsLinear(tf.Module):
+class HeadsLinear(Dense):
     """A dense layer between vectors and heads, computed in the kernel's dtype."""
 
-    kernel: tf.Variable
+    bias = None
 
     def __init__(self, width: int, heads: int, head_width: int) -> None:
         super().__init__()
         self.kernel = declare(width, heads, head_width, narrow=True)
 
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        """[N, H * K] -> float32 [N, D]."""
+    def product(self, x: tf.Tensor) -> tf.Tensor:
+        """[N, H * K] -> [N, D], in the kernel's dtype."""
         return self._product(x, transpose_b=True)
 
     def to_heads(self, x: tf.Tensor) -> tf.Tensor:
         """[N, D] -> float32 [N, H, K]."""
-        return tf.reshape(self._product(x, transpose_b=False), [-1, *self.kernel.shape[1:]])
+        product = tf.cast(self._product(x, transpose_b=False), tf.float32)
+        return tf.reshape(product, [-1, *self.kernel.shape[1:]])
 
     def _product(self, x: tf.Tensor, transpose_b: bool) -> tf.Tensor:
         kernel = tf.reshape(self.kernel, [self.kernel.shape[0], -1])
-        product = tf.matmul(tf.cast(x, kernel.dtype), kernel, transpose_b=transpose_b)
-        return tf.cast(product, tf.float32)
+        return tf.matmul(tf.cast(x, kernel.dtype), kernel, transpose_b=transpose_b)
 
 
 class Distances:
