@@ -107,7 +107,7 @@ class EmbedSettings:
         FLOAT32,
         choices=_DTYPES,
     )
-    batch_size: int = option("Texts that are embedded together.", 32, least=1)
+    batch_size: int = option("Texts that are embedded together.", 128, least=1)
     threads: int | None = option(
         "Cores to compute on, of each process. Default: all, shared among the processes.",
         None,

@@ -38,7 +38,7 @@ class TextModelHandler(ModelHandler[Example, PredictionResult, TextModel]):
         path: str | Path,
         *,
         signature: str | None = None,
-        batch_size: int = 32,
+        batch_size: int = 128,
         threads: int | None = None,
         min_batch_size: int = _LEAST,
         max_batch_size: int = _MOST,

@@ -34,7 +34,7 @@ class TextModel:
         path: str | Path,
         *,
         signature: str | None = None,
-        batch_size: int = 32,
+        batch_size: int = 128,
         threads: int | None = None,
         kind: str = "text model",
         where: str = "<name>_<task>",
