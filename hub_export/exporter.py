@@ -12,7 +12,7 @@ from hub_export.errors import ExportError
 from hub_export.models import litert, mediapipe, served_litert
 from hub_export.models.litert import LiteRtCopy
 from hub_export.models.product import Product
-from hub_export.models.products import PRODUCTS
+from hub_export.models.products import products_of
 from hub_export.models.served_litert import ServedCopy
 from hub_export.models.session import Session
 from hub_export.publish import card
@@ -37,7 +37,7 @@ class Export:
     Attributes:
         paths: part (`encoder`, `preprocessor`, `text_embedding`; a task's name with underscores,
             such as `text_classification`) -> the folder of its SavedModel; `encoder_litert`, ...,
-            `text_embedding_mediapipe`, ... -> that of its copy; `report` -> the file of that name.
+            `text_embedding_mediapipe`, ... -> that of its copy; `report` -> the file of its page.
         report: how it was verified.
     """
 
@@ -85,7 +85,7 @@ def run(settings: Settings) -> Export:
             f"ignored_options: {checkpoint.config_file} has no {', '.join(sorted(unknown))}"
         )
     session = Session(checkpoint, settings)
-    chosen = [made for name in settings.parts if (made := PRODUCTS[name](session)) is not None]
+    chosen = products_of(session)
     if not chosen:
         raise ExportError(_nothing(checkpoint))
     copied = [*litert.copies(session, chosen), *mediapipe.copies(session, chosen)]
@@ -123,7 +123,8 @@ def _write(
     alone: list[Product | LiteRtCopy] = [*products, *copied]
     places = {each.name: staging.place(Path(each.folder, version)) for each in alone}
     places |= {each.name: places[each.of.name] for each in served}
-    page = staging.place(Path(f"{REPORT}.html")) if session.settings.report else None
+    file = Path(f"{session.settings.name}_{REPORT}_{version}.html")
+    page = staging.place(file) if session.settings.report else None
     notes = {}
     for product in (*alone, *served):
         progress.say(f"building and saving the {product.name}")

@@ -264,8 +264,8 @@ class Settings:
         choices=(NONE, *PRECISIONS),
     )
     report: bool = option(
-        "Write report.html beside the exports, too: how parity was proven, sizes, and the speed of "
-        "every copy, measured on this machine, as figures with tables. Needs "
+        "Write <name>_report_<version>.html beside the exports, too: how parity was proven, sizes, "
+        "and the speed of every copy, measured on this machine, as figures with tables. Needs "
         "pip install '.[report]' in the folder of hub_export.",
         False,
         recorded=False,

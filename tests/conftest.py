@@ -88,13 +88,19 @@ def tiny_export(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> hu
 
 
 @pytest.fixture(scope="session")
-def calm_export(tmp_path_factory: pytest.TempPathFactory) -> hub_export.Export:
+def calm_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A smaller one without dropout, which no seed reaches: what it learns is no matter of luck."""
     folder = tmp_path_factory.mktemp("checkpoints") / "calm-bert"
     none = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     checkpoints.save_model(folder, "bert", num_hidden_layers=1, **none)
     checkpoints.save_tokenizer(folder, checkpoints.wordpiece(checkpoints.PIECES))
-    return hub_export.export(folder, tmp_path_factory.mktemp("exported"), verify="none")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def calm_export(calm_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> hub_export.Export:
+    """What is exported from it."""
+    return hub_export.export(calm_bert, tmp_path_factory.mktemp("exported"), verify="none")
 
 
 CARD = """---
@@ -141,15 +147,23 @@ None.
 
 
 @pytest.fixture(scope="session")
-def verified_export(tmp_path_factory: pytest.TempPathFactory) -> hub_export.Export:
-    """All parts of a classifier with a card and a licence, compared with a part of the texts."""
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint that classifies, with a card and a licence."""
     folder = tmp_path_factory.mktemp("checkpoints") / "shelf-bert"
     checkpoints.save_model(folder, "bert", "BertForSequenceClassification", num_hidden_layers=1)
     checkpoints.save_tokenizer(folder, checkpoints.wordpiece(checkpoints.PIECES))
     (folder / "README.md").write_text(CARD, encoding="utf-8")
     (folder / "LICENSE").write_text("Do as you like.\n", encoding="utf-8")
     (folder / "NOTICE.txt").symlink_to("/etc/hostname")
-    return hub_export.export(folder, tmp_path_factory.mktemp("exported"), verify="quick")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def verified_export(
+    classifier: Path, tmp_path_factory: pytest.TempPathFactory
+) -> hub_export.Export:
+    """All its parts, compared with a part of the texts."""
+    return hub_export.export(classifier, tmp_path_factory.mktemp("exported"), verify="quick")
 
 
 SHARED = ("minilm", "verified_export")

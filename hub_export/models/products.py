@@ -30,6 +30,12 @@ from hub_export.settings import (
 )
 
 
+def products_of(session: Session) -> list[Product]:
+    """Those that are asked for, as far as the checkpoint has them."""
+    made = (PRODUCTS[name](session) for name in session.settings.parts)
+    return [each for each in made if each is not None]
+
+
 def _task_model(session: Session) -> Product | None:
     """The model of the session's task; nothing where its checkpoint has none."""
     return None if session.task is None else _TASKS[session.task.name](session, session.task)

@@ -13,8 +13,10 @@ USAGE = """Lists the exports in a folder: name, part, version, source, size, ver
   hub_export list exported
 
 Verified is yes, no, or partly, where a library of the source was not installed. It is "damaged"
-where files are missing or not as long as they were written, and "later format" where a later
-hub_export wrote them. Files are not read for that; hub_export verify reads them.
+where files are missing or not as long as they were written, "later format" where a later
+hub_export wrote them, and "earlier format" where they were written before exports listed their
+files (contents.json): such a one cannot be verified, export it again. Files are not read for that;
+hub_export verify reads them.
 """
 _TABLE, _JSON = "table", "json"
 

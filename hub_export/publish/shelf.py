@@ -5,14 +5,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hub_export import contents
-from hub_export.contents import ASSETS, FormatError
+from hub_export.contents import ASSETS, FormatError, NoContentsError
 from hub_export.errors import SourceError
 from hub_export.publish import report
 from hub_export.settings import TASKS, product_of
 
-DAMAGED, LATER, UNKNOWN = "damaged", "later format", "-"
+DAMAGED, EARLIER, LATER, UNKNOWN = "damaged", "earlier format", "later format", "-"
 _TASK_OF = {product_of(task): task for task in TASKS}
 _MARKS = (report.FILE, contents.FILE)
+_STATES = {NoContentsError: EARLIER, FormatError: LATER}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Item:
         version: the version folder.
         source: the checkpoint, and its revision.
         size: in bytes, of all its files.
-        verified: yes, partly, no; or that it is damaged, or of a later format.
+        verified: yes, partly, no; or that it is damaged, or of an earlier or later format.
         task: what it answers, if it is the model of a task.
     """
 
@@ -75,7 +76,7 @@ def _item(folder: Path) -> Item:
         found.check(folder, deep=False)
         stated = report.read(found.assets)
     except SourceError as error:
-        state = LATER if isinstance(error, FormatError) else DAMAGED
+        state = _STATES.get(type(error), DAMAGED)
         return Item(name, UNKNOWN, version, UNKNOWN, size, state, UNKNOWN)
     source = f"{stated.name}@{stated.revision}" if stated.revision else stated.name
     task = _TASK_OF.get(found.of, UNKNOWN)

@@ -15,7 +15,6 @@ from hub_export.report_page.facts import Facts
 from hub_export.report_page.section import Section
 from hub_export.verify.checks import Outcome
 
-FILE = "report.html"
 _HERE = Path(__file__).parent
 _STYLE, _TEMPLATE = "page.css", "page.html.jinja"
 _FAILURE = """<!DOCTYPE html>

@@ -22,10 +22,10 @@ def find(folder: Path, base: Mapping[str, Path] | None = None) -> dict[str, Path
     A link that leads out of the checkpoint is passed over: it would publish a file of the machine.
 
     Args:
-        folder: where the checkpoint's files are.
+        folder: where the checkpoint's files are; a file by itself has none.
         base: those of the model that it adapts, which get `base/` in front of their names.
     """
-    files = sorted(each for each in folder.iterdir() if _NAMES.fullmatch(each.name))
+    files = sorted(each for each in folder.glob("*") if _NAMES.fullmatch(each.name))
     # Of several spellings of the card the standard one is the first in order, and stands.
     own = {_name(each): each for each in reversed(files) if _is_document(each, folder)}
     return own | {f"base/{name}": file for name, file in (base or {}).items()}

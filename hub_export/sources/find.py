@@ -4,6 +4,7 @@
 |---|---|---|
 | an adapter of AdapterHub | `adapter_config.json` with `model_type` | `adapters/adapterhub` |
 | a PEFT adapter | `adapter_config.json` | `adapters/peft`, over the model that it adapts |
+| LoRA of keras-hub | `*.lora.h5`, which may be named itself | `adapters/keras_lora`, likewise |
 | a Keras preset | `config.json` with `class_name` | `keras_preset` |
 | a checkpoint of TensorFlow 1 | `bert_config.json` or `albert_config.json` | `tf_checkpoint` |
 | a static embedding | `StaticEmbedding` in `modules.json`, or model2vec | `static_embedding` |
@@ -24,18 +25,19 @@ from pathlib import Path
 
 from hub_export.errors import ExportError, SourceError
 from hub_export.sources import clip, documents, dpr, huggingface, module_list, static_embedding
-from hub_export.sources.adapters import adapterhub, peft
+from hub_export.sources.adapters import adapterhub, keras_lora, peft
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.keras import preset as keras_preset
 from hub_export.sources.tensorflow1 import checkpoint as tf_checkpoint
 
 EXPECTED = (
     "expected one with config.json, weights, tokenizer (Hugging Face layout, or a Keras preset); "
-    "bert_config.json, bert_model.ckpt.*, vocab.txt (TensorFlow 1); or adapter_config.json (PEFT, "
-    "AdapterHub)"
+    "bert_config.json, bert_model.ckpt.*, vocab.txt (TensorFlow 1); adapter_config.json (PEFT, "
+    "AdapterHub); or *.lora.h5 (LoRA of keras-hub)"
 )
 
 _SHOWN = 40
+Adapter = adapterhub.Adapter | keras_lora.Adapter | peft.Adapter
 
 
 def read(
@@ -93,8 +95,8 @@ def _read(
             f"route is for models of sentence-transformers with a Router, and {folder} has none; "
             "leave route out"
         )
-    if adapterhub.recognises(folder) or (folder / peft.CONFIG).exists():
-        return _adapted(folder, name, revision, base_model, weights, above)
+    if (kind := _adapter(folder)) is not None:
+        return _adapted(kind, folder, name, revision, base_model, weights, above)
     if base_model is not None:
         raise ExportError(
             f"base_model is for adapters, and {folder} has no {peft.CONFIG}; leave base_model out"
@@ -117,7 +119,7 @@ def _whole(folder: Path, name: str, revision: str, weights: bool, route: str = "
 def _find(model: str, weights: bool) -> tuple[Path, str, str]:
     """The folder of a model, downloaded if need be; its name; its revision."""
     folder = Path(os.path.expanduser(model))  # noqa: PTH111 (leaves an unknown user's name as it is)
-    if _is_folder(folder):
+    if _is_folder(folder) or keras_lora.recognises(folder):
         return folder, folder.resolve().name, ""
     if model.startswith(("/", "./", "../", "~")) or folder.exists():
         raise SourceError(f"{model}: no such folder; {EXPECTED}")
@@ -150,7 +152,17 @@ def _refuse_odd_files(folder: Path) -> None:
             raise SourceError(f"{path}: neither a file nor a folder; remove it")
 
 
+def _adapter(folder: Path) -> type[Adapter] | None:
+    """How the adapter in a folder is read, if there is one."""
+    if adapterhub.recognises(folder):
+        return adapterhub.Adapter
+    if (folder / peft.CONFIG).exists():
+        return peft.Adapter
+    return keras_lora.Adapter if keras_lora.recognises(folder) else None
+
+
 def _adapted(
+    kind: type[Adapter],
     folder: Path,
     name: str,
     revision: str,
@@ -162,7 +174,6 @@ def _adapted(
         raise ExportError(
             f"weights=none makes no use of the adapter {folder}; name its base model as the model"
         )
-    kind = adapterhub.Adapter if adapterhub.recognises(folder) else peft.Adapter
     adapter = kind.read(folder)
     if not (base_model or adapter.base_model):
         raise SourceError(f"{adapter.file}: names no base model; say which with --base_model")
@@ -187,7 +198,7 @@ def _adapted(
     return dataclasses.replace(merged, documents=documents.find(folder, base.documents))
 
 
-def _named(adapter: adapterhub.Adapter | peft.Adapter) -> str:
+def _named(adapter: Adapter) -> str:
     """The base model that an adapter names, at the revision that it names."""
     name, revision = adapter.base_model, adapter.base_revision
     if not revision or "@" in name or name.startswith("kaggle://") or _is_folder(Path(name)):

@@ -1,6 +1,6 @@
 """Which comparison a product gets. The source answers first, and is gone before an export loads."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -64,14 +64,16 @@ def verify(
     places: Mapping[str, Path],
     copies: Sequence[tuple[LiteRtCopy, Path]],
     progress: Progress,
+    record: bool = True,
 ) -> list[Check]:
-    """Compares saved products with their source, and records what they answer.
+    """Compares saved products with their source.
 
     Args:
         session: what they are made of.
         places: name of a product -> the folder of its SavedModel.
         copies: copies of products, and their folders.
         progress: told of every sample.
+        record: whether to write into their folders what they answer.
 
     Raises:
         SourceError: a library of the source refuses the checkpoint.
@@ -80,7 +82,8 @@ def verify(
         return []
     source, checks = Source(session), list[Check]()
     with full_float32():
-        answers = _ask(source, places, progress) if torch_files.available() else {}
+        asked = {*places, *(copy.of.name for copy, _ in copies)}
+        answers = _ask(source, asked, progress) if torch_files.available() else {}
         for name, place in places.items():
             progress.say(f"loading and verifying the {name}")
             model = tf.saved_model.load(str(place))
@@ -90,7 +93,8 @@ def verify(
                 checks.append(weights.compare(model, session, name, progress))
                 for subject in (name, *_beside(name, session)):
                     checks += _compare(model, subject, source, answers.get(subject), progress)
-            fingerprints.record(model, session, place)
+            if record:
+                fingerprints.record(model, session, place)
         for copy, place in copies:
             progress.say(f"verifying the {copy.kind} copy of the {copy.of.name}")
             checks += _compare_copy(place, copy, source, answers.get(copy.of.name), progress)
@@ -126,17 +130,17 @@ def note(session: Session, checks: list[Check]) -> dict[str, str]:
     return {"tokenizer_engine": f"{engine} engine: {compared}"}
 
 
-def _ask(source: Source, places: Mapping[str, Path], progress: Progress) -> dict[str, Any]:
-    """What the source in torch answers, product by product; then its models are let go."""
+def _ask(source: Source, asked: Container[str], progress: Progress) -> dict[str, Any]:
+    """What the source in torch answers about products; then its models are let go."""
     answers, session = dict[str, Any](), source.session
-    if ENCODER in places:
+    if ENCODER in asked:
         progress.say("asking the source for numbers")
         answers[ENCODER] = numbers.ask(source.model, session.size)
         if session.inside:
             answers[INSIDE] = inside.ask(source)
         if session.has_mlm:
             answers[MLM] = fill_mask.ask_positions(source)
-    if TEXT_EMBEDDING in places and not source.needs:
+    if TEXT_EMBEDDING in asked and not source.needs:
         progress.say("asking the source for vectors")
         answers[TEXT_EMBEDDING] = vectors.ask(source, progress)
     task = session.task if TASK_MODEL in session.settings.parts else None

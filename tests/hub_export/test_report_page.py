@@ -59,7 +59,7 @@ def text(element: ET.Element) -> str:
 def test_it_stands_beside_the_exports(exported: tuple[hub_export.Export, ET.Element]) -> None:
     done, root = exported
     file = done.paths["report"]
-    assert file.name == "report.html"
+    assert file.name == "tiny_bert_report_1.html"
     assert file.parent == done.paths["encoder"].parents[1]
     assert text(root.find(".//h1")) == "tiny_bert"
     # The folder of the checkpoint is of this machine alone.
@@ -259,10 +259,10 @@ def test_cosines_are_called_so() -> None:
 
 
 def test_a_page_that_exists_stays(tiny_bert: Path, tmp_path: Path) -> None:
-    (tmp_path / "report.html").write_text("mine")
-    with pytest.raises(hub_export.TargetError, match=r"report\.html: exists"):
+    (tmp_path / "tiny_bert_report_1.html").write_text("mine")
+    with pytest.raises(hub_export.TargetError, match=r"report_1\.html: exists"):
         hub_export.export(tiny_bert, tmp_path, parts=["encoder"], verify="none", report=True)
-    assert [each.name for each in tmp_path.iterdir()] == ["report.html"]
+    assert [each.name for each in tmp_path.iterdir()] == ["tiny_bert_report_1.html"]
 
 
 def test_packages_are_asked_for_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,14 +1,18 @@
 """A folder of exports: what it is said to hold, and proving one of them again."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from safetensors.numpy import load_file, save_file
 
 import hub_export
 from hub_export import cli, contents
+from hub_export.checksums import sha256
 from hub_export.verify import fingerprints
 
 NAMES = ("encoder", "preprocessor", "text_embedding", "text_classification")
@@ -75,7 +79,7 @@ def test_what_stands_badly_on_the_shelf(
     (shelf / "bare" / "2" / contents.ASSETS / contents.FILE).unlink()
     shutil.copytree(tiny_export.paths["preprocessor"], shelf / "unverified" / "3")
     assert {each["name"]: each["verified"] for each in listed(run, shelf)} == {
-        "bare": "damaged",
+        "bare": "earlier format",
         "copy": "yes",
         "half": "damaged",
         "later": "later format",
@@ -150,6 +154,87 @@ def test_other_tokens_are_told(
     assert code == 1
     assert "1 differences in" in said
     assert "tokenize, ids" in said
+
+
+def test_verified_by_its_source(
+    verified_export: hub_export.Export, classifier: Path, run: Run
+) -> None:
+    """With all parts of the export, whichever is named."""
+    path = verified_export.paths["preprocessor"]
+    before = {each: each.stat().st_mtime_ns for each in path.parents[1].rglob("*")}
+    code, said = run(["verify", str(path), f"--checkpoint={classifier}"])
+    assert code == 0, said
+    again = [line.split("  ")[0] for line in said.splitlines()]
+    assert {*again} == {each.subject for each in verified_export.report.checks}
+    assert "FAILED" not in said
+    assert "not compared" not in said
+    assert {each: each.stat().st_mtime_ns for each in path.parents[1].rglob("*")} == before
+
+
+def test_copies_are_verified_by_their_source(calm_bert: Path, tmp_path: Path, run: Run) -> None:
+    """Of an export that was not verified itself."""
+    asked = {"parts": ["encoder"], "litert": ["float16"], "litert_length": 16}
+    done = hub_export.export(calm_bert, tmp_path, verify="none", serving_tflite="float32", **asked)
+    copy, encoder = done.paths["encoder_litert"], done.paths["encoder"]
+    code, said = run(["verify", str(copy), f"--checkpoint={calm_bert}"])
+    assert code == 0, said
+    assert {line.split(",")[0] for line in said.splitlines()} == {"LiteRT float16"}
+    code, said = run(["verify", str(encoder), f"--checkpoint={calm_bert}"])
+    assert code == 0, said
+    found = {line.split("  ")[0].split(",")[0] for line in said.splitlines()}
+    assert {"weights of the encoder", "numbers", "model.tflite float32"} == found
+
+
+@pytest.fixture
+def encoder(verified_export: hub_export.Export, tmp_path: Path) -> Path:
+    """A copy of it alone."""
+    return Path(shutil.copytree(verified_export.paths["encoder"], tmp_path / "alone" / "1"))
+
+
+def _stated(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Writes another report, and a list of files that it is right in."""
+    file = path / contents.ASSETS / "verification.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    change(content)
+    file.write_text(json.dumps(content), encoding="utf-8")
+    contents.write(path, "encoder")
+
+
+def test_another_source_is_told(encoder: Path, classifier: Path, tmp_path: Path, run: Run) -> None:
+    other = Path(shutil.copytree(classifier, tmp_path / "other"))
+    tensors = load_file(other / "model.safetensors")
+    tensors["bert.encoder.layer.0.output.dense.bias"][0] += 0.1
+    save_file(tensors, other / "model.safetensors", {"format": "pt"})
+    (other / "modules.json").write_text("[]")
+    (other / "tokenizer_config.json").unlink()
+    line = ["verify", str(encoder), f"--checkpoint={other}"]
+    code, said = run(line)
+    assert code == 1
+    sums = r"model\.safetensors has sha256 \w{64}, expected \w{64}"
+    assert re.search(rf"{sums}; modules\.json was not there", said)
+    assert "tokenizer_config.json is missing" in said
+
+    (other / "modules.json").unlink()
+    shutil.copy(classifier / "tokenizer_config.json", other)
+    found = sha256(other / "model.safetensors")
+    _stated(encoder, lambda said: said["source"]["sha256"].update({"model.safetensors": found}))
+    code, said = run(line)
+    assert code == 1
+    assert f"{encoder.parent.parent} does not agree with {other}" in said
+    assert re.search(r"weights of the encoder +FAILED", said)
+    assert re.search(r"numbers, pooled_output +FAILED", said)
+
+
+def test_what_has_no_source(encoder: Path, classifier: Path, run: Run) -> None:
+    line = ["verify", str(encoder), f"--checkpoint={classifier}"]
+    _stated(encoder, lambda said: said["settings"].update(weights="none"))
+    code, said = run(line)
+    assert (code, "random, drawn at the export: there is no checkpoint" in said) == (1, True)
+    _stated(encoder, lambda said: said["settings"].update(weights="pretrained", later=1))
+    code, said = run(line)
+    assert (code, "settings that this hub_export does not know" in said) == (1, True)
+    code, said = run(["verify", str(encoder), "--base_model=x"])
+    assert (code, "base_model: only for an adapter" in said) == (1, True)
 
 
 def test_what_cannot_be_verified_again(

@@ -30,7 +30,7 @@ def rename(
     Raises:
         SourceError: lists every tensor that is missing, or that the table does not know.
     """
-    written = [row.at(**each) for each in fields for row in rows]
+    written = at(rows, fields)
     required = {row.sources[0] for row in written if not row.optional}
     problems = {
         "missing": required - tensors.keys(),
@@ -49,6 +49,12 @@ def rename(
             if row.sources[0] in tensors
         }
     )
+
+
+def at(rows: Iterable[Row], fields: Iterable[Fields]) -> list[Row]:
+    """The rows with these values of their fields, of all layers."""
+    listed = [*rows]
+    return [row.at(**each) for each in fields for row in listed]
 
 
 def _changed(tensors: Mapping[str, np.ndarray], row: Row) -> np.ndarray:

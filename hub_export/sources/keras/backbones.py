@@ -30,6 +30,9 @@ class Backbone:
         first_position: the row of the position table at which `transformers` begins to count.
         zeros: tensors that it does without -> the options that give their shape.
         notes: what its users should know.
+        before: the layers with weights before the blocks, as Keras lists them: where those that
+            have a kernel are in the file; the others are nameless.
+        behind: those behind the blocks.
     """
 
     model_type: str
@@ -40,6 +43,14 @@ class Backbone:
     first_position: int = 0
     zeros: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    before: tuple[str, ...] = ("",) * 4
+    behind: tuple[str, ...] = ()
+
+    def layers(self, options: Config) -> list[str]:
+        """All layers with weights, in the order of Keras."""
+        blocks = dict.fromkeys(str(each["block"]) for each in self.fields(options))
+        parts = [f"layers/{block}/{part}" for block in blocks for part in _IN_BLOCK]
+        return [*self.before, *parts, *self.behind]
 
 
 _ROWS = Rows(TORCH, KERAS, SPLIT_OUTPUTS, FLATTEN)
@@ -66,6 +77,18 @@ def _block(names: Mapping[str, str]) -> tuple[Row, ...]:
         *_linear(names["outer"], f"{layer}/_feedforward_output_dense"),
         *_norm(names["norm"], f"{layer}/_feedforward_layer_norm"),
     )
+
+
+_IN_BLOCK = (
+    "",
+    "_feedforward_output_dense",
+    "_feedforward_intermediate_dense",
+    "_feedforward_layer_norm",
+    "_self_attention_layer_norm",
+    "_self_attention_layer",
+    *(f"_self_attention_layer/{part}_dense" for part in ("output", "value", "key", "query")),
+)
+"""A TransformerEncoder and its layers with weights: Keras lists the last ones first."""
 
 
 def _numbered(index: int) -> str:
@@ -124,6 +147,7 @@ _BERT = Backbone(
     {"hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-12},
     (*_SUMMED, *_BERT_BLOCK, *_linear("pooler.dense", "layers/dense")),
     _layers,
+    behind=("layers/dense",),
 )
 
 _DISTIL_BERT = Backbone(
@@ -190,6 +214,8 @@ _ALBERT = Backbone(
         *_linear("pooler", "layers/dense_1"),
     ),
     _shared_layers,
+    before=("", "", "", "", "layers/dense"),
+    behind=("layers/dense_1",),
 )
 
 _ROBERTA = Backbone(

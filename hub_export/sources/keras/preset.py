@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from encoders import SPLIT_INPUTS, SPLIT_OUTPUTS, Row
 from hub_export.errors import SourceError
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.formats import renaming
@@ -115,6 +116,25 @@ def _built_in() -> Mapping[str, Mapping[str, Any]]:
     import keras_hub  # noqa: PLC0415 (optional, and slow to import)
 
     return keras_hub.models.Backbone.presets
+
+
+def kernels(file: Path) -> Mapping[int, Row]:
+    """The rows of the kernels of dense layers, by the numbers that Keras gives their layers.
+
+    Args:
+        file: the configuration of a preset.
+
+    Raises:
+        SourceError: its class is not supported.
+    """
+    backbone, options = _backbone(file)
+    rows = {
+        row.sources[0]: row
+        for row in renaming.at(backbone.rows, backbone.fields(options))
+        if row.change in (SPLIT_INPUTS, SPLIT_OUTPUTS)
+    }
+    named = {number: f"{layer}/vars/0" for number, layer in enumerate(backbone.layers(options))}
+    return {number: rows[name] for number, name in named.items() if name in rows}
 
 
 def _backbone(file: Path) -> tuple[Backbone, Mapping[str, Any]]:
