@@ -17,6 +17,9 @@ import ray
 
 from hub_export.use import TextModel
 
+_AT_ONCE, _OF_A_FILE = 4, 100_000
+"""Batches that a worker is given at once, and what is done again if it dies; rows of a file."""
+
 PARSER = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
 )
@@ -48,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = PARSER.parse_args(arguments)
     keep = args.keep.split(",")
     rows = ray.data.read_parquet(args.input, columns=[*dict.fromkeys([args.column, *keep])])
-    embedded = rows.map_batches(
+    # However many files there are, Ray may read them as one block, which one worker would get.
+    embedded = rows.repartition(target_num_rows_per_block=_AT_ONCE * args.rows).map_batches(
         Embedder,
         fn_constructor_args=(args.model, args.column, keep),
         batch_size=args.rows,
@@ -56,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         num_cpus=1,
         compute=ray.data.ActorPoolStrategy(size=args.workers),
     )
-    embedded.write_parquet(args.output)
+    embedded.write_parquet(args.output, min_rows_per_file=_OF_A_FILE)
 
 
 if __name__ == "__main__":

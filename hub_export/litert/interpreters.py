@@ -2,6 +2,7 @@
 
 import functools
 import queue
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +12,23 @@ import numpy as np
 import numpy.typing as npt
 
 from hub_export.errors import ExportError, SourceError
+from hub_export.litert import one_signature
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Run = Callable[[str, Arrays], Arrays]
 
 
+_FEW = 3
+"""So many signatures have interpreters of their own; with more, an interpreter has them all."""
+_ALL = ""
+
+
 class Interpreters:
-    """As many as are in use at once; an interpreter serves one thread only."""
+    """As many as are in use at once; an interpreter serves one thread only.
+
+    At first one is made for each signature that is asked, which takes a tenth of the time of one
+    that has all. Each has a copy of the file, so that many signatures would take much memory.
+    """
 
     def __init__(self, file: Path, threads: int) -> None:
         """Makes none yet.
@@ -29,30 +40,42 @@ class Interpreters:
         Raises:
             ExportError: LiteRT is not installed.
         """
-        self._make = functools.partial(interpreter(), str(file), num_threads=threads)
+        self._make = functools.partial(interpreter(), num_threads=threads)
         self._file = file
-        self._idle: queue.LifoQueue[Run] = queue.LifoQueue()
+        self._lock = threading.Lock()
+        self._idle: dict[str, queue.LifoQueue[Run]] = {}
 
     @contextmanager
-    def lent(self) -> Iterator[Run]:
+    def lent(self, signature: str) -> Iterator[Run]:
         """A function that runs a signature by its name; ExportError where that fails.
 
         Raises:
             SourceError: the file is damaged.
         """
+        which, idle = self._of(signature)
         try:
-            run = self._idle.get_nowait()
+            run = idle.get_nowait()
         except queue.Empty:
-            run = self._made()
+            run = self._made(which)
         try:
             yield run
         finally:
-            self._idle.put(run)
+            idle.put(run)
 
-    def _made(self) -> Run:
+    def _of(self, signature: str) -> tuple[str, queue.LifoQueue[Run]]:
+        """Which signatures an interpreter has to have, and those of them that nobody uses."""
+        with self._lock:
+            if _ALL not in self._idle and len({*self._idle, signature}) > _FEW:
+                self._idle = {_ALL: queue.LifoQueue()}
+            which = _ALL if _ALL in self._idle else signature
+            return which, self._idle.setdefault(which, queue.LifoQueue())
+
+    def _made(self, signature: str) -> Run:
         try:
-            made = self._make()
-        except (ValueError, RuntimeError) as error:
+            alone = one_signature.content(self._file, signature) if signature else None
+            source = {"model_content": alone} if alone else {"model_path": str(self._file)}
+            made = self._make(**source)
+        except (OSError, ValueError, RuntimeError) as error:
             raise SourceError(
                 f"{self._file}: cannot be read as a LiteRT model ({error}); export it again"
             ) from error

@@ -132,8 +132,9 @@ class Model:
         some = [rows[place] for place in places]
         longest = max(len(row.word_ids) for row in some)
         inputs = self._padded(some, longest if self.description.any_length else length)
-        with interpreters.lent() as run:
-            return run(description.signature(len(places), length), inputs)
+        signature = description.signature(len(places), length)
+        with interpreters.lent(signature) as run:
+            return run(signature, inputs)
 
     def _padded(self, rows: Sequence[Row], length: int) -> Arrays:
         """The inputs of a signature, int32 [B, length] each."""

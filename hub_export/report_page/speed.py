@@ -124,7 +124,7 @@ def of_served(folder: Path) -> Asking:
         inputs = {name: _ones(1, tokens) for name in contract.input_specs()}
 
         def ask() -> None:
-            with lent() as run:
+            with lent(contract.SERVING) as run:
                 for _ in range(rows):
                     run(contract.SERVING, inputs)
 

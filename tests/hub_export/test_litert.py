@@ -5,12 +5,15 @@ import itertools
 import json
 import os
 import pickle
+import random
+import re
 import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -21,9 +24,10 @@ import encoders
 import hub_export
 from encoders import bert, distilbert
 from hub_export import ExportError, SourceError, support
-from hub_export.litert import Model, TextModel
+from hub_export.litert import Model, TextModel, one_signature
+from hub_export.litert.description import INPUTS, Description, read
 from hub_export.litert.description import LABELS as LABELS_FILE
-from hub_export.litert.description import Description, read
+from hub_export.litert.interpreters import Interpreters, interpreter
 from hub_export.litert.model import Row
 from hub_export.models.product import OfRows
 from hub_export.publish.pages import facts, pages, places, speed
@@ -188,6 +192,52 @@ def test_no_texts(embedding: Path, classification: Path) -> None:
         "probabilities": (0, 3),
         "label": (0,),
     }
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_signature_by_itself(embedding: Path, precision: str) -> None:
+    file = embedding / f"model_{precision}.tflite"
+    before, whole = file.read_bytes(), interpreter()(str(file))
+    for name, entry in whole.get_signature_list().items():
+        content = one_signature.content(file, name)
+        assert content is not None
+        made = schema.ModelT.InitFromPackedBuf(content)
+        assert [each.signatureKey.decode() for each in made.signatureDefs] == [name]
+        assert len(made.subgraphs) == 1
+        alone = interpreter()(model_content=content)
+        count, length = map(int, re.findall("[0-9]+", name))
+        inputs = {each: np.ones((count, length), np.int32) for each in entry["inputs"]}
+        found, wanted = (each.get_signature_runner(name)(**inputs) for each in (alone, whole))
+        assert {*found} == {*entry["outputs"]}
+        for each, values in found.items():
+            np.testing.assert_array_equal(values, wanted[each])
+    assert file.read_bytes() == before
+
+
+def test_the_whole_file_where_a_signature_cannot_be_had(embedding: Path, tmp_path: Path) -> None:
+    file = embedding / "model_int8.tflite"
+    content = file.read_bytes()
+    assert one_signature.content(file, "no such") is None
+    damaged = tmp_path / "damaged.tflite"
+    draw = random.Random(0)
+    for _ in range(300):
+        changed = bytearray(content[: draw.choice([8, 40, 400, len(content)])])
+        for _ in range(8):
+            changed[draw.randrange(min(len(changed), 3000))] = draw.randrange(256)
+        damaged.write_bytes(changed)
+        found = one_signature.content(damaged, "rows_1_length_16")
+        assert found is None or len(found) == len(changed)
+
+
+def test_few_signatures_have_interpreters_of_their_own(embedding: Path) -> None:
+    lending, ones = Interpreters(embedding / "model_int8.tflite", 1), {}
+    with mock.patch.object(lending, "_make", wraps=lending._make) as make:
+        for count, length in [(1, 16), (8, 16), (1, 24), (1, 16), (8, 24), (1, 16), (1, 24)]:
+            ones = {each: np.ones((count, length), np.int32) for each in INPUTS}
+            with lending.lent(f"rows_{count}_length_{length}") as run:
+                assert run(f"rows_{count}_length_{length}", ones)["default"].shape == (count, 24)
+    kinds = [next(iter(call.kwargs)) for call in make.call_args_list]
+    assert kinds == ["model_content"] * 3 + ["model_path"]
 
 
 def test_many_threads_ask_one_model(embedding: Path) -> None:
