@@ -22,7 +22,7 @@ class FlaubertConfig(xlm.XLMConfig):
 
     pre_norm: bool = False
 
-    ignored: ClassVar = (*xlm.XLMConfig.ignored, "layerdrop")
+    ignored: ClassVar[tuple[str, ...]] = (*xlm.XLMConfig.ignored, "layerdrop")
 
 
 class FlaubertBlock(PreNormBlock):
@@ -35,7 +35,9 @@ class FlaubertBlock(PreNormBlock):
 
 def build(config: FlaubertConfig) -> Encoder:
     """The encoder, its variables declared."""
-    return xlm.encoder_of(config, FlaubertBlock if config.pre_norm else xlm.XLMBlock)
+    if config.pre_norm:
+        return xlm.encoder_of(config, FlaubertBlock)
+    return xlm.encoder_of(config, xlm.XLMBlock)
 
 
 ARCHITECTURE = Architecture(("flaubert",), FlaubertConfig, build, xlm.TABLE)

@@ -46,7 +46,7 @@ class XLMConfig(Config):
 
     fixed: ClassVar = {"causal": False, "is_encoder": True}
     # The summary, the log softmax (asm) and the numbers of answers are those of heads.
-    ignored: ClassVar = (
+    ignored: ClassVar[tuple[str, ...]] = (
         "asm",
         "bos_index",
         "embed_init_std",
