@@ -56,7 +56,8 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["encoders*", "preprocess*", "hub_export*"]),
     package_data={
-        **{package: ["py.typed"] for package in ("encoders", "preprocess", "hub_export")},
+        **{package: ["py.typed"] for package in ("encoders", "preprocess")},
+        "hub_export": ["py.typed", "tried.json"],
         "hub_export.publish.pages": ["templates/*.jinja"],
         "hub_export.report_page": ["page.css", "page.html.jinja"],
     },

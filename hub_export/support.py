@@ -2,13 +2,14 @@
 
 Prints three tables: architectures and tokenizer kinds by the sources that may have them, and the
 architectures of each task; with `--markdown`, as docs/supported.md has them. Any tokenizer kind
-goes with any architecture. With `--litert` it tries, and prints, which architectures LiteRT can
-compute.
+goes with any architecture. Whether LiteRT can compute an architecture, and whether it holds in
+bfloat16, is what was tried when `tried.json` was written: `--try` writes it anew.
 """
 
 import argparse
 import dataclasses
 import importlib
+import json
 import pkgutil
 import re
 import sys
@@ -17,9 +18,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+import tensorflow as tf
+
 import encoders
 import preprocess
-from encoders import SIZES, Architecture, ConfigError
+from encoders import SIZES, Architecture, ConfigError, Encoder
 from hub_export.contract import SERVING
 from hub_export.errors import ExportError
 from hub_export.models.encoder import of_rows
@@ -30,9 +34,12 @@ from hub_export.sources.adapters import adapterhub, peft
 from hub_export.sources.keras.backbones import BACKBONES
 from hub_export.sources.keras.tokenizer import CLASSES
 from hub_export.sources.tensorflow1.families import FAMILIES
+from hub_export.verify.closeness import closeness
 
 YES, NO = "yes", "-"
 SOURCES = ("Hugging Face", "Keras preset", "TensorFlow 1")
+TRIED = LITERT, BFLOAT16 = "LiteRT", "bfloat16"
+_FILE, _NOT_TRIED = Path(__file__).with_name("tried.json"), "not tried"
 _SHAPE = (1, 16)
 _SMALL = {"layers": 1, "width": 64, "heads": 2, "vocabulary": 99, "positions": 64, "padding": 0}
 _RELATED = {"num_attention_heads": 2, "num_key_value_heads": 2, "embedding_size": 64}
@@ -47,12 +54,17 @@ def architectures() -> Rows:
 
     The sources after the first are the preset's class, the checkpoint's configuration file, whether
     an adapter can be merged, the same of AdapterHub's, and whether random weights can be drawn with
-    the default options.
+    the default options. Behind them stands what was tried.
     """
-    adapters = ("PEFT adapter", "AdapterHub")
-    header = ("model_type", "paper", "file", *SOURCES, *adapters, "--weights=none")
+    adapters, known = ("PEFT adapter", "AdapterHub"), tried()
+    header = ("model_type", "paper", "file", *SOURCES, *adapters, "--weights=none", *TRIED)
     rows = (
-        (model_type, *_described(module), *_sources(model_type, module.ARCHITECTURE))
+        (
+            model_type,
+            *_described(module),
+            *_sources(model_type, module.ARCHITECTURE),
+            *(known.get(model_type, {}).get(name, _NOT_TRIED) for name in TRIED),
+        )
         for module in _modules(encoders)
         for model_type in module.ARCHITECTURE.model_types
     )
@@ -77,17 +89,30 @@ def tasks() -> Rows:
     return [("task", "head in transformers", "model_type"), *rows]
 
 
-def litert() -> Rows:
-    """A row an architecture, under a header: whether its encoder converts, or what is in the way.
+def tried() -> Mapping[str, Mapping[str, str]]:
+    """model_type -> what was tried -> yes, or what is in the way."""
+    found: Mapping[str, Mapping[str, str]] = json.loads(_FILE.read_text(encoding="utf-8"))
+    return found
 
-    Each is converted, by itself, small and with the default options: a minute for all.
-    """
-    rows = (
-        (", ".join(sorted(module.ARCHITECTURE.model_types)), _converts(module.ARCHITECTURE))
-        for module in _modules(encoders)
-        if hasattr(module, "ARCHITECTURE")
+
+def attempt(architecture: Architecture) -> Mapping[str, str]:
+    """Tries an architecture, small and with the default options; see `tried`."""
+    config = small(architecture)
+    tensors = {name: draw() for name, draw in architecture.initial(config).items()}
+    encoder, narrow = (
+        architecture.build(config, tensors, dtype)[0] for dtype in (tf.float32, tf.bfloat16)
     )
-    return [("model_type", "LiteRT copy"), *sorted(rows)]
+    return {LITERT: _converts(encoder), BFLOAT16: _holds(encoder, narrow)}
+
+
+def _write_tried() -> None:
+    """Tries every architecture by itself, and writes what came of it: a minute for all."""
+    found = dict[str, Mapping[str, str]]()
+    for module in _modules(encoders):
+        architecture = module.ARCHITECTURE
+        found |= dict.fromkeys(architecture.model_types, attempt(architecture))
+    content = json.dumps(found, indent=2, sort_keys=True)
+    _FILE.write_text(content + "\n", encoding="utf-8")
 
 
 def text(rows: Rows) -> str:
@@ -109,11 +134,12 @@ def main(arguments: Sequence[str]) -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(prog="hub_export.support", description="What is supported.")
     parser.add_argument("--markdown", action="store_true", help="as docs/supported.md has it")
-    parser.add_argument("--litert", action="store_true", help="try what LiteRT can compute")
-    asked = parser.parse_args(arguments)
-    form = markdown if asked.markdown else text
-    tables = (litert,) if asked.litert else (architectures, tokenizers, tasks)
-    print("\n\n".join(form(table()) for table in tables))
+    parser.add_argument("--try", action="store_true", help="try LiteRT and bfloat16 first")
+    asked = vars(parser.parse_args(arguments))
+    if asked["try"]:
+        _write_tried()
+    form = markdown if asked["markdown"] else text
+    print("\n\n".join(form(table()) for table in (architectures, tokenizers, tasks)))
 
 
 def _modules(package: ModuleType) -> Iterator[ModuleType]:
@@ -165,16 +191,25 @@ def small(architecture: Architecture) -> Mapping[str, int]:
     return {name: n for name, n in sizes.items() if name in options}
 
 
-def _converts(architecture: Architecture) -> str:
-    config = small(architecture)
-    tensors = {name: draw() for name, draw in architecture.initial(config).items()}
-    encoder, _ = architecture.build(config, tensors)
+def _converts(encoder: Encoder) -> str:
     with tempfile.TemporaryDirectory() as folder:
         trace(of_rows(encoder), {SERVING: _SHAPE}, Path(folder))
         try:
             return YES if converted(Path(folder), [SERVING], FLOAT32) else NO
         except ExportError as error:
             return f"{NO} ({error})"
+
+
+def _holds(encoder: Encoder, narrow: Encoder) -> str:
+    """Whether an encoder in bfloat16 is as close as an export has to be."""
+    draw, close = np.random.default_rng(0), closeness(BFLOAT16)
+    ids = draw.integers(0, encoder.dimensions.vocabulary, _SHAPE).astype(np.int32)
+    wanted, found = (
+        each(tf.constant(ids), tf.ones(_SHAPE, tf.int32)) for each in (encoder, narrow)
+    )
+    distance = close.distance(found.sequence.numpy(), wanted.sequence.numpy())
+    is_close = distance <= close.tolerance
+    return YES if is_close else f"{NO} ({close.words(distance, close.tolerance)})"
 
 
 def _listed(names: Iterable[str]) -> str:

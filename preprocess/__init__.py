@@ -10,7 +10,7 @@ One file, or one room, a tokenizer kind: `wordpiece`, `unigram`, `bpe`. They sha
 import functools
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tokenizers import Tokenizer as Source
 
@@ -66,6 +66,7 @@ def build(
     type_vocabulary: int,
     engine: str = EXACT,
     compiled: Tokenizer | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> Preprocessor:
     """Compiles a tokenizer and its post-processor.
 
@@ -79,13 +80,15 @@ def build(
         type_vocabulary: number of type ids that the encoder knows.
         engine: what tokenizes words: `exact`, or another one that the kind has, such as `fast`.
         compiled: the tokenizer, where it has been compiled before: what packs is made anew.
+        numbers: id of the source's model -> id of the vocabulary, where they are not the same; of
+            BPE alone.
 
     Raises:
         UnsupportedTokenizerError: names the component that cannot be compiled exactly, or the
             engine that the kind does not have.
         VocabularyError: a token that is needed is not in the vocabulary.
     """
-    tokenizer = serialised(source)
+    tokenizer = {**serialised(source), "numbers": numbers}
     model = tokenizer["model"]["type"]
     if model not in kinds():
         raise UnsupportedTokenizerError(

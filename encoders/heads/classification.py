@@ -22,6 +22,7 @@ _CONTEXT = Form(
     input_dropouts=("pooler_dropout",),
 )
 _ACTIVATED = dataclasses.replace(_TWO_LAYERS, activation="{hidden_act}")
+_DECODER = Form("score", dropouts=(), is_last=True, skips=True, output_bias=False)
 _HIDDEN = ("hidden_dropout_prob",)
 _HIDDEN_TWICE = dataclasses.replace(_TWO_LAYERS, dropouts=_HIDDEN, input_dropouts=_HIDDEN)
 
@@ -39,10 +40,14 @@ _FORMS: Mapping[str, Form] = {
     "ernie": _POOLED,
     "esm": _HIDDEN_TWICE,
     "fnet": dataclasses.replace(_POOLED, dropouts=_HIDDEN),
+    "gemma3_text": _DECODER,
+    "gpt2": _DECODER,
     "gte": Form("classifier", "gte.pooler.dense"),
     "ibert": _HIDDEN_TWICE,
     "jina_embeddings_v3": _TWO_LAYERS,
+    "llama": _DECODER,
     "megatron-bert": dataclasses.replace(_POOLED, dropouts=_HIDDEN),
+    "mistral": _DECODER,
     "mobilebert": _POOLED,
     "modernbert": Form(
         "classifier",
@@ -57,6 +62,8 @@ _FORMS: Mapping[str, Form] = {
     # Its pooler is no part of the encoder, as embedders do not have it.
     "nomic_bert": Form("classifier", "nomic_bert.pooler.dense"),
     "nystromformer": dataclasses.replace(_HIDDEN_TWICE, activation="{hidden_act}"),
+    "qwen2": _DECODER,
+    "qwen3": _DECODER,
     "rembert": dataclasses.replace(_POOLED, dropouts=("classifier_dropout_prob",)),
     "roberta": _TWO_LAYERS,
     "roformer": dataclasses.replace(_HIDDEN_TWICE, activation="{hidden_act}"),
@@ -90,6 +97,7 @@ class Classification(FormedHead):
         super().__init__(config, width, outputs, form)
         self.pooling = _pooling(self.form, self.options)
         self.needs_pooler = self.form.is_pooled
+        self.padding = config.get("pad_token_id") if self.form.skips else None
 
     def __call__(self, encoded: Encoded, mask: tf.Tensor, training: bool) -> Outputs:
         """`logits`: float32 [B, C]."""
@@ -106,7 +114,19 @@ class _FirstPosition(tf.Module):
         return sequence[:, 0]
 
 
+class _LastPosition(tf.Module):
+    """The vector of the last position that is no padding; of the first one where all are."""
+
+    def __call__(self, sequence: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        """float32 [B, S, D], int32 [B, S] -> float32 [B, D]."""
+        real = tf.cast(tf.not_equal(mask, 0), tf.int32)
+        at = tf.reduce_max(real * tf.range(tf.shape(mask)[1]), axis=1)
+        return tf.gather(sequence, at, axis=1, batch_dims=1)
+
+
 def _pooling(form: Form, options: Mapping[str, Any]) -> tf.Module:
+    if form.skips:
+        return _LastPosition()
     if form.is_last:
         return Pooling(["lasttoken"])
     option = form.pooling

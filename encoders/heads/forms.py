@@ -38,6 +38,8 @@ class Form:
             first position, and in heads of single positions.
         is_pooled: whether a vector of the row is the pooler's.
         is_last: whether it is the last token's.
+        skips: whether that is looked for before any padding tokens that a text ends with.
+        output_bias: whether `output` has a bias.
         dropout: the rate of all its dropouts; None where options give it.
         fixed: options that have other values, of which one is supported.
     """
@@ -52,6 +54,8 @@ class Form:
     pooling: str = ""
     is_pooled: bool = False
     is_last: bool = False
+    skips: bool = False
+    output_bias: bool = True
     dropout: float | None = None
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -94,6 +98,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "tie_word_embeddings": True,
 }
 _OWN_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "convbert": {"summary_type": "last", "summary_use_proj": False},
     "xlnet": {"summary_activation": "tanh", "summary_type": "last"},
 }
 """By `model_type`, where they differ from those."""
@@ -151,7 +156,7 @@ class FormedHead(TaskHead):
         self.input_dropout, self.dropout = (
             Dropout(form.rate(names, options)) for names in (form.input_dropouts, form.dropouts)
         )
-        self.output = Linear(width, outputs)
+        self.output = Linear(width, outputs, form.output_bias)
 
     @classmethod
     def of(

@@ -30,10 +30,12 @@ class Head(tf.Module, abc.ABC):
         handles: keys of a checkpoint's configuration that it reads, so that the guard of the
             encoder's configuration lets them pass.
         needs_pooler: whether it stands on the encoder's pooler.
+        padding: the id that is padding to it wherever it stands; None for none.
     """
 
     handles: ClassVar[frozenset[str]] = frozenset()
     needs_pooler = False
+    padding: int | None = None
 
     def rows(self, architecture: "Architecture") -> tuple[Row, ...]:
         """Its rows of the weight table in checkpoints of an architecture; none by default."""
@@ -184,4 +186,6 @@ class HeadedEncoder(tf.Module):
     ) -> Mapping[str, tf.Tensor]:
         """Computes the outputs of a batch; arguments and errors are those of the encoder."""
         encoded = self.encoder(word_ids, mask, type_ids, training, arrange)
+        if self.head.padding is not None:
+            mask *= tf.cast(tf.not_equal(word_ids, self.head.padding), mask.dtype)
         return self.head(encoded, mask[:, : tf.shape(encoded.sequence)[1]], training)

@@ -32,6 +32,12 @@ class MultipleChoice(Classification):
     forms: ClassVar[Mapping[str, Form]] = {
         **{name: Classification.forms[name] for name in _CLASSIFYING},
         **dict.fromkeys(_POOLING, _POOLED),
+        "convbert": Form(
+            "classifier",
+            dropouts=(),
+            is_last=True,
+            fixed={"summary_type": "last", "summary_use_proj": False},
+        ),
         "electra": _SUMMARY,
         "nystromformer": Form("classifier", "pre_classifier", "relu", dropouts=()),
     }

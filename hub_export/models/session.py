@@ -37,6 +37,7 @@ from hub_export.sources.formats.tensors import LazyTensors
 from hub_export.sources.modules import Placed
 from hub_export.sources.tokenizer import files as tokenizer_files
 from hub_export.sources.tokenizer.markers import mark
+from hub_export.sources.tokenizer.renumbered import Renumbered
 from preprocess import Preprocessor
 
 # What `transformers` calls the tokens of a checkpoint that does not tell.
@@ -336,6 +337,7 @@ class Session:
                 type_vocabulary=self.types,
                 engine=self.settings.tokenizer_engine,
                 compiled=self._compiled.get(lower_case),
+                numbers=source.numbers if isinstance(source, Renumbered) else None,
             )
         self._compiled[lower_case] = made.tokenizer
         return made

@@ -94,8 +94,8 @@ def read(
     _refuse_quantized(config, config_file)
     stored = StoredWeights.find(encoder, config)
     tokenizer = tokenizer_files.find(encoder)
-    others = [encoder / file for file in (*tokenizer_files.CONFIGS, *tokenizer_files.COMPANIONS)]
-    read = [config_file, *(stored.files if weights else ()), tokenizer, *others]
+    read = [config_file, *(stored.files if weights else ()), tokenizer]
+    read += tokenizer_files.beside(tokenizer)
     passed = without_effect(config)
     # `transformers` takes no byte order mark.
     plain = not has_mark(config_file) and (not weights or stored.is_plain)
@@ -129,8 +129,7 @@ def with_own_files(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
     """The checkpoint with the tokenizer and the modules of another folder, where it has them."""
     tokenizer = tokenizer_files.find(folder)
     if tokenizer.exists():
-        others = (*tokenizer_files.CONFIGS, *tokenizer_files.COMPANIONS)
-        files = sums([tokenizer, *(folder / file for file in others)])
+        files = sums([tokenizer, *tokenizer_files.beside(tokenizer)])
         checkpoint = dataclasses.replace(
             checkpoint,
             tokenizer_file=tokenizer,

@@ -1,15 +1,18 @@
 """What `transformers` makes of a tokenizer.json.
 
 It builds some classes of tokenizers anew from the vocabulary, with the steps of the class instead
-of those in tokenizer.json. An export follows tokenizer.json, and says where that matters.
+of those in tokenizer.json. An export follows tokenizer.json, and says where that matters. What runs
+in Python there (see `fastbpe`) is the source itself, and no difference is allowed.
 """
 
 import re
 from collections.abc import Sequence, Sized
+from typing import Any
 
 from tokenizers import Tokenizer
 
 from hub_export.sources.checkpoint import Checkpoint
+from hub_export.sources.tokenizer import fastbpe
 from hub_export.sources.tokenizer.files import CONFIGS, TOKENIZER, unpacked
 from hub_export.verify import samples
 from hub_export.verify.checks import Check, Outcome
@@ -17,18 +20,32 @@ from hub_export.verify.checks import Check, Outcome
 SUBJECT = "tokens, against transformers' own reading"
 _FUZZ = 400
 
-Reading = Tokenizer | Exception | None
+
+class InPython:
+    """A tokenizer of `transformers` that is not made of `tokenizers`."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Those of each text, special tokens among them, neither cut nor padded."""
+        found: list[list[int]] = self._tokenizer([*texts], verbose=False)["input_ids"]
+        return found
+
+
+Reading = Tokenizer | InPython | Exception | None
 """A tokenizer, or why there is none; nothing where there are not two readings."""
 
 
 def read(checkpoint: Checkpoint, special_in_text: bool | None) -> Reading:
-    """The tokenizer of `transformers`, where it reads a tokenizer.json; else it is the source.
+    """The tokenizer of `transformers`, where that is not what the source was built from.
 
     Args:
         checkpoint: where both are from.
         special_in_text: whether special tokens in a text are special, where the user says so.
     """
-    if checkpoint.is_static or checkpoint.tokenizer_file.name != TOKENIZER:
+    name = checkpoint.tokenizer_file.name
+    if checkpoint.is_static or name not in (TOKENIZER, fastbpe.CODES):
         return None
     import transformers  # noqa: PLC0415 (slow)
 
@@ -37,13 +54,14 @@ def read(checkpoint: Checkpoint, special_in_text: bool | None) -> Reading:
         loaded = transformers.AutoTokenizer.from_pretrained(
             checkpoint.tokenizer_file.parent, local_files_only=True, trust_remote_code=False
         )
+        is_text = loaded.split_special_tokens if special_in_text is None else not special_in_text
+        if name == fastbpe.CODES:
+            loaded.split_special_tokens = is_text
+            return InPython(loaded)
         theirs: Tokenizer = loaded.backend_tokenizer
     except Exception as error:  # of any kind: the library has no base class of its own
         return error
-    # Set at every call there.
-    theirs.encode_special_tokens = (
-        loaded.split_special_tokens if special_in_text is None else not special_in_text
-    )
+    theirs.encode_special_tokens = is_text  # set at every call there
     return theirs
 
 
@@ -59,11 +77,14 @@ def compare(theirs: Reading, source: Tokenizer) -> list[Check]:
     texts = [*samples.AWKWARD, *samples.fuzz(sorted(source.get_vocab()), special, _FUZZ)]
     found = _differing(theirs, source, texts)
     words = f"{len(found)} differences in {len(texts):,}"
+    figures = {"compared": len(texts), "differences": len(found), "first": found[:3]}
+    if isinstance(theirs, InPython):
+        words += f", the first: {found[0][:60]!a}" if found else ""
+        return [Check(SUBJECT, Outcome.FAILED if found else Outcome.PASSED, words, figures)]
     if found:
         words += f": the export follows {TOKENIZER}; the first: {found[0][:60]!a}"
     if _most(found, texts):
         words += f"; {_advice(theirs, source)}"
-    figures = {"compared": len(texts), "differences": len(found), "first": found[:3]}
     return [Check(SUBJECT, Outcome.DIFFERS if found else Outcome.PASSED, words, figures)]
 
 
@@ -89,12 +110,19 @@ def _most(found: Sized, texts: Sized) -> bool:
     return 2 * len(found) > len(texts)
 
 
-def _differing(theirs: Tokenizer, source: Tokenizer, texts: Sequence[str]) -> list[str]:
-    with unpacked(source), unpacked(theirs):
-        ours = source.encode_batch(texts)
-        try:
-            others = theirs.encode_batch(texts)
-        except Exception:  # of no other type: no token stands for what is unknown
-            return [*texts]
+def _differing(theirs: Tokenizer | InPython, source: Tokenizer, texts: Sequence[str]) -> list[str]:
+    with unpacked(source):
+        ours = [each.ids for each in source.encode_batch(texts)]
+    try:
+        others = _ids(theirs, texts)
+    except Exception:  # of no other type: no token stands for what is unknown
+        return [*texts]
     rows = zip(texts, ours, others, strict=True)
-    return [text for text, our, other in rows if our.ids != other.ids]
+    return [text for text, our, other in rows if our != other]
+
+
+def _ids(theirs: Tokenizer | InPython, texts: Sequence[str]) -> list[list[int]]:
+    if isinstance(theirs, InPython):
+        return theirs.ids(texts)
+    with unpacked(theirs):
+        return [each.ids for each in theirs.encode_batch(texts)]

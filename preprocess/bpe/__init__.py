@@ -32,7 +32,7 @@ def compile(tokenizer: Component) -> Merges:
         VocabularyError: the unknown token is needed, and not in the vocabulary.
     """
     model = require("model", tokenizer["model"], _OPTIONS)
-    return Merges(model, is_byte_level(tokenizer["pre_tokenizer"]))
+    return Merges(model, is_byte_level(tokenizer["pre_tokenizer"]), tokenizer.get("numbers"))
 
 
 KIND = TokenizerKind("BPE", compile)

@@ -4,7 +4,7 @@ From a table if the source makes one piece of a word, otherwise by the merge loo
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -38,13 +38,16 @@ class _Pieces(NamedTuple):
 class Merges(Model):
     """Encodes words, each by itself."""
 
-    def __init__(self, model: Mapping[str, Any], byte_level: bool) -> None:
+    def __init__(
+        self, model: Mapping[str, Any], byte_level: bool, numbers: Sequence[int] | None = None
+    ) -> None:
         """Compiles a model.
 
         Args:
             model: the `model` of a serialised tokenizer, of type BPE.
             byte_level: whether its symbols are bytes, spelled in GPT-2's alphabet, and not
                 characters.
+            numbers: id of the model -> id to give; None for the same.
 
         Raises:
             UnsupportedTokenizerError: an option cannot be followed exactly; it is named.
@@ -53,6 +56,7 @@ class Merges(Model):
         super().__init__()
         if model.get("dropout"):
             raise UnsupportedTokenizerError(f"BPE with a dropout of {model['dropout']}")
+        self._numbers = None if numbers is None else tf.constant(numbers, tf.int32)
         self._symbols = SymbolTable(model, byte_level)
         self._merge = MergeLoop(model)
         whole = dict(_whole_words(model, byte_level))
@@ -94,6 +98,8 @@ class Merges(Model):
             return rows.with_values(tf.gather(tf.concat([of_pieces, of_words], 0), rows.values))
 
         ids = deal(pieces.ids, whole)
+        if self._numbers is not None:
+            ids = ids.with_values(tf.gather(self._numbers, ids.values))
         starts, limits = deal(pieces.starts, 0 * places), deal(pieces.limits, lengths)
         return ids, tf.cast(starts, tf.int64), tf.cast(limits, tf.int64)
 

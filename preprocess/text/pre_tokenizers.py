@@ -6,6 +6,7 @@ belongs to each text, or to each word, is put in before or behind that split.
 """
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 
 from preprocess.source import regex
@@ -54,6 +55,8 @@ _LAST_SPACE = r"|\s+(?!\S)|\s+"
 """How they end: the last space before a word is by itself, or the word's."""
 _CLIP = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 """Matches whatever is no whitespace."""
+_LINE = re.compile(r"\[\^[^\[\]\\&]*\n[^\[\]\\&]*\]\+\\n\?")
+"""Characters up to the next of some, and a line's end behind them, which is among these."""
 _ASCII_SPACES = " \t\n\v\f\r"
 
 
@@ -193,6 +196,12 @@ def _split(component: Component, stages: list[Stage]) -> None:
         if head != pattern and " " not in head and r"\s" not in head:
             # What no alternative matches is whitespace.
             items += [Cut(regex.translate(pattern), ISOLATED), dict.fromkeys(whitespace(), MARK)]
+            return
+        if _LINE.fullmatch(pattern):
+            items.append(Cut(regex.translate(pattern), ISOLATED))
+            dropped = character_class(regex.matched(pattern.removesuffix(r"+\n?")), negated=True)
+            # What no match has, which is no word.
+            stages.append(Stage(items=[Replace(f"^{dropped}+$", MARK)]))
             return
     head = pattern.removesuffix(_LAST_SPACE)
     if kind == "Regex" and behavior == "Isolated" and head != pattern and head in _FAMILY:

@@ -639,6 +639,26 @@ ENCODERS = [
         pooler=False,
     ),
     EncoderCase("fnet", "fnet", {"hidden_act": "relu", "layer_norm_eps": 1e-3, "pad_token_id": 7}),
+    EncoderCase(
+        "xlm_languages",
+        "xlm",
+        {
+            "n_langs": 3,
+            "gelu_activation": False,
+            "sinusoidal_embeddings": True,
+            "layer_norm_eps": 1e-3,
+            "pad_token_id": 7,
+        },
+        architecture="XLMWithLMHeadModel",
+        pooler=False,
+    ),
+    EncoderCase(
+        "flaubert_pre_norm",
+        "flaubert",
+        {"pre_norm": True, "layerdrop": 0.2, "layer_norm_eps": 1e-3, "attention_dropout": 0.0},
+        architecture="FlaubertForSequenceClassification",
+        pooler=False,
+    ),
 ]
 
 

@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 import encoders
 from encoders.core.rows import Row
 from encoders.core.weights import expand
+from hub_export import support
 from hub_export.terminal import Progress
 from hub_export.verify import numbers
 from hub_export.verify.checks import Outcome
@@ -271,7 +272,7 @@ def test_computed_positions_are_not_trained(encoder_case: SavedEncoder) -> None:
     }
     options = encoder_case.case.options
     tables = {
-        "embeddings/position/table:0": options.get("sinusoidal_pos_embds", False),
+        "embeddings/position/table:0": any("sinusoidal" in key for key in options),
         "shared/frequencies:0": options.get("position_embedding_type") == "rotary",
     }
     assert frozen == {name for name, is_there in tables.items() if is_there}
@@ -403,6 +404,7 @@ def test_bfloat16_loses_as_much_as_in_torch(encoder_case: SavedEncoder) -> None:
         for each in (found.sequence.numpy(), theirs.float().numpy())
     )
     assert 0 < ours < 2 * theirs
+    assert support.tried()[case.case.model_type][support.BFLOAT16] == support.YES
 
 
 def test_output_dtypes(whole_encoder_case: SavedEncoder) -> None:

@@ -40,6 +40,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "convbert without groups": ("convbert", {"num_attention_heads": 1, "head_ratio": 4}),
     "xlnet of any distance": ("xlnet", {"n_positions": 64}),
     "gpt2 without scales": ("gpt2", {"scale_attn_weights": False}),
+    "xlm of one language": ("xlm", {}),
+    "flaubert": ("flaubert", {"n_langs": 2}),
     "nystromformer": ("nystromformer", {"conv_kernel_size": 65}),
     "esm 1b": (
         "esm",
@@ -101,6 +103,7 @@ def test_every_layer_equals_torch(name: str, tmp_path: Path) -> None:
         ("convbert", {"hidden_size": 50}, "does not split over 6 attention heads and as many of"),
         ("convbert", {"num_groups": 5}, "do not split into 5 groups"),
         ("xlnet", {"attn_type": "uni"}, "attn_type: only 'bi' is supported"),
+        ("xlm", {"causal": True}, "causal: only False is supported"),
         ("xlnet", {"d_head": 3}, "d_head: expected the 64 of"),
         ("xlnet", {"d_model": 15, "n_head": 3}, "d_model: expected an even number"),
     ],

@@ -335,6 +335,7 @@ def test_every_architecture_converts(case: EncoderCase, tmp_path: Path) -> None:
     )
     found = [each for each in done.report.checks if each.subject.startswith("LiteRT")]
     assert [each.outcome for each in found] == [Outcome.PASSED] * 2
+    assert support.tried()[case.model_type][support.LITERT] == support.YES
 
 
 def needing_digamma(encoder: Any) -> OfRows:
@@ -448,6 +449,14 @@ def test_copies_that_lead_nowhere(
 def test_bfloat16_has_no_copy(tiny_bert: Path, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="litert: of float32 exports, not of bfloat16"):
         hub_export.export(tiny_bert, tmp_path, litert=["int8"], compute_dtype="bfloat16")
+
+
+def test_what_was_tried_is_written_down() -> None:
+    """The suite holds all rows to what it finds: above, and in `conformance/test_encoders.py`."""
+    assert support.tried().keys() == encoders.architectures().keys()
+    for model_type in ("static_embedding", "xlm"):
+        found = support.attempt(encoders.architectures()[model_type])
+        assert found == support.tried()[model_type]
 
 
 def test_every_architecture_is_tried_small() -> None:

@@ -146,11 +146,21 @@ def test_a_vocabulary_that_the_class_does_not_read(tmp_path: Path, model_type: s
     assert ids == [checkpoints.PIECES.index(each) for each in ("[CLS]", "a", "b", "[SEP]")]
 
 
-@pytest.mark.parametrize("kind", ["BertJapaneseTokenizer", "BertweetTokenizer"])
-def test_a_class_of_python_is_refused_whatever_it_needs(folder: Path, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("EsmTokenizer", "runs in Python, .*to export the encoder alone, say parts=encoder"),
+        ("BertJapaneseTokenizer", "splits texts into words by MeCab, .*say parts=encoder"),
+        ("XLMTokenizer", "splits texts into words by the rules of Moses, .*say parts=encoder"),
+        ("BertweetTokenizer", r"needs bpe\.codes beside it"),
+    ],
+)
+def test_a_class_of_python_is_refused_whatever_it_needs(
+    folder: Path, kind: str, words: str
+) -> None:
     (folder / "tokenizer.json").unlink()
     configure(folder, tokenizer_class=kind, word_tokenizer_type="mecab")
-    words = f"{kind} runs in Python, .*to export the encoder alone, say parts=encoder"
+    words = f"{kind} {words}"
     with pytest.raises(SourceError, match=rf"vocab\.txt: .*{words}"):
         find.read(str(folder)).tokenizer()
 

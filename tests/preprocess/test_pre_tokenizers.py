@@ -55,6 +55,10 @@ _CASES = {
     "Split of GPT-2": pre_tokenizers.Split(Regex(_GPT_2), "isolated"),
     "Split of Qwen": pre_tokenizers.Split(Regex(r"\p{N}".join(_OF_LINES)), "isolated"),
     "Split of LLaMA 3": pre_tokenizers.Split(Regex(r"\p{N}{1,3}".join(_OF_LINES)), "isolated"),
+    "Split into words with the end of their line": sequence(
+        pre_tokenizers.Split(Regex("[^ \t\n\r\x1c\u2003\u3000]+\\n?"), "removed", invert=True),
+        pre_tokenizers.Digits(),
+    ),
     "Metaspace always": pre_tokenizers.Metaspace(),
     "Metaspace always, whole": pre_tokenizers.Metaspace(split=False),
     "Metaspace first": pre_tokenizers.Metaspace(prepend_scheme="first"),

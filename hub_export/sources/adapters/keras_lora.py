@@ -8,7 +8,7 @@ Keras lists them. Neither the preset nor a factor (alpha) is told: keras-hub rea
 import dataclasses
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -60,27 +60,13 @@ class Adapter:
         """
         files = [path] if path.is_file() else sorted(path.glob(f"*{ENDING}"))
         if len(files) > 1:
-            names = ", ".join(each.name for each in files)
+            listed = ", ".join(each.name for each in files)
             raise SourceError(
-                f"{path}: expected one adapter, found {names}; name one of these files"
+                f"{path}: expected one adapter, found {listed}; name one of these files"
             )
         [file] = files
         tensors = h5.read(file)
-        found = dict[int, dict[str, str]]()
-        for name in tensors.keys() - {_RANK}:
-            match = _FACTOR.fullmatch(name)
-            if match is None:
-                raise SourceError(f"{file}: {name} is none of what save_lora_weights writes")
-            found.setdefault(int(match[1]), {})[match[2]] = name
-        for number, names in found.items():
-            if len(names) < 2:
-                raise SourceError(
-                    f"{file}: has {next(iter(names.values()))}, but not the other factor of layer "
-                    f"{number}; save the adapter again"
-                )
-        if not found:
-            raise SourceError(f"{file}: has no factors (lora/<layer>/vars/lora_kernel_a and _b)")
-        return cls(file, tensors, {key: (each["a"], each["b"]) for key, each in found.items()})
+        return cls(file, tensors, _layers(file, tensors.keys()))
 
     def merged(self, base: Checkpoint, name: str, revision: str) -> Checkpoint:
         """The preset with the adapter in it.
@@ -144,3 +130,23 @@ class Adapter:
             f"{self.file}: factors {shapes} of layer {number} do not go with {row.target} "
             f"{[*kernel.shape]}; say the right base model with --base_model"
         )
+
+
+def _layers(file: Path, names: Collection[str]) -> dict[int, tuple[str, str]]:
+    """Number of a layer -> the names of its two factors."""
+    found = dict[int, dict[str, str]]()
+    for name in sorted({*names} - {_RANK}):
+        match = _FACTOR.fullmatch(name)
+        if match is None:
+            raise SourceError(f"{file}: {name} is none of what save_lora_weights writes")
+        found.setdefault(int(match[1]), {})[match[2]] = name
+    if not found:
+        raise SourceError(f"{file}: has no factors (lora/<layer>/vars/lora_kernel_a and _b)")
+    for number, parts in found.items():
+        if len(parts) < 2:
+            [name] = parts.values()
+            raise SourceError(
+                f"{file}: has {name}, but not the other factor of layer {number}; save the adapter "
+                "again"
+            )
+    return {number: (parts["a"], parts["b"]) for number, parts in found.items()}

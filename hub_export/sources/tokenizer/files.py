@@ -9,14 +9,14 @@ from tokenizers import AddedToken, Tokenizer
 
 from hub_export.errors import SourceError
 from hub_export.sources.formats.json_files import read_json
-from hub_export.sources.tokenizer import sentencepiece
+from hub_export.sources.tokenizer import fastbpe, sentencepiece
 
 TOKENIZER = "tokenizer.json"
 VOCABULARIES = ("spiece.model", "sentencepiece.bpe.model", "spm.model", "vocab.json", "vocab.txt")
 CONFIGS = ("special_tokens_map.json", "tokenizer_config.json")
 COMPANIONS = ("merges.txt", "added_tokens.json")
 """What belongs to a vocabulary, where there is no tokenizer.json."""
-ALL = (TOKENIZER, *VOCABULARIES, *CONFIGS, *COMPANIONS)
+ALL = (TOKENIZER, *VOCABULARIES, *CONFIGS, *COMPANIONS, fastbpe.CODES)
 _NORMALIZER_OPTIONS = {
     "do_lower_case": "lowercase",
     "strip_accents": "strip_accents",
@@ -32,7 +32,12 @@ PADS_LEFT = frozenset(
     """.split()
 )
 PADDING_TYPES = {"XLNetTokenizer": 3}
-_SPLITTING = {"RoFormerTokenizer": "the dictionary of Jieba"}
+_SPLITTING = {
+    "BertJapaneseTokenizer": "MeCab, Sudachi or Juman++",
+    "FlaubertTokenizer": "the rules of Moses",
+    "RoFormerTokenizer": "the dictionary of Jieba",
+    "XLMTokenizer": "the rules of Moses",
+}
 """Class of `transformers` -> what it does before the tokenizer that its files describe."""
 _PASSED_OVER: Mapping[str, Any] = {
     "clean_text": True,
@@ -44,9 +49,19 @@ _PASSED_OVER: Mapping[str, Any] = {
 
 
 def find(folder: Path) -> Path:
-    """The file that the tokenizer is read from; tokenizer.json comes first."""
-    found = (folder / file for file in (TOKENIZER, *VOCABULARIES) if (folder / file).exists())
+    """The file that the tokenizer is read from; tokenizer.json comes first.
+
+    But for what `transformers` reads itself, whatever others have made of it (see `fastbpe`).
+    """
+    names = (fastbpe.CODES, TOKENIZER, *VOCABULARIES)
+    found = (folder / file for file in names if (folder / file).exists())
     return next(found, folder / TOKENIZER)
+
+
+def beside(tokenizer: Path) -> list[Path]:
+    """What is read beside it, where it is there."""
+    vocabulary = (fastbpe.VOCABULARY,) if tokenizer.name == fastbpe.CODES else ()
+    return [tokenizer.with_name(name) for name in (*CONFIGS, *COMPANIONS, *vocabulary)]
 
 
 def parsed(path: Path) -> Tokenizer:
@@ -167,11 +182,22 @@ def _built(vocabulary: Path) -> Tokenizer:
 
     # Before it asks for packages that would not help.
     named = _json(vocabulary.with_name(CONFIGS[1])).get("tokenizer_class")
-    _refuse_python(named or _class_of(_json(vocabulary.with_name("config.json"))))
+    named = named or _class_of(_json(vocabulary.with_name("config.json")))
+    if vocabulary.name == fastbpe.CODES and named not in fastbpe.CLASSES:
+        raise ValueError(
+            f"it is of {' or '.join(fastbpe.CLASSES)}: name the one in {CONFIGS[1]}, such as "
+            f'"tokenizer_class": "{fastbpe.CLASSES[0]}"'
+        )
+    if named not in fastbpe.CLASSES:
+        _refuse_python(named)
+    elif vocabulary.name != fastbpe.CODES:
+        raise ValueError(f"{named} needs {fastbpe.CODES} beside it; download that, too")
     automatic = transformers.AutoTokenizer.from_pretrained(
         vocabulary.parent, local_files_only=True, trust_remote_code=False
     )
     kind = type(automatic).__name__
+    if kind in fastbpe.CLASSES:
+        return fastbpe.built(automatic)
     _refuse_python(kind)
     backend: Tokenizer = automatic.backend_tokenizer
     written, built = sentencepiece.kind(vocabulary), type(backend.model).__name__
@@ -208,7 +234,7 @@ def _refuse_python(kind: object) -> None:
     if splitting := _SPLITTING.get(kind.removesuffix("Fast")):
         raise ValueError(
             f"{kind} splits texts into words by {splitting}, in Python; to export the encoder "
-            "alone, say parts=encoder"
+            "alone, and give it the ids of that tokenizer, say parts=encoder"
         )
     found = tokenization_auto.tokenizer_class_from_name(kind)
     if found is not None and not issubclass(found, transformers.PreTrainedTokenizerFast):

@@ -191,7 +191,8 @@ def rows_of(words: Ids | Floats, mask: Ids, type_ids: Ids | None) -> dict[str, A
 def settled(model: Any) -> Any:
     """The model, made to compute each row as it does alone.
 
-    BigBird's otherwise changes its attention, and loses its weights, at the first call.
+    BigBird's otherwise changes its attention, and loses its weights, at the first call. Of XLM and
+    FlauBERT, type ids are languages; their code would look words up by them.
     MobileBERT's, ConvBERT's and Nyströmformer's take padding for the neighbour of a row's last
     token, and FNet's takes it for tokens.
     """
@@ -208,6 +209,10 @@ def settled(model: Any) -> Any:
         _transform_without_padding(model)
     if kind == "xlnet":
         _show_heads(model.base_model)
+    if kind in ("flaubert", "xlm"):
+        model.base_model.register_forward_pre_hook(_languages, with_kwargs=True)
+    if kind == "flaubert" and model.config.pre_norm:
+        _keep_nothing(model.base_model)
     return model
 
 
@@ -297,6 +302,36 @@ def _show_heads(model: Any) -> None:
     for layer in model.layer:
         layer.rel_attn.heads = torch.nn.Identity()
         layer.rel_attn.post_attention = types.MethodType(post_attention, layer.rel_attn)
+
+
+def _languages(_: Any, arguments: Any, named: dict[str, Any]) -> Any:
+    """Type ids as the ids of languages."""
+    types = named.get("token_type_ids")
+    return arguments, {**named, "token_type_ids": None, "langs": types}
+
+
+class _NoCache:
+    """Stands for what FlauBERT, where its norms come first, still takes for a list of caches."""
+
+    def get_seq_length(self) -> int:
+        return 0
+
+    def __getitem__(self, layer: int) -> None:
+        return None
+
+
+def _keep_nothing(model: Any) -> None:
+    """Has FlauBERT compute, and give its attentions, where its norms come first.
+
+    `transformers` 5 fails there, at the list of caches and at weights that it has not asked for.
+    """
+
+    def adding(**further: Any) -> Callable[..., Any]:
+        return lambda _, arguments, named: (arguments, {**named, **further})
+
+    model.register_forward_pre_hook(adding(cache=_NoCache()), with_kwargs=True)
+    for attention in model.attentions:
+        attention.register_forward_pre_hook(adding(output_attentions=True), with_kwargs=True)
 
 
 def channels_of(model: Any) -> int:
