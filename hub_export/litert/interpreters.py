@@ -26,8 +26,8 @@ _ALL = ""
 class Interpreters:
     """As many as are in use at once; an interpreter serves one thread only.
 
-    At first one is made for each signature that is asked, which takes a tenth of the time of one
-    that has all. Each has a copy of the file, so that many signatures would take much memory.
+    At first one is made for each signature that is asked, which takes less time and memory than one
+    that has all. Each has a copy of the file, so that many of them would take more.
     """
 
     def __init__(self, file: Path, threads: int) -> None:
