@@ -89,7 +89,7 @@ def compare_served(
     """
     [precision], length = copy.precisions, copy.longest
     padding = {WORD_IDS: copy.session.size.padding, MASK: 0, TYPE_IDS: 0}
-    with Interpreters(place / description.SERVED, threads=1).lent() as run:
+    with Interpreters(place / description.SERVED, threads=1).lent(contract.SERVING) as run:
 
         def compute(inputs: Mapping[str, Any]) -> Named:
             rows, tokens = inputs[MASK].shape

@@ -62,6 +62,8 @@ class Tokenizer(tf.Module):
     Invalid UTF-8 is read as Python's `bytes.decode(errors="replace")` reads it.
     """
 
+    _functions: dict[str, tf.types.experimental.ConcreteFunction]
+
     def __init__(
         self, source: Source, tokenizer: Component, kind: TokenizerKind, engine: str = EXACT
     ) -> None:
@@ -78,8 +80,8 @@ class Tokenizer(tf.Module):
         self._text = Text(source, tokenizer)
         self._decoder = decoders.Decoder(source, tokenizer)
         self._trims = offsets.compile(source, tokenizer)
-        # A plain dict, past tracking: models save what they use of it as functions of their own.
-        vars(self)["_functions"] = {}
+        # Past tracking: models save what they use of it as functions of their own.
+        object.__setattr__(self, "_functions", {})
 
     def traced(self, method: Callable[..., Traced]) -> Callable[[tf.Tensor], Traced]:
         """One of its methods of sentences as a concrete function, which all models share.
@@ -87,11 +89,11 @@ class Tokenizer(tf.Module):
         Args:
             method: `tokenize`, or one that gives offsets, of this tokenizer.
         """
-        functions, name = vars(self)["_functions"], method.__name__
-        if name not in functions:
+        name, spec = method.__name__, tf.TensorSpec([None], tf.string)
+        if name not in self._functions:
             function = tf.function(method, autograph=False)
-            functions[name] = function.get_concrete_function(tf.TensorSpec([None], tf.string))
-        found: Callable[[tf.Tensor], Traced] = functions[name]
+            self._functions[name] = function.get_concrete_function(spec)
+        found: Callable[[tf.Tensor], Traced] = self._functions[name]
         return found
 
     @on_host
