@@ -274,7 +274,7 @@ def test_longer_texts_are_cut(tmp_path: Path) -> None:
 @pytest.mark.parametrize("case", WHOLE_ENCODERS, ids=lambda case: case.name)
 def test_every_architecture_converts(case: EncoderCase, tmp_path: Path) -> None:
     folder = tmp_path / "source"
-    checkpoints.save_model(folder, case.model_type, case.architecture, **case.options)
+    case.store(folder)
     done = hub_export.export(
         folder,
         tmp_path / "exported",
