@@ -72,17 +72,23 @@ SUM_ROWS = (
     *embedding("embeddings.type", "embeddings.token_type_embeddings"),
 )
 EMBEDDING_ROWS = (*SUM_ROWS, *norm("embeddings.layer_norm", "embeddings.LayerNorm"))
-LINEAR_ROWS = (
+ATTENTION_ROWS = (
     *linear("blocks.{layer}.attention.query", f"{_BLOCK}.attention.self.query"),
     *linear("blocks.{layer}.attention.key", f"{_BLOCK}.attention.self.key"),
     *linear("blocks.{layer}.attention.value", f"{_BLOCK}.attention.self.value"),
     *linear("blocks.{layer}.attention.output", f"{_BLOCK}.attention.output.dense"),
+)
+LINEAR_ROWS = (
+    *ATTENTION_ROWS,
     *linear("blocks.{layer}.feed_forward.inner", f"{_BLOCK}.intermediate.dense"),
     *linear("blocks.{layer}.feed_forward.output", f"{_BLOCK}.output.dense"),
 )
+ATTENTION_NORM_ROWS = norm(
+    "blocks.{layer}.attention_layer_norm", f"{_BLOCK}.attention.output.LayerNorm"
+)
 BLOCK_ROWS = (
     *LINEAR_ROWS,
-    *norm("blocks.{layer}.attention_layer_norm", f"{_BLOCK}.attention.output.LayerNorm"),
+    *ATTENTION_NORM_ROWS,
     *norm("blocks.{layer}.feed_forward_layer_norm", f"{_BLOCK}.output.LayerNorm"),
 )
 POOLER_ROWS = linear("pooler.dense", "pooler.dense", optional="pooler")

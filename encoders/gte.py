@@ -1,7 +1,8 @@
 """GTE (https://arxiv.org/abs/2407.19669): BERT with rotary positions and gated layers.
 
 There are no absolute positions, and there may be no token types. The gated part of a block has one
-dense layer for both of its inputs, whose second half is activated. There is no pooler.
+dense layer for both of its inputs, whose second half is activated. There is no pooler. Folders of
+the version 1.5 say `new` as their `model_type`; their tensors have the names below.
 """
 
 import dataclasses
@@ -11,6 +12,7 @@ from typing import Any, ClassVar
 import tensorflow as tf
 
 from encoders import bert
+from encoders.core import rope_scaling
 from encoders.core.activations import Activation, activation
 from encoders.core.architecture import Architecture
 from encoders.core.blocks import Gated, PostNormBlock
@@ -18,7 +20,8 @@ from encoders.core.config import TokenId, at_least
 from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
 from encoders.core.layers import Embedding, Linear
-from encoders.core.rotary import Rotary, RotaryAttention, check_rotary, theta
+from encoders.core.rope_scaling import Rope
+from encoders.core.rotary import Rotary, RotaryAttention, check_rotary
 from encoders.core.rows import embedding, linear, norm
 from encoders.core.weights import Table
 
@@ -37,13 +40,15 @@ class GteConfig(bert.BertConfig):
     usual_theta: ClassVar[float] = 160_000.0
 
     @property
-    def theta(self) -> float:
-        """The base of the wavelengths."""
-        return theta(self.rope_parameters or {}, self.usual_theta, "rope_parameters")
+    def rope(self) -> Rope:
+        """What RoPE turns by."""
+        given, positions = self.rope_parameters or {}, self.max_position_embeddings
+        return rope_scaling.read(given, self.usual_theta, positions, "rope_parameters")
 
     def check(self) -> None:
         super().check()
         check_rotary(self.hidden_size, self.num_attention_heads)
+        _ = self.rope
 
 
 class FeedForward(Gated):
@@ -81,7 +86,8 @@ TABLE = Table(
 def attentions(config: GteConfig) -> Callable[[], RotaryAttention]:
     """Makes the attention of a block, whose rotation they share."""
     width, heads = config.hidden_size, config.num_attention_heads
-    dropout, rotary = config.attention_probs_dropout_prob, Rotary(width // heads, config.theta)
+    dropout, rope = config.attention_probs_dropout_prob, config.rope
+    rotary = Rotary(width // heads, rope.theta, rope.scaling)
     return lambda: RotaryAttention(width, heads, dropout, rotary, bias=True)
 
 

@@ -1,6 +1,7 @@
 """Jina Embeddings v3 (https://arxiv.org/abs/2409.10173): XLM-RoBERTa with rotary positions.
 
-There are no absolute positions. The LoRA adapters of its tasks are files of their own.
+There are no absolute positions. The LoRA adapters of its tasks are no part of the encoder: one is
+merged before, or none.
 """
 
 import dataclasses

@@ -4,6 +4,7 @@ Dense layers within the blocks have no biases; the norms have. There is no poole
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from encoders.core.activations import activation
@@ -38,8 +39,10 @@ class NomicBertConfig(Config):
     head_dim: int | None = at_least(1, default=None)
     pad_token_id: TokenId = 0
 
+    usual_theta: ClassVar[float] = 1000.0
+
     # Options of the code that came with the model, before `transformers` had it.
-    fixed: ClassVar = {
+    fixed: ClassVar[Mapping[str, Any]] = {
         "activation_function": "swiglu",
         "causal": False,
         "mlp_fc1_bias": False,
@@ -56,7 +59,7 @@ class NomicBertConfig(Config):
         "use_rms_norm": False,
     }
     # `n_positions` and the scaling factor are about sequences of over `max_position_embeddings`.
-    ignored: ClassVar = (
+    ignored: ClassVar[tuple[str, ...]] = (
         "classifier_dropout",
         "dense_seq_output",
         "fused_bias_fc",
@@ -77,7 +80,7 @@ class NomicBertConfig(Config):
         "use_xentropy",
     )
     # That code's names, which `transformers` does not read.
-    renamed: ClassVar = {
+    renamed: ClassVar[Mapping[str, str]] = {
         "attn_pdrop": "attention_probs_dropout_prob",
         "embd_pdrop": "hidden_dropout_prob",
         "layer_norm_epsilon": "layer_norm_eps",
@@ -92,7 +95,7 @@ class NomicBertConfig(Config):
     @property
     def theta(self) -> float:
         """The base of the wavelengths."""
-        return theta(self.rope_parameters or {}, 1000.0, "rope_parameters")
+        return theta(self.rope_parameters or {}, self.usual_theta, "rope_parameters")
 
     def check(self) -> None:
         check_rotary(self.hidden_size, self.num_attention_heads)
@@ -124,6 +127,17 @@ TABLE = Table(
 )
 
 
+def embeddings(config: NomicBertConfig) -> Embeddings:
+    """The embeddings, their variables declared."""
+    width = config.hidden_size
+    return Embeddings(
+        word=Embedding(config.vocab_size, width, padding=config.pad_token_id),
+        type=Embedding(config.type_vocab_size, width),
+        layer_norm=LayerNorm(width, config.layer_norm_eps),
+        dropout=Dropout(config.hidden_dropout_prob),
+    )
+
+
 def build(config: NomicBertConfig) -> Encoder:
     """The encoder, its variables declared."""
     width, heads, epsilon = config.hidden_size, config.num_attention_heads, config.layer_norm_eps
@@ -140,16 +154,8 @@ def build(config: NomicBertConfig) -> Encoder:
             LayerNorm(width, epsilon),
         )
 
-    return Encoder(
-        config.dimensions,
-        Embeddings(
-            word=Embedding(config.vocab_size, width, padding=config.pad_token_id),
-            type=Embedding(config.type_vocab_size, width),
-            layer_norm=LayerNorm(width, epsilon),
-            dropout=Dropout(dropout),
-        ),
-        [block() for _ in range(config.num_hidden_layers)],
-    )
+    blocks = [block() for _ in range(config.num_hidden_layers)]
+    return Encoder(config.dimensions, embeddings(config), blocks)
 
 
 ARCHITECTURE = Architecture(("nomic_bert",), NomicBertConfig, build, TABLE)

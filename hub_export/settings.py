@@ -116,7 +116,8 @@ class Settings:
         choices=TASKS,
     )
     route: str = option(
-        "Which route to export of a model of sentence-transformers that has several (a Router), "
+        "Which route to export of a model of sentence-transformers that has several (a Router), or "
+        "which adapter of one that has them for tasks (Jina Embeddings 3), "
         "such as query or document. Default: the one that the model says a text takes.",
         "",
     )

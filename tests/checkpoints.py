@@ -83,13 +83,18 @@ def save_model(
     torch.manual_seed(1)
     sized, model = config(model_type, **options), getattr(transformers, architecture)
     built = model.from_config(sized) if architecture == "AutoModel" else model(sized)
+    spread_out(built, spread)
+    built.to(dtype).save_pretrained(folder, **(save or {}))
+
+
+def spread_out(model: torch.nn.Module, spread: float = 0.3) -> None:
+    """Draws weights that are spread as wide as this."""
     with torch.no_grad():
-        for parameter in filter(lambda each: each.requires_grad, built.parameters()):
+        for parameter in filter(lambda each: each.requires_grad, model.parameters()):
             if parameter.ndim > 1:
                 parameter.normal_(std=spread)
             else:  # biases and norms
                 parameter.add_(0.2 * torch.randn_like(parameter))
-    built.to(dtype).save_pretrained(folder, **(save or {}))
 
 
 def wordpiece(

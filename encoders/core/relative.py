@@ -1,8 +1,9 @@
 """Relative positions: scores by the distance of two tokens.
 
 T5's (https://arxiv.org/abs/1910.10683) are a learned bias of each head for each bucket of
-distances, which is added to its scores. Where scores are made of queries and vectors of distances,
-`shift` brings each to its place.
+distances, which is added to its scores. ALiBi's (https://arxiv.org/abs/2108.12409) grow with the
+distance, by a slope of each head that is not learned. Where scores are made of queries and vectors
+of distances, `shift` brings each to its place.
 """
 
 import math
@@ -64,6 +65,36 @@ class RelativeBias(tf.Module):
         near = tf.clip_by_value(offsets, -self.farthest, self.farthest)
         bias = self.buckets(tf.gather(self.of_offset, near + self.farthest))  # [S, S, H]
         return tf.transpose(bias, [2, 0, 1])[tf.newaxis]
+
+
+def slopes(heads: int) -> list[float]:
+    """What ALiBi multiplies distances by, of each head.
+
+    For a power of two they are a geometric series that begins with its ratio and ends with 1/256.
+    For another number, they are those of the power below it and, as many as are missing, every
+    second one of the power above it.
+
+    >>> slopes(4), slopes(6)[4:]
+    ([0.25, 0.0625, 0.015625, 0.00390625], [0.5, 0.125])
+    """
+    power = 2 ** (heads.bit_length() - 1)
+    between = [2.0 ** (-4 * (2 * head + 1) / power) for head in range(heads - power)]
+    return [2.0 ** (-8 * (head + 1) / power) for head in range(power)] + between
+
+
+class LinearBias:
+    """ALiBi in both directions: scores fall with the distance, by the slope of the head."""
+
+    def __init__(self, heads: int) -> None:
+        """Takes H."""
+        self.slopes = np.array(slopes(heads), np.float32)
+
+    def __call__(self, layout: Layout) -> tf.Tensor:
+        """For a length S, float32 [1, H, S, S]: head, query, key."""
+        places = tf.range(layout.length)
+        distances = tf.abs(places - places[:, tf.newaxis])  # [S, S]
+        falling = self.slopes[:, np.newaxis, np.newaxis] * tf.cast(-distances, tf.float32)
+        return falling[tf.newaxis]
 
 
 def shift(x: tf.Tensor, length: tf.Tensor | int) -> tf.Tensor:

@@ -10,6 +10,7 @@
 | a static embedding | `StaticEmbedding` in `modules.json`, or model2vec | `static_embedding` |
 | an encoder of DPR | `config.json` with `model_type` dpr | `dpr`, by way of the last |
 | CLIP, or its text encoder | the same with clip or clip_text_model | `clip`, by way of the last |
+| one whose code is remote, but whose layout is known | `config.json` | `remote` |
 | a checkpoint in Hugging Face layout | anything else | `huggingface` |
 
 All may lie in a folder, all but TensorFlow 1's also in a repository of the Hugging Face hub;
@@ -28,6 +29,7 @@ from hub_export.sources import clip, documents, dpr, huggingface, module_list, s
 from hub_export.sources.adapters import adapterhub, keras_lora, peft
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.keras import preset as keras_preset
+from hub_export.sources.remote import reader as remote
 from hub_export.sources.tensorflow1 import checkpoint as tf_checkpoint
 
 EXPECTED = (
@@ -90,10 +92,10 @@ def _read(
         raise SourceError("no model is given: expected a folder or a model id")
     folder, name, revision = _find(model, weights)
     _refuse_odd_files(folder)
-    if route and not module_list.has_routes(folder):
+    if route and not (module_list.has_routes(folder) or remote.routes(folder)):
         raise ExportError(
-            f"route is for models of sentence-transformers with a Router, and {folder} has none; "
-            "leave route out"
+            "route is for models of sentence-transformers with a Router, and for adapters of "
+            f"tasks, and {folder} has none; leave route out"
         )
     if (kind := _adapter(folder)) is not None:
         return _adapted(kind, folder, name, revision, base_model, weights, above)
@@ -108,8 +110,9 @@ def _whole(folder: Path, name: str, revision: str, weights: bool, route: str = "
     """Reads what is no adapter."""
     kinds = (keras_preset, tf_checkpoint, static_embedding, dpr, clip)
     known = next((each for each in kinds if each.recognises(folder)), None)
+    by_route = remote if remote.recognises(folder) else huggingface
     found = (
-        huggingface.read(folder, name, revision, weights, route)
+        by_route.read(folder, name, revision, weights, route)
         if known is None
         else known.read(folder, name, revision, weights)
     )

@@ -21,6 +21,8 @@ _TYPE = re.compile(
     r"|pylate\.models)(?:\.\w+)?\.(?P<name>\w+)"
 )
 _TRANSFORMER = "Transformer"
+_OF_JINA, _TASK = "custom_st.Transformer", ["task"]
+"""The class that Jina Embeddings 3 brought along, and what it is told with each text."""
 _FIRST = (_TRANSFORMER, "CLIPModel")
 _ENCODERS = (*_FIRST, "MLMTransformer")
 _ROUTERS = ("Router", "Asym")
@@ -198,12 +200,14 @@ def _entries(file: Path) -> Sequence[Mapping[str, Any]]:
             raise SourceError(
                 f"{file}: expected the name of a subfolder as path, found {entry.get('path')!r}"
             )
-        if entry.get("kwargs"):
+        if entry.get("kwargs") and (entry.get("type"), entry["kwargs"]) != (_OF_JINA, _TASK):
             raise SourceError(f"{file}: kwargs of a module are not supported: {entry['kwargs']}")
     return entries
 
 
 def _named(folder: Path, entry: Mapping[str, Any]) -> Listed:
+    if entry.get("type") == _OF_JINA and _is_of_jina(folder / entry["path"]):
+        return Listed(_TRANSFORMER, folder / entry["path"])
     found = _TYPE.fullmatch(str(entry.get("type")))
     if found is None:
         raise SourceError(
@@ -211,6 +215,12 @@ def _named(folder: Path, entry: Mapping[str, Any]) -> Listed:
             "sentence-transformers'"
         )
     return Listed(found["name"], folder / entry["path"])
+
+
+def _is_of_jina(folder: Path) -> bool:
+    """Whether an encoder is Jina Embeddings 3; see `remote.jina_embeddings_v3`."""
+    config = read_json(folder / CONFIG)
+    return config.get("position_embedding_type") == "rotary" and "lora_adaptations" in config
 
 
 def module_files(folder: Path) -> list[str]:

@@ -9,7 +9,7 @@ from hub_export.models.embedding_plan import Plan
 from hub_export.models.session import Session
 from hub_export.sources.modules import Placed
 from hub_export.verify.closeness import Floats
-from hub_export.verify.references.encoder import Reference
+from hub_export.verify.references.encoder import Ids, Reference
 from hub_export.verify.references.modules import torch_module
 from hub_export.verify.texts import row
 
@@ -31,8 +31,7 @@ class Composed:
         self._skipped = self._plan.unpooled(session.tokenizer)
 
     def __call__(self, text: str, *others: str) -> Floats:
-        asked = row(self._tokenizer, self._types, self._plan.prompt + text, *others)
-        encoded = self._model(*asked)
+        encoded = self._model(*self._row(text, *others))
         x = encoded.pooled
         if self._plan.pooling is not None:
             modes = [_MODES[mode] for mode in self._plan.pooling.modes]
@@ -41,6 +40,13 @@ class Composed:
         for each in self._modules:
             x = each(x)
         return x[0]
+
+    def is_doubtful(self, text: str, *others: str) -> bool:
+        """Whether the vector of a text hangs on a rounding; see `Reference.doubtful`."""
+        return bool(self._model.doubtful(*self._row(text, *others)).any())
+
+    def _row(self, text: str, *others: str) -> list[Ids]:
+        return row(self._tokenizer, self._types, self._plan.prompt + text, *others)
 
 
 def _module(plan: Plan, placed: Placed) -> Callable[[Floats], Floats]:

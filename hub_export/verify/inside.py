@@ -39,7 +39,8 @@ def ask(source: Source) -> list[Sample]:
     session, model = source.session, source.model
     draw, found = np.random.default_rng(samples.SEED), []
     layer = _output(session.architecture, session.config)
-    for ids, mask, type_ids in samples.batches(session.size):
+    for batch in samples.batches(session.size):
+        ids, mask, type_ids = model.certain(*batch)
         inputs, wanted = contract.inputs(ids, mask, type_ids), dict[str, Any]()
         plain = model.inside(ids, mask, type_ids, attentions=True)
         if EMBEDDED in session.inside:

@@ -7,21 +7,22 @@ random XLM-R of 12 layers, one token, against float64: TensorFlow's pooled outpu
 torch's by 3.2e-6; both hold 5e-6 where there are more tokens.)
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from encoders import Dimensions, Encoded
+from encoders import Dimensions
 from hub_export import contract
 from hub_export.terminal import Progress
 from hub_export.verify import outputs, samples
 from hub_export.verify.checks import Check
 from hub_export.verify.closeness import Closeness, Floats
 from hub_export.verify.outputs import Distance, Named, Road, Sample
+from hub_export.verify.references.encoder import Reference
 
 _BY_OPTION = (contract.EMBEDDED, contract.ATTENTIONS)  # see `verify.inside`
-Reference = Callable[[samples.Ids, samples.Ids, samples.Ids], Encoded]
 
 
 def ask(reference: Reference, size: Dimensions) -> list[Sample]:
@@ -33,7 +34,7 @@ def ask(reference: Reference, size: Dimensions) -> list[Sample]:
     """
     return [
         Sample(contract.inputs(*batch), _flat(contract.outputs(*reference(*batch))))
-        for batch in samples.batches(size)
+        for batch in itertools.starmap(reference.certain, samples.batches(size))
     ]
 
 

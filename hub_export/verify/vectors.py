@@ -18,6 +18,7 @@ from hub_export.terminal import Progress
 from hub_export.verify import outputs, samples, transformers_tokens
 from hub_export.verify.checks import Check
 from hub_export.verify.closeness import Closeness, Floats
+from hub_export.verify.composed import Composed
 from hub_export.verify.details import Similarities
 from hub_export.verify.outputs import Named, Road, Sample
 from hub_export.verify.source import Source
@@ -72,10 +73,18 @@ def ask(source: Source, progress: Progress) -> list[Answers]:
         if session.settings.report:
             sets.append(sentences)
         found = []
-        for rows in sets:
+        for wanted in sets:
+            rows = _certain(model, wanted)
             vectors = [model(*row) for row in progress.over(f"asking {name}", rows)]
-            found.append(Answers(name, rows, np.stack(vectors), rows is sentences))
+            found.append(Answers(name, rows, np.stack(vectors), wanted is sentences))
     return found
+
+
+def _certain(model: Any, rows: Texts) -> Texts:
+    """The rows without those whose vectors hang on a rounding; see `Reference.doubtful`."""
+    if not isinstance(model, Composed):
+        return rows
+    return [each for each in rows if not model.is_doubtful(*each)]
 
 
 def compare(

@@ -31,7 +31,8 @@ from hub_export.sources import find
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.verify.loaded import Preprocessor
 from hub_export.verify.references.encoder import Reference
-from tests import checkpoints
+from hub_export.verify.references.own.models import MODELS
+from tests import checkpoints, published
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,15 @@ class EncoderCase:
     pooler: bool = True
     dtype: torch.dtype = torch.float32
     save: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def store(self, folder: Path) -> None:
+        """Writes the checkpoint."""
+        if self.model_type in MODELS:
+            published.save_own(folder, self.model_type, self.dtype, **self.options)
+            return
+        how = dict(self.save)
+        kind, architecture = self.model_type, self.architecture
+        checkpoints.save_model(folder, kind, architecture, self.dtype, how, **self.options)
 
 
 ENCODERS = [
@@ -525,7 +535,7 @@ ENCODERS = [
         "gte",
         "gte",
         {
-            "rope_parameters": {"rope_type": "default", "rope_theta": 30.0},
+            "rope_parameters": {"rope_type": "linear", "rope_theta": 30.0, "factor": 1.1},
             "hidden_act": "silu",
             "layer_norm_eps": 1e-3,
             "type_vocab_size": 3,
@@ -659,6 +669,47 @@ ENCODERS = [
         architecture="FlaubertForSequenceClassification",
         pooler=False,
     ),
+    EncoderCase(
+        "jina_bert",
+        "jina_bert",
+        {
+            "num_attention_heads": 6,
+            "type_vocab_size": 3,
+            "layer_norm_eps": 1e-3,
+            "hidden_dropout_prob": 0.2,
+            "attention_probs_dropout_prob": 0.1,
+            "pad_token_id": 7,
+        },
+    ),
+    EncoderCase(
+        "jina_bert_qk_post_norm",
+        "jina_bert_qk_post_norm",
+        {
+            "layer_norm_eps": 1e-3,
+            "type_vocab_size": 1,
+            "hidden_dropout_prob": 0.1,
+            "attention_probs_dropout_prob": 0.0,
+        },
+        dtype=torch.bfloat16,
+    ),
+    EncoderCase(
+        "nomic_bert_moe",
+        "nomic_bert_moe",
+        {
+            "num_hidden_layers": 3,
+            "type_vocab_size": 2,
+            "layer_norm_eps": 1e-3,
+            "rope_parameters": {"rope_theta": 30.0},
+            "num_experts": 4,
+            "moe_top_k": 2,
+            "moe_every_n_layers": 2,
+            "hidden_dropout_prob": 0.2,
+            "attention_probs_dropout_prob": 0.1,
+            "pad_token_id": 7,
+        },
+        pooler=False,
+        dtype=torch.float16,
+    ),
 ]
 
 
@@ -666,7 +717,7 @@ _OWN = """
     bert_options distilbert_options albert_groups electra_discriminator roberta_masked_lm
     mpnet_masked_lm deberta_masked_lm deberta_v2_convolution modernbert_masked_lm
     nomic_bert_masked_lm qwen3 gemma3_text t5_gated xlm_roberta_xl roformer_masked_lm gte
-    esm_rotary mobilebert
+    esm_rotary mobilebert nomic_bert_moe
 """.split()
 WHOLE_ENCODERS = [case for case in ENCODERS if case.name in _OWN]
 """Of each kind of encoder the case with the most options of its own; of LLaMA's family one."""
@@ -715,14 +766,7 @@ class SavedEncoder:
 
 def save_encoder(case: EncoderCase, folder: Path) -> SavedEncoder:
     checkpoint = folder / "source"
-    checkpoints.save_model(
-        checkpoint,
-        case.model_type,
-        case.architecture,
-        case.dtype,
-        dict(case.save),
-        **case.options,
-    )
+    case.store(checkpoint)
     done = hub_export.export(checkpoint, folder / "exported", parts=["encoder"], verify="none")
     return SavedEncoder(case, checkpoint, done.paths["encoder"])
 

@@ -27,6 +27,7 @@ from hub_export.verify import litert, numbers
 from hub_export.verify.checks import Outcome
 from hub_export.verify.closeness import CLOSENESS, apart
 from hub_export.verify.references.encoder import settled
+from hub_export.verify.references.own.models import load
 from tests.conformance.cases import SavedEncoder
 
 NAMES = ("input_word_ids", "input_mask", "input_type_ids")
@@ -205,9 +206,13 @@ def test_gradients_reach_every_trainable_variable(encoder_case: SavedEncoder) ->
     gradients = tape.gradient(loss, model.trainable_variables)
     for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
         assert gradient is not None, variable.name
-        # Softmax does not change where all keys move alike.
-        if "key/bias" not in variable.name:
+        if not moves_keys_alike(variable.name):
             assert np.abs(tf.convert_to_tensor(gradient)).max() > 0, variable.name
+
+
+def moves_keys_alike(name: str) -> bool:
+    """Whether a variable moves all keys alike, which softmax undoes: its gradient is zero."""
+    return any(each in name for each in ("key/bias", "key_layer_norm/beta"))
 
 
 def flat_tensors(outputs: dict[str, Any]) -> list[tf.Tensor]:
@@ -237,8 +242,7 @@ def test_gradients_equal_torch(encoder_case: SavedEncoder, tmp_path: Path) -> No
     assert found.keys() == rows.keys()
     for name, row in rows.items():
         wanted = next(expected[each] for each in row.sources if each in expected)
-        # Softmax does not change where all keys move alike: the exact gradient is zero.
-        beside = row.sources[0].replace(".bias", ".weight") if "key/bias" in name else ""
+        beside = row.sources[0].replace(".bias", ".weight") if moves_keys_alike(name) else ""
         scale = np.abs(expected.get(beside, wanted)).max()
         assert scale > 0, name
         np.testing.assert_allclose(
@@ -254,9 +258,12 @@ def torch_gradients(
     case: SavedEncoder, inputs: dict[str, np.ndarray], dropout: dict[str, float], folder: Path
 ) -> dict[str, np.ndarray]:
     """Those of the source, by the names that a checkpoint has, which may not be torch's."""
-    how = {"dtype": torch.float32, "attn_implementation": "eager", **dropout}
-    loads = getattr(transformers, case.architecture.reference)
-    source = settled(loads.from_pretrained(case.checkpoint, **how).train())
+    if not case.architecture.reference:
+        source: Any = load(case.source, case.case.pooler)
+    else:
+        how = {"dtype": torch.float32, "attn_implementation": "eager", **dropout}
+        loads = getattr(transformers, case.architecture.reference)
+        source = settled(loads.from_pretrained(case.checkpoint, **how).train())
     words, mask, types = map(torch.tensor, inputs.values())
     optional = {"token_type_ids": types} if case.size.types else {}
     result = source(input_ids=words, attention_mask=mask, **optional)
@@ -264,6 +271,8 @@ def torch_gradients(
     places = pooled_places(case, inputs)
     pooled = result.pooler_output if case.case.pooler else hidden[range(len(places)), places]
     (torch.sin(pooled).sum() + torch.sin(hidden).sum()).backward()
+    if not case.architecture.reference:
+        return {name: each.grad.numpy() for name, each in source.named_parameters()}
     with torch.no_grad():
         for each in source.parameters():
             each.copy_(torch.zeros_like(each) if each.grad is None else each.grad)
@@ -326,7 +335,7 @@ def test_keras_layer_trains(whole_encoder_case: SavedEncoder) -> None:
     still = [
         weight.name
         for old, weight in pairs
-        if np.array_equal(old, weight) and "key/bias" not in weight.name  # its gradient is zero
+        if np.array_equal(old, weight) and not moves_keys_alike(weight.name)
     ]
     for old, weight in pairs:
         weight.assign(old)  # others ask this model, too

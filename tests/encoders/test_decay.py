@@ -1,6 +1,5 @@
 """Recipes leave variables out of weight decay by their names."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import tf_keras
 
 import encoders
 from encoders.core.weights import expand
-from tests import checkpoints
+from hub_export.sources import find
 from tests.conformance.cases import ENCODERS, EncoderCase
 
 EXCLUDED = ["LayerNorm", "layer_norm", "bias"]
@@ -32,10 +31,9 @@ def excluded(name: str) -> bool:
 
 @pytest.mark.parametrize("case", ENCODERS, ids=lambda case: case.name)
 def test_norms_and_biases_alone_have_such_names(case: EncoderCase, tmp_path: Path) -> None:
-    checkpoints.save_model(tmp_path, case.model_type, case.architecture, **case.options)
-    config = json.loads((tmp_path / "config.json").read_text())
+    case.store(tmp_path)
     architecture = encoders.architectures()[case.model_type]
-    encoder = architecture.declare(config)
+    encoder = architecture.declare(find.read(str(tmp_path)).config)
     for row in expand(architecture.table.rows, encoder):
         part: Any = encoder
         for step in row.target.split("."):

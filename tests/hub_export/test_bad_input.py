@@ -328,8 +328,8 @@ EMPTY_MODEL = {
             id="hashed characters",
         ),
         pytest.param(
-            options(model_type="new", auto_map={"AutoModel": "theirs.Model"}),
-            ["model_type new is not supported (its code is remote", f"supported: {SUPPORTED}"],
+            options(model_type="newer", auto_map={"AutoModel": "theirs.Model"}),
+            ["model_type newer is not supported (its code is remote", f"supported: {SUPPORTED}"],
             id="remote code",
         ),
         pytest.param(

@@ -22,7 +22,7 @@ from tensorflow.lite.python import schema_py_generated as schema
 
 import encoders
 import hub_export
-from encoders import bert, distilbert
+from encoders import distilbert
 from hub_export import ExportError, SourceError, support
 from hub_export.litert import Model, TextModel, one_signature
 from hub_export.litert.description import INPUTS, Description, read
@@ -338,22 +338,11 @@ def test_what_does_not_convert_is_refused_by_name(
     assert not (tmp_path / "out").exists() or [*(tmp_path / "out").iterdir()] == []
 
 
-def test_the_table_of_what_converts(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(support, "_modules", lambda _: [bert, distilbert])
-    made = support.of_rows
-    monkeypatch.setattr(
-        support,
-        "of_rows",
-        lambda encoder: needing_digamma(encoder) if encoder.pooler is None else made(encoder),
-    )
-    support.main(["--litert"])
-    assert capsys.readouterr().out.splitlines() == [
-        "model_type  LiteRT copy",
-        "bert        yes",
-        "distilbert  - (it has no tf.Digamma)",
-    ]
+def test_what_does_not_convert_is_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(support, "of_rows", needing_digamma)
+    found = support.attempt(distilbert.ARCHITECTURE)
+    assert "it has no tf.Digamma" in found[support.LITERT]
+    assert found[support.BFLOAT16] == support.YES
 
 
 def test_what_is_wrong_is_said(embedding: Path, copied: hub_export.Export, tmp_path: Path) -> None:

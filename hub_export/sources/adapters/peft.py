@@ -26,9 +26,12 @@ from hub_export.sources.formats.tensors import LazyTensors
 from hub_export.sources.formats.weights_file import WeightsFile
 
 CONFIG, WEIGHTS = "adapter_config.json", ("adapter_model.safetensors", "adapter_model.bin")
-# `transformers` gives its modules, and with them the adapter's tensors, names that are not those of
-# the checkpoint's tensors; or, of GPT-2, the checkpoint has its kernels turned.
-UNSUPPORTED = ("gpt2", "gte", "jina_embeddings_v3", "nomic_bert", "static_embedding")
+# `transformers` has no such model, or gives its modules, and with them the adapter's tensors, names
+# that are not those of the checkpoint's; or, of GPT-2, the checkpoint has its kernels turned.
+UNSUPPORTED = (
+    *("gpt2", "gte", "jina_bert", "jina_bert_qk_post_norm", "jina_embeddings_v3"),
+    *("nomic_bert", "nomic_bert_moe", "static_embedding"),
+)
 _NAMES = {"LORA": "LoRA", "IA3": "IA3", "LOHA": "LoHa", "VERA": "VeRA", "OFT": "OFT"}
 _DEFAULT_ALPHA, _MOST_ALPHA = 8, 1e9
 ALL = ".*"

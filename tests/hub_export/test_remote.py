@@ -1,0 +1,293 @@
+"""Checkpoints whose code came with them: read as what is known, their code never run."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+import transformers
+from safetensors.numpy import load_file
+
+import encoders
+import hub_export
+from hub_export.models.session import Session
+from hub_export.settings import Settings
+from hub_export.sources import find
+from hub_export.terminal import Progress
+from hub_export.verify import vectors
+from hub_export.verify.references.encoder import Reference
+from hub_export.verify.references.own import models
+from hub_export.verify.references.task import TaskReference
+from hub_export.verify.source import Source
+from tests import checkpoints, published
+
+IDS = np.array([[2, 9, 8, 7, 12, 3], [2, 30, 3, 0, 0, 0]], np.int32)
+MASK = (IDS != 0).astype(np.int32)
+
+
+def close(found: Any, wanted: Any) -> None:
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("model_type", ["new", "gte"])
+def test_gte_has_the_fixed_scaling_of_its_paper(tmp_path: Path, model_type: str) -> None:
+    """The native class with frequencies of the formula in the place of its own."""
+    published.save_gte(tmp_path, type_vocab_size=0)
+    checkpoints.changing("config.json", model_type=model_type)(tmp_path)
+    names = load_file(tmp_path / "model.safetensors")
+    assert "encoder.layer.0.attention.qkv_proj.weight" in names
+    config = transformers.GteConfig(**{**checkpoints.config("gte").to_dict(), "type_vocab_size": 0})
+    steps = torch.arange(0, 8, 2, dtype=torch.float64) / 8
+    frequencies = (50.0 * 2.0) ** -steps / 2.0 ** (2 / 8)
+    checkpoint = find.read(str(tmp_path))
+    tensors = {name: torch.tensor(each) for name, each in checkpoint.tensors().items()}
+    native = transformers.GteModel.from_pretrained(
+        None, config=config, state_dict=tensors, attn_implementation="eager"
+    ).eval()
+    native.rotary_emb.inv_freq.copy_(frequencies)
+    with torch.inference_mode():
+        wanted = native(torch.tensor(IDS), torch.tensor(MASK)).last_hidden_state.numpy()
+    encoder, _ = checkpoints.built(tmp_path)
+    found = encoder(tf.constant(IDS), tf.constant(MASK)).sequence.numpy()
+    close(found[MASK != 0], wanted[MASK != 0])
+
+
+def test_gte_is_verified_against_transformers(tmp_path: Path) -> None:
+    """A classifier, whose tensors begin with `new.`; the card says what was compared."""
+    source = tmp_path / "source"
+    published.save_gte(source, "GteForSequenceClassification", type_vocab_size=1)
+    assert "new.pooler.dense.weight" in load_file(source / "model.safetensors")
+    done = hub_export.export(source, tmp_path / "out", parts=("encoder",), verify="quick")
+    assert {check.outcome.value for check in done.report.checks} == {"passed"}
+    card = (done.paths["encoder"] / "assets.extra" / "README.md").read_text()
+    assert "its code is remote and is never run" in card
+    session = Session(find.read(str(source)), Settings(str(source)))
+    logits = TaskReference(session)(IDS, MASK, np.zeros_like(IDS))["logits"]
+    head, _ = session.head
+    pooled = session.built[0](tf.constant(IDS), tf.constant(MASK))
+    close(head(pooled, tf.constant(MASK), False)["logits"].numpy(), logits)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"logn_attention_scale": True}, "logn_attention_scale: only False is supported"),
+        ({"layer_norm_type": "rms_norm"}, "layer_norm_type: only 'layer_norm'"),
+        ({"pack_qkv": False}, "pack_qkv: only True"),
+        ({"position_embedding_type": "absolute"}, "position_embedding_type: only 'rope'"),
+        ({"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "type: only 'ntk'"),
+        ({"rope_scaling": {"type": "ntk", "factor": 2.0, "mixed_b": 0.6}}, "mixed_b: only None"),
+        ({"rope_scaling": {"type": "ntk"}}, "factor: expected"),
+        ({"rope_theta": "x"}, "rope_theta: expected"),
+    ],
+)
+def test_what_gte_computes_otherwise_is_refused(
+    tmp_path: Path, options: dict[str, Any], words: str
+) -> None:
+    published.save_gte(tmp_path)
+    checkpoints.changing("config.json", **options)(tmp_path)
+    with pytest.raises(hub_export.SourceError, match=words):
+        find.read(str(tmp_path))
+
+
+def test_an_option_that_only_their_code_may_read_is_refused(tmp_path: Path) -> None:
+    published.save_gte(tmp_path)
+    checkpoints.changing("config.json", made_up=3)(tmp_path)
+    with pytest.raises(hub_export.SourceError, match="made_up: unknown option"):
+        hub_export.export(tmp_path, tmp_path / "out", parts=("encoder",), verify="none")
+
+
+def test_jina_bert_of_ours_is_bert_with_other_parts(tmp_path: Path) -> None:
+    """transformers' BERT, given ALiBi as a mask and gated layers in the place of its own."""
+    published.save_own(tmp_path, "jina_bert", num_attention_heads=3, type_vocab_size=2)
+    checkpoint = find.read(str(tmp_path))
+    ours = models.load(checkpoint, pooler=True)
+    config = checkpoints.config("bert", attn_implementation="eager", hidden_act="gelu")
+    theirs = transformers.BertModel(config).eval()
+    state = ours.state_dict()
+    for name, values in theirs.state_dict().items():
+        if name in state:
+            values.copy_(state[name])
+    theirs.embeddings.position_embeddings.weight.data.zero_()
+    for layer, own in zip(theirs.encoder.layer, ours.layers(), strict=True):
+        gates = own["mlp"]["gated_layers"]
+        layer.intermediate.forward = lambda x, gates=gates: geglu(gates(x))
+        layer.output.dense, layer.output.LayerNorm = own["mlp"]["wo"], own["mlp"]["layernorm"]
+    # The slopes of two heads, and the first of four: of a number that is no power of two.
+    slopes = torch.tensor([2.0**-4, 2.0**-8, 2.0**-2])[:, None, None]
+    places = torch.arange(IDS.shape[1])
+    lowest = torch.finfo(torch.float32).min
+    bias = torch.where(torch.tensor(MASK)[:, None, None] == 0, lowest, 0.0)
+    bias = bias - slopes * (places - places[:, None]).abs()
+    with torch.inference_mode():
+        wanted = theirs(torch.tensor(IDS), bias)
+        found = ours(torch.tensor(IDS), torch.tensor(MASK))
+    close(found.last_hidden_state, wanted.last_hidden_state)
+    close(found.pooler_output, wanted.pooler_output)
+
+
+def geglu(x: torch.Tensor) -> torch.Tensor:
+    gate, other = x.chunk(2, dim=-1)
+    return torch.nn.functional.gelu(gate) * other
+
+
+def test_gates_of_another_kind_are_refused(tmp_path: Path) -> None:
+    published.save_own(tmp_path, "jina_bert")
+    checkpoints.changing("config.json", feed_forward_type="reglu")(tmp_path)
+    with pytest.raises(encoders.ConfigError, match="feed_forward_type: only 'geglu'"):
+        checkpoints.built(tmp_path)
+
+
+def test_experts_of_ours_are_a_sum_by_probability() -> None:
+    """One token after another, one expert after another, in numpy."""
+    torch.manual_seed(2)
+    model = models.MODELS["nomic_bert_moe"]({**published.SIZES, "num_experts": 5}, False)
+    checkpoints.spread_out(model)
+    mlp = model.encoder["layers"][1]["mlp"]
+    x = torch.randn(1, 7, 24)
+    with torch.inference_mode():
+        found = model._mixed(mlp, x)[0].numpy()
+    experts = mlp["experts"]
+    weights = (mlp["router"]["layer"].weight, *experts.mlp.values(), experts.bias)
+    router, first, second, bias = (each.detach().double().numpy() for each in weights)
+    first, second = (each.reshape(5, 36, 24) for each in (first, second))
+    for token, given in zip(x[0].double().numpy(), found, strict=True):
+        odds = np.exp(router @ token)
+        probabilities = odds / odds.sum()
+        wanted = bias.copy()
+        for expert in np.argsort(-probabilities)[:2]:
+            inner = torch.nn.functional.gelu(torch.tensor(first[expert] @ token)).numpy()
+            wanted += probabilities[expert] * (inner @ second[expert])
+        close(given, wanted)
+
+
+def test_rows_that_hang_on_a_rounding_are_told(tmp_path: Path) -> None:
+    """Two experts are as probable for one word: where it stands, no number is compared."""
+    published.save_own(tmp_path, "nomic_bert_moe", **MOE)
+    checkpoint = find.read(str(tmp_path))
+    size = checkpoints.architecture(checkpoint).dimensions(checkpoint.config)
+    reference = Reference.load(checkpoint, size, pooler=False)
+    types = np.zeros_like(IDS)
+    assert not reference.doubtful(IDS, MASK, types).any()
+    with torch.no_grad():
+        router = reference._model.encoder["layers"][1]["mlp"]["router"]["layer"].weight
+        router[:] = router[0].clone()
+    assert reference.doubtful(IDS, MASK, types).all()
+    assert not reference.doubtful(IDS, np.zeros_like(MASK), types).any()
+
+
+def test_ids_are_turned_until_no_row_hangs_on_a_rounding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published.save_own(tmp_path, "nomic_bert_moe", **MOE)
+    checkpoint = find.read(str(tmp_path))
+    size = checkpoints.architecture(checkpoint).dimensions(checkpoint.config)
+    reference = Reference.load(checkpoint, size, pooler=False)
+    monkeypatch.setattr(reference, "doubtful", lambda ids, *_: np.isin(ids[:, 0], [2, 3]))
+    found, mask, _ = reference.certain(IDS, MASK, np.zeros_like(IDS))
+    assert found.tolist() == [[12, 3, 2, 9, 8, 7], [0, 2, 30, 3, 0, 0]]
+    assert mask is MASK
+
+
+MOE = {"rope_parameters": {"rope_theta": 50.0}, "num_experts": 4, "layer_norm_eps": 1e-3}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"moe_normalize_expert_weights": True}, "moe_normalize_expert_weights: only False"),
+        ({"expert_choice_router": True}, "expert_choice_router: only False"),
+        ({"num_shared_experts": 1}, "num_shared_experts: only 0"),
+        ({"prenorm": True}, "prenorm: only False"),
+        ({"activation_function": "swiglu"}, "hidden_act: only 'gelu'"),
+        ({"rotary_scaling_factor": 2.0}, "rotary_scaling_factor: only None"),
+        ({"moe_top_k": 9}, "moe_top_k: 9 of num_experts: 4"),
+        ({"moe_every_n_layers": 1}, "moe_every_n_layers: expected an integer from 2"),
+        ({"made_up": 1}, "made_up: unknown option"),
+    ],
+)
+def test_what_nomic_bert_computes_otherwise_is_refused(
+    tmp_path: Path, options: dict[str, Any], words: str
+) -> None:
+    published.save_own(tmp_path, "nomic_bert_moe", **MOE)
+    checkpoints.changing("config.json", **options)(tmp_path)
+    with pytest.raises(hub_export.SourceError, match=words):
+        hub_export.export(tmp_path, tmp_path / "out", parts=("encoder",), verify="none")
+
+
+def test_texts_that_hang_on_a_rounding_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published.save_own(tmp_path, "nomic_bert_moe", **MOE)
+    checkpoints.save_tokenizer(tmp_path, checkpoints.wordpiece(checkpoints.PIECES))
+    settings = Settings(str(tmp_path), parts=("text_embedding",))
+    session = Session(find.read(str(tmp_path)), settings)
+    assert session.built
+    source = Source(session)
+    [before] = vectors.ask(source, Progress(quiet=True))
+    assert before.source == "torch, pooled in numpy"
+    doubtful = lambda self, ids, *_: np.array([ids.shape[1] > 9])  # noqa: E731
+    monkeypatch.setattr(Reference, "doubtful", doubtful)
+    [after] = vectors.ask(source, Progress(quiet=True))
+    short = [text for (text,) in before.texts if len(session.tokenizer.encode(text)) <= 9]
+    assert [text for (text,) in after.texts] == short
+    assert 3 < len(short) < len(before.texts)
+
+
+@pytest.mark.parametrize("model_type", models.MODELS)
+def test_what_is_compared_with_is_told(tmp_path: Path, model_type: str) -> None:
+    published.save_own(tmp_path, model_type, **(MOE if "moe" in model_type else {}))
+    *_, note = find.read(str(tmp_path)).notes
+    assert "compared with is a model in torch that hub_export has" in note
+
+
+@pytest.mark.parametrize("route", ["", *published.TASKS])
+def test_an_adapter_of_jina_embeddings_is_merged(tmp_path: Path, route: str) -> None:
+    merged = published.save_jina_embeddings_v3(tmp_path)
+    checkpoint = find.read(str(tmp_path), route=route)
+    config = checkpoints.config("jina_embeddings_v3")
+    stored = checkpoint.tensors()
+    wanted = merged.get(route) or {
+        name: stored[f"roberta.{name}"] for name in merged[published.TASKS[0]]
+    }
+    state = {name: torch.tensor(each) for name, each in wanted.items()}
+    native = transformers.JinaEmbeddingsV3Model.from_pretrained(
+        None, config=config, state_dict=state, attn_implementation="eager"
+    ).eval()
+    with torch.inference_mode():
+        theirs = native(torch.tensor(IDS), torch.tensor(MASK)).pooler_output.numpy()
+    architecture = checkpoints.architecture(checkpoint)
+    encoder, _ = architecture.build(checkpoint.config, stored)
+    close(encoder(tf.constant(IDS), tf.constant(MASK)).pooled.numpy(), theirs)
+    assert f"Adapter: {route or 'none'}, of " in " ".join(checkpoint.notes)
+
+
+def test_a_route_of_jina_embeddings_has_its_instruction(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    published.save_jina_embeddings_v3(source)
+    checkpoints.save_tokenizer(source, checkpoints.wordpiece(checkpoints.PIECES))
+    own = {"path": "", "type": "custom_st.Transformer", "kwargs": ["task"]}
+    modules = [own, {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]
+    (source / "modules.json").write_text(json.dumps(modules))
+    (source / "1_Pooling").mkdir()
+    pooling = {"word_embedding_dimension": 24, "pooling_mode_mean_tokens": True}
+    (source / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+    for route in ("", "retrieval.query"):
+        checkpoint = find.read(str(source), route=route)
+        prompt = Session(checkpoint, Settings(str(source))).plan.prompt
+        assert prompt == ("a query: " if route else "")
+        assert f"Adapter: {route or 'none'}, of retrieval.query, text-m" in checkpoint.notes[-2]
+    with pytest.raises(hub_export.SourceError, match=r"the adapters retrieval\.query, text-m"):
+        find.read(str(source), route="other")
+
+
+def test_code_of_a_module_is_refused_elsewhere(tiny_bert: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_bert, tmp_path / "other"))
+    modules = [{"path": "", "type": "custom_st.Transformer"}]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(hub_export.SourceError, match=r"custom_st\.Transformer is not supported"):
+        find.read(str(folder)).pipeline()
