@@ -43,8 +43,8 @@ class PreprocessorModel(tf.train.Checkpoint):
         super().__init__()
         tokenizer, text = preprocessor.tokenizer, contract.text_spec("sentences")
         self._tokenizer = tokenizer  # whose functions use tables, saved with what owns them
-        split = _concrete(tokenizer.tokenize, text)
-        locate = _concrete(tokenizer.tokenize_with_offsets, text)
+        split = tokenizer.traced(tokenizer.tokenize)
+        locate = tokenizer.traced(tokenizer.tokenize_with_offsets)
         join = _concrete(tokenizer.detokenize, contract.ragged_spec(1))
         pack = [
             _packing(preprocessor.packer, count) for count in range(1, contract.MOST_SEGMENTS + 1)

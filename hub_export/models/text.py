@@ -13,7 +13,7 @@ from hub_export.errors import SourceError
 from hub_export.models import signatures
 from hub_export.models.product import OfRows, Product
 from hub_export.models.session import Session
-from hub_export.models.texts import called, computing, pack, rows_of_texts, traced
+from hub_export.models.texts import called, computing, packing, rows_of_texts, traced
 from hub_export.settings import TEXT_EMBEDDING
 from preprocess import Preprocessor
 
@@ -48,10 +48,11 @@ class TextEmbeddingModel(tf.train.Checkpoint):
         self._tokenizer = preprocessor.tokenizer  # whose functions use tables
         encode = functools.partial(embedder.encoder, arrange=RealTokens)
 
-        vectors = computing(preprocessor, embedder, contract.DEFAULT, prompt)
+        pack = packing(preprocessor, prompt)
+        vectors = computing(pack, embedder, contract.DEFAULT)
 
         def tokens(text: tf.Tensor) -> list[tf.Tensor]:
-            rows = pack(preprocessor, prompt, text)
+            rows = pack(text)
             return [*by_length(lambda *some: [encode(*some).sequence], *rows), rows.mask]
 
         bodies = {each: traced(functools.partial(vectors, each)) for each in (False, True)}

@@ -27,12 +27,22 @@ def called(call: Callable[..., Any]) -> tf.types.experimental.PolymorphicFunctio
     return function
 
 
+def packing(preprocessor: Preprocessor, prompt: str = "") -> Callable[..., Packed]:
+    """What packs texts as `pack` does: traced once for one text a row, and once for two."""
+
+    @functools.cache
+    def function(texts: int) -> tf.types.experimental.ConcreteFunction:
+        return traced(functools.partial(pack, preprocessor, prompt), texts)
+
+    return lambda *texts: function(len(texts))(*texts)
+
+
 def pack(preprocessor: Preprocessor, prompt: str, text: tf.Tensor, *others: tf.Tensor) -> Packed:
     """Texts, string [B] each, in rows as long as the longest needs, up to the preprocessor's."""
+    tokenizer = preprocessor.tokenizer
     whole = (tf.strings.join([prompt, text]), *others)
-    return packed(
-        preprocessor, [flat_segment(preprocessor.tokenizer.tokenize(each)) for each in whole]
-    )
+    tokens = map(tokenizer.traced(tokenizer.tokenize), whole)
+    return packed(preprocessor, [flat_segment(each) for each in tokens])
 
 
 def packed(preprocessor: Preprocessor, segments: Sequence[Segment], least: int = 1) -> Packed:
@@ -61,7 +71,8 @@ class Located(NamedTuple):
 
 def locate(preprocessor: Preprocessor, text: tf.Tensor) -> Located:
     """Packs texts, string [B], as `pack` does."""
-    ids, *places = preprocessor.tokenizer.tokenize_with_offsets(text)
+    tokenizer = preprocessor.tokenizer
+    ids, *places = tokenizer.traced(tokenizer.tokenize_with_offsets)(text)
     values, splits = flat_segment(ids)
     # What is packed are the numbers of the tokens, below zero, where no id is.
     rows = packed(preprocessor, [Segment(-1 - tf.range(tf.size(values)), splits)])
@@ -78,17 +89,27 @@ def locate(preprocessor: Preprocessor, text: tf.Tensor) -> Located:
 
 
 def computing(
-    preprocessor: Preprocessor, headed: HeadedEncoder, output: str, prompt: str = ""
+    rows: Callable[..., Packed], headed: HeadedEncoder, output: str
 ) -> Callable[..., tf.Tensor]:
     """From texts to an output of an encoder with a head: a function of (training, text, ...).
 
     Except in training it computes nothing for padding, and rows of similar length together.
+
+    Args:
+        rows: what packs the texts.
+        headed: the encoder with its head.
+        output: which of its outputs.
     """
 
-    def compute(training: bool, *texts: tf.Tensor) -> tf.Tensor:
-        return of_rows(headed, output, training, pack(preprocessor, prompt, *texts))
+    @functools.cache
+    def function(training: bool) -> tf.types.experimental.ConcreteFunction:
+        def compute(*row: tf.Tensor) -> tf.Tensor:
+            return of_rows(headed, output, training, Packed(*row))
 
-    return compute
+        specs = contract.input_specs().values()
+        return tf.function(compute, autograph=False).get_concrete_function(*specs)
+
+    return lambda training, *texts: function(training)(*rows(*texts))
 
 
 def of_rows(headed: HeadedEncoder, output: str, training: bool, rows: Packed) -> tf.Tensor:

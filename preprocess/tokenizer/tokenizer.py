@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import tensorflow as tf
 from tokenizers import Tokenizer as Source
@@ -16,6 +16,7 @@ from preprocess.tokenizer import decoders, offsets
 from preprocess.tokenizer.model import Model, Offsets
 
 Compile: TypeAlias = Callable[[Component], Model]
+Traced = TypeVar("Traced")
 
 EXACT = "exact"
 
@@ -76,6 +77,21 @@ class Tokenizer(tf.Module):
         self._text = Text(source, tokenizer)
         self._decoder = decoders.Decoder(source, tokenizer)
         self._trims = offsets.compile(source, tokenizer)
+        # A plain dict, past tracking: models save what they use of it as functions of their own.
+        self.__dict__["_functions"] = {}
+
+    def traced(self, method: Callable[..., Traced]) -> Callable[[tf.Tensor], Traced]:
+        """One of its methods of sentences as a concrete function, which all models share.
+
+        Args:
+            method: `tokenize`, or one that gives offsets, of this tokenizer.
+        """
+        functions, name = self.__dict__["_functions"], method.__name__
+        if name not in functions:
+            function = tf.function(method, autograph=False)
+            functions[name] = function.get_concrete_function(tf.TensorSpec([None], tf.string))
+        found: Callable[[tf.Tensor], Traced] = functions[name]
+        return found
 
     def tokenize(self, sentences: tf.Tensor) -> tf.RaggedTensor:
         """string [B] -> int32 [B, (pieces)], or [B, (words), (pieces)] where words are kept."""

@@ -29,6 +29,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> collections.Counter[str]:
         "checkpoint": (find, "read"),
         "tokenizer": (huggingface.tokenizer_files, "read"),
         "compiled tokenizer": (preprocess.Tokenizer, "__init__"),
+        "traced tokenizer": (preprocess.Tokenizer, "tokenize"),
         "encoder": (encoders.Encoder, "__init__"),
         "tensors": (encoders.Architecture, "fill"),
         "reference model": (transformers.BertModel, "__init__"),
@@ -68,7 +69,7 @@ def test_each_is_made_once(source: Path, tmp_path: Path, made: collections.Count
     theirs = made.pop("tokenizer of transformers")
     assert theirs <= 2  # sentence-transformers reads its own
     assert made == dict.fromkeys(made, 1)
-    assert len(made) == 6
+    assert len(made) == 7
 
 
 def test_what_consumers_import_loads_no_exporter() -> None:

@@ -15,7 +15,7 @@ from hub_export.models.task import Task
 from hub_export.models.tasks import task_model
 from hub_export.models.tasks.task_model import TaskModel
 from hub_export.models.tasks.zero_shot import judging, scores
-from hub_export.models.texts import called, computing, traced
+from hub_export.models.texts import called, computing, packing, traced
 from preprocess import Preprocessor
 
 SOFTMAX = "softmax"
@@ -38,7 +38,7 @@ class ClassificationModel(TaskModel):
         """
         super().__init__(preprocessor, headed)
         self._task = task
-        logits = computing(preprocessor, headed, LOGITS, prompt)
+        logits = computing(packing(preprocessor, prompt), headed, LOGITS)
         bodies = {each: traced(functools.partial(logits, each)) for each in (False, True)}
         self._single, self._pair = bodies[False], traced(functools.partial(logits, False), texts=2)
 

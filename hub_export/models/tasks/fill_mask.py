@@ -16,7 +16,7 @@ from hub_export.models.session import Session
 from hub_export.models.task import Task
 from hub_export.models.tasks import task_model
 from hub_export.models.tasks.task_model import TaskModel
-from hub_export.models.texts import called, pack, traced
+from hub_export.models.texts import called, packing, traced
 from preprocess import Preprocessor
 
 BEST = 5
@@ -46,11 +46,11 @@ class FillMaskModel(TaskModel):
         super().__init__(preprocessor, headed)
         self._words = words
         encoder = headed.encoder
-        real = functools.partial(encoder, arrange=RealTokens)
+        real, pack = functools.partial(encoder, arrange=RealTokens), packing(preprocessor)
 
         def logits(training: bool, text: tf.Tensor) -> list[tf.Tensor]:
             """string [B] -> of n masks float32 [n, V]; int64 [B + 1], where each text's begin."""
-            rows = pack(preprocessor, "", text)
+            rows = pack(text)
             if training:
                 sequence = encoder(*rows, training=True).sequence
             else:

@@ -29,7 +29,7 @@ from hub_export.models.tasks import task_model
 from hub_export.models.tasks.task_model import TaskModel
 from hub_export.models.tasks.token_rows import Rows, rows
 from hub_export.models.texts import called, traced
-from preprocess import Preprocessor, Segment, flat_segment
+from preprocess import Preprocessor, flat_segment
 
 WORST = -1e9
 """The sum of a document without vectors; that of sentence-transformers."""
@@ -77,10 +77,10 @@ class LateInteractionModel(TaskModel):
         self._spelled = tf.function(
             lambda ids: tf.gather(tf.constant(words), ids), autograph=False
         ).get_concrete_function(tf.TensorSpec([None], tf.int32))
-        tokenize = traced(lambda text: flat_segment(preprocessor.tokenizer.tokenize(text)))
+        tokenize = preprocessor.tokenizer.traced(preprocessor.tokenizer.tokenize)
 
         def compute(side: Rows, training: bool, text: tf.Tensor) -> Found:
-            tokens = Segment(*tokenize(tf.strings.join([side.prompt, text])))
+            tokens = flat_segment(tokenize(tf.strings.join([side.prompt, text])))
             packed = side.pack(preprocessor, tokens)
             vectors = side.vectors(headed, training, packed)
             return _flat(vectors, packed.word_ids, side.counted(packed))

@@ -16,7 +16,7 @@ from hub_export.models.session import Session
 from hub_export.models.task import Task
 from hub_export.models.tasks import task_model
 from hub_export.models.tasks.task_model import TaskModel
-from hub_export.models.texts import computing, traced
+from hub_export.models.texts import computing, packing, traced
 from preprocess import Preprocessor
 
 Compute = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -38,7 +38,7 @@ class MultipleChoiceModel(TaskModel):
         """
         super().__init__(preprocessor, headed)
         del task
-        logits = computing(preprocessor, headed, LOGITS)
+        logits = computing(packing(preprocessor), headed, LOGITS)
         bodies = {each: traced(functools.partial(logits, each), texts=2) for each in (False, True)}
         self._logits = bodies[False]
 

@@ -72,7 +72,8 @@ class Reader(tf.Module):
         super().__init__()
         tokenizer, self._packer = preprocessor.tokenizer, preprocessor.packer
         self._tokenizer = tokenizer  # whose functions use tables
-        self._asked = traced(lambda question: flat_segment(tokenizer.tokenize(question)))
+        split = tokenizer.traced(tokenizer.tokenize)
+        self._asked = traced(lambda question: flat_segment(split(question)))
         self._read = traced(lambda context: _read(tokenizer, context))
         longest = min(preprocessor.seq_length, LONGEST)
         self._specials = preprocessor.packer.special_tokens(2)

@@ -14,7 +14,7 @@ from hub_export.models.session import Session
 from hub_export.models.task import Task
 from hub_export.models.tasks import task_model
 from hub_export.models.tasks.task_model import TaskModel
-from hub_export.models.texts import called, computing, traced
+from hub_export.models.texts import called, computing, packing, traced
 from preprocess import Preprocessor
 
 MOST = 256
@@ -45,7 +45,7 @@ class SparseEmbeddingModel(TaskModel):
         del task
         super().__init__(preprocessor, headed)
         self._words = words
-        weights = computing(preprocessor, headed, WEIGHTS, prompt)
+        weights = computing(packing(preprocessor, prompt), headed, WEIGHTS)
         bodies = {each: traced(functools.partial(weights, each)) for each in (False, True)}
         self._weights = bodies[False]
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from encoders import HeadedEncoder
 from hub_export.contract import LOGITS
 from hub_export.models.task import ZeroShot
-from hub_export.models.texts import computing
+from hub_export.models.texts import computing, packing
 from preprocess import Preprocessor
 
 
@@ -19,7 +19,7 @@ def judging(
     The logits are those of contradiction and entailment. Where a row is too long, the text is cut.
     """
     before, _, behind = task.template.partition("{}")
-    logits = computing(preprocessor.shortening(0), headed, LOGITS)
+    logits = computing(packing(preprocessor.shortening(0)), headed, LOGITS)
 
     def judge(text: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         texts, count = tf.size(text), tf.size(labels)
