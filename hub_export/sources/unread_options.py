@@ -6,6 +6,7 @@ cannot change what it computes. So its files are read, as text; nothing of them 
 """
 
 import ast
+import functools
 import importlib.util
 import re
 from collections.abc import Collection, Iterator
@@ -35,8 +36,14 @@ def unread(model_type: str, options: Collection[str]) -> frozenset[str]:
     for file in [*own, *library.glob("*.py"), *library.glob("integrations/*.py")]:
         text = file.read_text(encoding="utf-8")
         if any(option in text for option in left):
-            left -= {*_reads(ast.parse(text), file in own)}
+            left -= _read_by(file, file in own)
     return frozenset(left)
+
+
+@functools.cache
+def _read_by(file: Path, own: bool) -> frozenset[str]:
+    """The names of options that a file reads or declares; most files are of all model types."""
+    return frozenset(_reads(ast.parse(file.read_text(encoding="utf-8")), own))
 
 
 def _library() -> Path:
