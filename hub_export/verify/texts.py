@@ -16,6 +16,8 @@ from hub_export.verify.samples import Ids
 
 A = TypeVar("A", bound="OfTexts")
 
+RANDOM, OF_ALL_LENGTHS = 40, 24
+"""How many texts of a kind there are."""
 _BATCH = 8
 # Longer rows take minutes, and gigabytes for the attention of one text.
 _LONGEST = 1024
@@ -56,8 +58,8 @@ def sample_texts(tokenizer: Tokenizer, plan: Plan) -> list[str]:
     pieces = sorted(tokenizer.get_vocab())
     texts = [
         *samples.AWKWARD,
-        *samples.fuzz(pieces, special, 40),
-        *samples.lengths(pieces, 24, 2 * plan.max_length),
+        *samples.fuzz(pieces, special, RANDOM),
+        *samples.lengths(pieces, OF_ALL_LENGTHS, 2 * plan.max_length),
     ]
     return [text for text in texts if len(tokenizer.encode(plan.prompt + text)) <= _LONGEST]
 

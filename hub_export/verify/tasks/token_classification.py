@@ -144,12 +144,12 @@ def _tokens(
 
     def numbers(batch: tuple[Sequence[Asked], Columns]) -> Mapping[str, Any]:
         asked, texts = batch
-        found = call(texts)
+        found = {name: np.asarray(each) for name, each in call(texts).items()}
         for at, each in enumerate(asked):
             places = _places(each)
             got = np.stack([found[name][at] for name in (START, LIMIT)], axis=1)
-            mask = found[MASK][at].numpy()
-            if mask.sum() != len(places) or not np.array_equal(got[: len(places)], places):
+            count = found[MASK][at].sum()
+            if count != len(places) or not np.array_equal(got[: len(places)], places):
                 differing.append(each.text)
         return {LOGITS: found[LOGITS]}
 
