@@ -13,19 +13,26 @@ from unittest import mock
 import pytest
 import tensorflow as tf
 import tensorflow_text  # noqa: F401 (its operations)
+from tokenizers import Tokenizer
 
 import hub_export
+import preprocess
 from hub_export import contract
-from hub_export.verify import samples
+from hub_export.verify import samples, texts
 from tests import checkpoints
 from tests.conformance import cases, task_cases
 
 tf.random.set_seed(0)
 
 S = TypeVar("S")
+Compiled = dict[tuple[Any, ...], preprocess.Tokenizer]
 
 MOST_SEGMENTS = contract.MOST_SEGMENTS
 """How many segments an export packs, where tests ask for no fewer."""
+RANDOM, OF_ALL_LENGTHS = texts.RANDOM, texts.OF_ALL_LENGTHS
+"""How many texts of a kind are compared, likewise."""
+MOST_TOKENIZERS, LARGE = 8, 100_000
+"""How many compiled ones are kept, and from how many characters of JSON on none is."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,12 +42,51 @@ def brief() -> Iterator[None]:
     That of the real checkpoint compares all, and packs as many as an export does. So do the cases
     of `conformance/test_tokenizers.py`.
     """
-    amounts = dict.fromkeys(samples.AMOUNTS, samples.AMOUNTS["quick"])
+    amounts = dict.fromkeys(samples.AMOUNTS, samples.Amount(step=200, fuzz=300, pairs=50))
     with (
         mock.patch.object(contract, "MOST_SEGMENTS", 2),
         mock.patch.dict(samples.AMOUNTS, amounts),
+        mock.patch.multiple(texts, RANDOM=10, OF_ALL_LENGTHS=8),
     ):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled() -> Iterator[Compiled]:
+    """A tokenizer that many tests export is compiled once, as a session does it.
+
+    What is compiled depends on the source alone, but for its truncation and padding, with which
+    its JSON begins. Tests that patch something compile their own.
+    """
+    build, known = preprocess.build, Compiled()
+
+    def built(source: Tokenizer, *arguments: Any, **options: Any) -> preprocess.Preprocessor:
+        content = source.to_str()
+        key = content[content.index('"added_tokens"') :], source.encode_special_tokens
+        key = *key, options.get("engine")
+        options["compiled"] = options.get("compiled") or known.pop(key, None)
+        made = build(source, *arguments, **options)
+        if len(content) < LARGE:
+            known[key] = made.tokenizer
+        while len(known) > MOST_TOKENIZERS:
+            known.pop(next(iter(known)))
+        return made
+
+    with mock.patch.object(preprocess, "build", built):
+        yield known
+
+
+@pytest.fixture(autouse=True)
+def compiled_unpatched(request: pytest.FixtureRequest, compiled: Compiled) -> Iterator[None]:
+    """What a test compiles while it patches something is not that of others, nor theirs its own."""
+    if "monkeypatch" not in request.fixturenames:
+        yield
+        return
+    others = dict(compiled)
+    compiled.clear()
+    yield
+    compiled.clear()
+    compiled.update(others)
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +114,7 @@ def minilm_export(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> hub
     with (
         mock.patch.object(contract, "MOST_SEGMENTS", MOST_SEGMENTS),
         mock.patch.dict(samples.AMOUNTS, full=samples.WHOLE),
+        mock.patch.multiple(texts, RANDOM=RANDOM, OF_ALL_LENGTHS=OF_ALL_LENGTHS),
     ):
         return hub_export.export(minilm, out, name="all_minilm_l6_v2", verify="full")
 
@@ -172,6 +219,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for fixture, some in WHOLE.items():
             if fixture in fixtures and case not in some:
                 items.remove(item)
+
+
+def pytest_collection_finish() -> None:
+    """Garbage collection passes over what is imported by now: libraries have a million objects."""
+    gc.collect()
+    gc.freeze()
+    count = gc.get_freeze_count()
+    gc.get_freeze_count = lambda: count  # which counts them one by one, at every export
+
+
+OPTIMIZED = ("minilm_export", "optimized")
+
+
+@pytest.hookimpl(tryfirst=True)  # before the fixtures of the test
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Graphs are computed as they are traced, except where it matters what Grappler makes of them.
+
+    Grappler rewrites each function before its first call, which takes longer than most calls do.
+    Users have it, and so have the real checkpoint, the verification of every encoder and the
+    tokenizers of published checkpoints (they ask for the fixture `optimized`), and every process
+    that a test starts: commands, examples on several devices, and the client in C++, whose answers
+    are compared with those of here for every task.
+    """
+    is_optimized = not {*OPTIMIZED}.isdisjoint(getattr(item, "fixturenames", ()))
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not is_optimized})
+
+
+@pytest.fixture
+def optimized() -> None:
+    """Grappler is on; see `pytest_runtest_setup`."""
 
 
 def saved(make: Callable[..., S], case: Any, factory: pytest.TempPathFactory) -> Iterator[S]:

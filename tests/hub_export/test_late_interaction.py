@@ -22,6 +22,7 @@ from hub_export import ExportError, SourceError, VerificationError
 from hub_export.models.tasks import late_interaction
 from hub_export.terminal import Progress
 from hub_export.use import predict_cli
+from hub_export.verify import samples, texts
 from hub_export.verify.closeness import CLOSENESS
 from hub_export.verify.tasks import late_interaction as verification
 from tests import checkpoints
@@ -184,7 +185,8 @@ def test_layouts(make: Any, base: Path, tmp_path: Path) -> None:
     done = export(make(base, tmp_path / "late"), tmp_path / "out", verify="full")
     assert {check.outcome.value for check in done.report.checks} == {"passed"}
     counts = [check.figures.get("compared") for check in done.report.checks]
-    assert counts.count(96) == 4, "texts with markers are compared as well"
+    compared = len(samples.AWKWARD) + texts.RANDOM + texts.OF_ALL_LENGTHS
+    assert counts.count(compared) == 4, "texts with markers are compared as well"
     subjects = [check.subject for check in done.report.checks]
     assert {"kept tokens of queries", "vectors of documents", "scores of pairs"} < {*subjects}
     model = tf.saved_model.load(str(done.paths[PART]))

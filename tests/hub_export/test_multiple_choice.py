@@ -77,8 +77,8 @@ def test_what_is_compared(done: hub_export.Export) -> None:
     assert {check.outcome.value for check in checks.values()} == {"passed"}
     for way in ("choices", "choices, by call"):
         for name in ("logits", "probabilities"):
-            assert checks[f"{name} of {way}"].figures["compared"] > 60
-        assert checks[f"best of {way}"].figures["compared"] > 20
+            assert checks[f"{name} of {way}"].figures["compared"] > 30
+        assert checks[f"best of {way}"].figures["compared"] > 10
     assert done.paths[PART].parent.name == "swag_multiple_choice"
 
 

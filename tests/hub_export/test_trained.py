@@ -85,7 +85,7 @@ def test_within_a_model_of_keras(
         model.save_weights(path / "weights", save_format="tf")
     else:
         path = Path(tf.train.Checkpoint(model=model).save(str(path / "step")))
-    done = export(tiny_bert, tmp_path / "out", parts=["encoder"], weights=path)
+    done = export(tiny_bert, tmp_path / "out", parts=["encoder"], weights=path, verify="none")
     same(values(load(done)), {each.name: each.numpy() for each in layer.weights})
 
 
@@ -110,11 +110,11 @@ def test_a_decoder_stays_tied(tmp_path: Path) -> None:
     source = tmp_path / "source"
     checkpoints.save_model(source, "bert", "BertForMaskedLM")
     checkpoints.save_tokenizer(source, checkpoints.wordpiece(checkpoints.PIECES))
-    options = {"parts": ["encoder"], "verify": "full"}
-    model = load(export(source, tmp_path / "out", **options))
+    model = load(export(source, tmp_path / "out", parts=["encoder"], verify="none"))
     wanted = moved(model.mlm.variables)
     tf.saved_model.save(model, str(tmp_path / "saved"))
-    again = load(export(source, tmp_path / "again", weights=tmp_path / "saved", **options))
+    options = {"parts": ["encoder"], "weights": tmp_path / "saved"}
+    again = load(export(source, tmp_path / "again", **options))
     same(values(again.mlm), wanted)
 
 

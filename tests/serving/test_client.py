@@ -1,5 +1,7 @@
 """Exports in C++: a small client loads them as TF Serving does, and answers as Python."""
 
+import fcntl
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -20,18 +22,27 @@ Tensors = dict[str, tf.Tensor]
 
 @pytest.fixture(scope="session")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The client, compiled against what TensorFlow's wheel has."""
+    """The client, compiled against what TensorFlow's wheel has, by one of the processes."""
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("g++ is not installed: the C++ client cannot be compiled")
-    program = tmp_path_factory.mktemp("client") / "client"
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    program = folder / "client"
+    with (folder / "client.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not program.exists():
+            build(compiler, program)
+    return program
+
+
+def build(compiler: str, program: Path) -> None:
     flags = [each.replace("-I", "-isystem") for each in tf.sysconfig.get_compile_flags()]
     # The client names no symbol of the first library, which registers sessions and kernels.
     libraries = ["-Wl,--no-as-needed", "-l:libtensorflow_cc.so.2", *tf.sysconfig.get_link_flags()]
     link = [*libraries, f"-Wl,-rpath,{tf.sysconfig.get_lib()}", "-o", str(program)]
     source = Path(__file__).with_name("client.cc")
     subprocess.run([compiler, *flags, str(source), *link], check=True)
-    return program
 
 
 @pytest.fixture(scope="module")
