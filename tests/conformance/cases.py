@@ -972,7 +972,7 @@ def save_preprocessor(case: TokenizerCase, folder: Path) -> SavedPreprocessor:
         "type_vocab_size": case.types,
         "max_position_embeddings": 128,
     }
-    checkpoints.save_model(checkpoint, "bert", **options)
+    checkpoints.config("bert", **options).save_pretrained(checkpoint)  # without weights
     with mock.patch.object(contract, "MOST_SEGMENTS", case.segments):
         done = hub_export.export(
             checkpoint,

@@ -17,8 +17,12 @@ from safetensors.numpy import load_file
 import encoders
 from encoders.core.rows import Row
 from encoders.core.weights import expand
+from hub_export.models.litert import LiteRtCopy
+from hub_export.models.products import PRODUCTS
+from hub_export.models.session import Session
+from hub_export.settings import ENCODER, FEATURE_EXTRACTION, Settings
 from hub_export.terminal import Progress
-from hub_export.verify import numbers
+from hub_export.verify import litert, numbers
 from hub_export.verify.checks import Outcome
 from hub_export.verify.closeness import CLOSENESS, apart
 from hub_export.verify.references.encoder import settled
@@ -73,6 +77,7 @@ def test_every_layer_equals_torch(encoder_case: SavedEncoder, length: int | None
     np.testing.assert_array_equal(found["default"], found["pooled_output"])
 
 
+@pytest.mark.usefixtures("optimized")
 def test_verification_passes(encoder_case: SavedEncoder) -> None:
     case = encoder_case
     answers = numbers.ask(case.reference, case.size)
@@ -307,7 +312,7 @@ def assert_no_path(path: Path) -> None:
 
 
 def test_keras_layer_trains(whole_encoder_case: SavedEncoder) -> None:
-    layer = hub.KerasLayer(str(whole_encoder_case.path), trainable=True)
+    layer = hub.KerasLayer(whole_encoder_case.model, trainable=True)
     inputs = {name: tf_keras.Input([None], dtype=tf.int32, name=name) for name in NAMES}
     outputs = tf_keras.layers.Dense(1)(layer(inputs)["pooled_output"])
     model = tf_keras.Model(inputs, outputs)
@@ -316,11 +321,14 @@ def test_keras_layer_trains(whole_encoder_case: SavedEncoder) -> None:
     model.compile(tf_keras.optimizers.Adam(1e-2), "mse")
     data = {name: tf.constant(each) for name, each in batch(whole_encoder_case).items()}
     model.fit(data, tf.ones([5, 1]), epochs=2, verbose=0)
+    pairs = [*zip(before, layer.trainable_weights, strict=True)]
     still = [
         weight.name
-        for old, weight in zip(before, layer.trainable_weights, strict=True)
+        for old, weight in pairs
         if np.array_equal(old, weight) and "key/bias" not in weight.name  # its gradient is zero
     ]
+    for old, weight in pairs:
+        weight.assign(old)  # others ask this model, too
     assert still == []
 
 
@@ -409,3 +417,18 @@ def test_output_dtypes(whole_encoder_case: SavedEncoder) -> None:
     outputs = flat(whole_encoder_case.model(batch(whole_encoder_case)))
     assert {each.dtype for each in outputs.values()} == {np.dtype(np.float32)}
     assert list(whole_encoder_case.model.regularization_losses) == []
+
+
+def test_a_litert_copy_gives_the_numbers_of_the_source(
+    whole_encoder_case: SavedEncoder, tmp_path: Path
+) -> None:
+    case, asked = whole_encoder_case, {"litert": ["float32"], "litert_length": 16}
+    options = {"parts": (ENCODER,), "task": FEATURE_EXTRACTION, **asked}
+    session = Session(case.source, Settings(str(case.checkpoint), **options))
+    product = PRODUCTS[ENCODER](session)
+    assert product is not None
+    copy = LiteRtCopy(session, product)
+    copy.save(tmp_path / "copy")
+    answers = numbers.ask(case.reference, case.size)
+    checks = litert.compare(tmp_path / "copy", copy, answers, Progress(quiet=True))
+    assert [check.outcome for check in checks] == [Outcome.PASSED] * 2

@@ -30,7 +30,6 @@ from hub_export.publish.pages import facts, pages, places, speed
 from hub_export.use import embed_cli, predict_cli
 from hub_export.verify.checks import Outcome
 from tests import checkpoints
-from tests.conformance.cases import WHOLE_ENCODERS, EncoderCase
 from tests.hub_export import samples
 
 TEXTS = [
@@ -269,22 +268,6 @@ def test_longer_texts_are_cut(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="takes one text a row, no pairs"):
         model(["a"], ["b"])
     assert done.report.passed
-
-
-@pytest.mark.parametrize("case", WHOLE_ENCODERS, ids=lambda case: case.name)
-def test_every_architecture_converts(case: EncoderCase, tmp_path: Path) -> None:
-    folder = tmp_path / "source"
-    checkpoints.save_model(folder, case.model_type, case.architecture, **case.options)
-    done = hub_export.export(
-        folder,
-        tmp_path / "exported",
-        parts=["encoder"],
-        task="feature-extraction",
-        litert=["float32"],
-        litert_length=16,
-    )
-    found = [each for each in done.report.checks if each.subject.startswith("LiteRT")]
-    assert [each.outcome for each in found] == [Outcome.PASSED] * 2
 
 
 def needing_digamma(encoder: Any) -> OfRows:

@@ -57,9 +57,8 @@ def requests(model: Path) -> list[prediction_log_pb2.PredictLog]:
     return [log.predict_log.request for log in logs]
 
 
-def assert_warm(model: Path, name: str, warm: set[str]) -> None:
+def assert_warm(model: Path, name: str, warm: set[str], signatures: Any) -> None:
     """There is a request for each of the signatures and lengths, and each is answered."""
-    signatures = tf.saved_model.load(str(model)).signatures
     found = requests(model)
     names = [each.model_spec.signature_name for each in found]
     assert sorted(names) == sorted([*warm] * len(LENGTHS))
@@ -75,19 +74,21 @@ def assert_warm(model: Path, name: str, warm: set[str]) -> None:
 def test_a_warm_up_request_for_each_signature_and_length(
     models: dict[str, Path], config: Path, part: str
 ) -> None:
-    assert_warm(models[part] / "2", models[part].name, WARM[part])
+    signatures = tf.saved_model.load(str(models[part] / "2")).signatures
+    assert_warm(models[part] / "2", models[part].name, WARM[part], signatures)
 
 
 def test_warm_up_requests_of_tasks(task_case: SavedTask, tmp_path: Path) -> None:
     """Signatures with lists of any length for a text get none: a server could batch none."""
-    model = shutil.copytree(task_case.path, tmp_path / "task" / "1")
+    model, signatures = tmp_path / "task" / "1", task_case.model.signatures
+    shutil.copytree(task_case.path, model)
     warm = {
         name
-        for name, signature in task_case.model.signatures.items()
+        for name, signature in signatures.items()
         if contract.ROW_SPLITS not in signature.structured_outputs
     }
     assert {*warmup.write(model, "task", LENGTHS)} == warm
-    assert_warm(model, "task", warm)
+    assert_warm(model, "task", warm, signatures)
 
 
 def tokens(tensor: Any) -> int:
