@@ -22,7 +22,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A stand-in for distilbert-base-cased, under its names."""
     folder = tmp_path_factory.mktemp("readme")
     source = folder / "distilbert-base-cased"
-    positions = {"max_position_embeddings": 128}
+    positions = {"max_position_embeddings": 128, "num_hidden_layers": 1}
     checkpoints.save_model(source, "distilbert", "DistilBertForMaskedLM", **positions)
     checkpoints.save_tokenizer(source, checkpoints.wordpiece(checkpoints.PIECES))
     done = hub_export.export(source, folder / "exported", verify="none")

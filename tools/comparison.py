@@ -46,12 +46,9 @@ class Comparison:
         known = source.token_to_id(padding) is not None
         self._padding = padding if known else min(source.get_vocab())
         built = preprocess.build(source, self._padding, None, seq_length=128, type_vocabulary=9)
-        self._packer, tokenizer = built.packer, built.tokenizer
-        strings = [tf.TensorSpec([None], tf.string)]
-        self._tokenize = tf.function(tokenizer.tokenize, strings, autograph=False)
-        self._locate = tf.function(tokenizer.tokenize_with_offsets, strings, autograph=False)
+        self._packer, self._tokenizer = built.packer, built.tokenizer
         ragged = [tf.RaggedTensorSpec([None, None], tf.int32)]
-        self._decode = tf.function(tokenizer.detokenize, ragged, autograph=False)
+        self._decode = tf.function(built.tokenizer.detokenize, ragged, autograph=False)
         self.compared = 0
         self.differences: Counter[str] = Counter()
         self.examples: list[str] = []
@@ -89,7 +86,8 @@ class Comparison:
     def _of_texts(self, texts: Sequence[Text]) -> Iterator[Difference]:
         batch = tf.constant(texts, tf.string)
         ids = _rows(self._tokenize(batch))
-        located, *places = map(_rows, self._locate(batch))
+        locate = self._tokenizer.traced(self._tokenizer.tokenize_with_offsets)
+        located, *places = map(_rows, locate(batch))
         read = [text if isinstance(text, str) else text.decode(errors="replace") for text in texts]
         expected = self._plain.encode_batch(read, add_special_tokens=False)
         for text, row, again, start, limit, encoding in zip(
@@ -105,6 +103,10 @@ class Comparison:
                 first = next((w, f) for w, f in zip(wanted, spans, strict=True) if w != f)
                 yield "offsets", f"{_shown(text)}: expected {first[0]}, found {first[1]}"
         yield from self._of_decoding([encoding.ids for encoding in expected])
+
+    def _tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """string [B] -> the ids of each."""
+        return self._tokenizer.traced(self._tokenizer.tokenize)(texts)
 
     def _of_decoding(self, rows: Sequence[Sequence[int]]) -> Iterator[Difference]:
         # `tf.ragged.constant` takes a time that grows with the square of the length.

@@ -248,7 +248,7 @@ def result(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     bad = Path(shutil.copytree(tiny_bert, root / "checkpoint"))
     options(model_type="bloom")(bad)
     commands: dict[str, tuple[Path | str, ...]] = {
-        "good": (tiny_bert,),
+        "good": (tiny_bert, "--verify=quick"),
         "quiet": (tiny_bert, "--quiet", "--export=encoder"),
         "bad": (bad, "--quiet"),
         "offline": ("nobody/no-such-model",),

@@ -165,7 +165,7 @@ def test_the_card_says_what_the_pooled_output_is(
     tensors = load_file(source / "model.safetensors")
     pooler = {name: values * bias for name, values in tensors.items() if "pooler" in name}
     save_file({**tensors, **pooler}, source / "model.safetensors")
-    done = hub_export.export(source, tmp_path / "exported", parts=["encoder"], verify="full")
+    done = hub_export.export(source, tmp_path / "exported", parts=["encoder"], verify="none")
     text = (done.paths["encoder"] / "assets.extra" / "README.md").read_text()
     assert f"`pooled_output` is {words}" in text
     heads = [f"- `{name}`: belongs to a task head" for name in tensors if "lm_head" in name]

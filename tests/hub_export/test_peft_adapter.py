@@ -257,7 +257,7 @@ def test_a_task_with_its_head(model_type: str, product: str, tmp_path: Path) -> 
     """The base model is an encoder alone; what the adapter brings along makes a task of it."""
     kind, task_type = TASKS[product]
     base, targets = tmp_path / "base", {"distilbert": ["q_lin"]}.get(model_type, ["query"])
-    checkpoints.save_model(base, model_type, pad_token_id=0)
+    checkpoints.save_model(base, model_type, pad_token_id=0, num_hidden_layers=1)
     checkpoints.save_tokenizer(base, checkpoints.wordpiece(checkpoints.PIECES))
     merged = adapter(base, tmp_path / "mine", kind, target_modules=targets, task_type=task_type)
     done = hub_export.export(
