@@ -270,7 +270,7 @@ def test_a_class_that_is_of_another_kind(tmp_path: Path, unknown: str) -> None:
     assert source.sentences is not None
     [answers] = vectors.ask(source, Progress(quiet=True))
     assert answers.source == "torch, pooled in numpy"
-    assert len(answers.texts) > 50
+    assert len(answers.texts) > 40
     configure(tmp_path, tokenizer_class="PreTrainedTokenizerFast")
     [check] = compared(session.checkpoint, session.tokenizer)
     assert check.outcome == Outcome.PASSED
