@@ -3,7 +3,7 @@
     python -m benchmarks.curves [--rounds 5] [--ways ours onnxruntime] [--to benchmarks/curves.svg]
 
 Measures as `benchmarks.embedding` does, over texts of several lengths. A point is the median of the
-rounds; each way computes one batch a round.
+rounds; in each of them a way computes one batch, or a single text twenty times.
 """
 
 import argparse

@@ -132,10 +132,13 @@ def _tokens(checkpoint: Path, found: list[str]) -> int:
 
 def of_length(checkpoint: Path, tokens: int, count: int) -> list[str]:
     """So many English texts, each of about so many tokens, special ones included."""
-    inner = tokens - 2
-    whole = " ".join(texts.take(_english(), count * max(inner // 8, 1)))
+    inner, english = tokens - 2, _english()
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
     tokenizer.no_truncation()
+    tokenizer.no_padding()
+    # A word is a token at the least.
+    words = " ".join(texts.take(english, count * inner)).split()[: count * inner]
+    whole = " ".join(words)
     places = tokenizer.encode(whole, add_special_tokens=False).offsets
     ends = range(inner, count * inner + 1, inner)
     return [whole[places[end - inner][0] : places[end - 1][1]] for end in ends]

@@ -20,7 +20,7 @@ from encoders.core.config import Config, TokenId, check_heads
 from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
-from encoders.core.layers import Dense, Dropout, Embedding
+from encoders.core.layers import Dropout, Embedding, LinearBase
 from encoders.core.layout import Layout, last_token
 from encoders.core.relative import shift
 from encoders.core.rows import Row, embedding, linear, norm
@@ -88,7 +88,7 @@ class XLNetConfig(Config):
             raise ConfigError(f"d_model: expected an even number, found {self.d_model}")
 
 
-class HeadsLinear(Dense):
+class HeadsLinear(LinearBase):
     """A dense layer between vectors and heads, computed in the kernel's dtype."""
 
     bias = None

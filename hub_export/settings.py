@@ -158,8 +158,8 @@ class Settings:
         "What weights are stored and multiplied as. bfloat16 takes half the room, and less time "
         "where the processor has instructions for it (avx512_bf16, amx_bf16); so does float16 on "
         "GPUs, while most processors have none for it. Layer norms, softmax and outputs stay "
-        "float32. The report states the loss, as a cosine. For inference: the small steps of an "
-        "optimizer are lost in both.",
+        "float32. The report states the loss, as a cosine; where numbers overflow in float16, the "
+        "export is refused. For inference: the small steps of an optimizer are lost in both.",
         FLOAT32,
         choices=(FLOAT32, BFLOAT16, FLOAT16),
     )

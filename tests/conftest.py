@@ -55,15 +55,17 @@ def brief() -> Iterator[None]:
 def compiled() -> Iterator[Compiled]:
     """A tokenizer that many tests export is compiled once, as a session does it.
 
-    What is compiled depends on the source alone, but for its truncation and padding, with which
-    its JSON begins. Tests that patch something compile their own.
+    What is compiled depends on the source, but for its truncation and padding, with which its JSON
+    begins, on the engine and on the numbers of a vocabulary. Tests that patch something compile
+    their own.
     """
     build, known = preprocess.build, Compiled()
 
     def built(source: Tokenizer, *arguments: Any, **options: Any) -> preprocess.Preprocessor:
         content = source.to_str()
         key = content[content.index('"added_tokens"') :], source.encode_special_tokens
-        key = *key, options.get("engine")
+        numbers = options.get("numbers")
+        key = *key, options.get("engine"), numbers if numbers is None else tuple(numbers)
         options["compiled"] = options.get("compiled") or known.pop(key, None)
         made = build(source, *arguments, **options)
         if len(content) < LARGE:
@@ -236,11 +238,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Garbage collection passes over what is imported by now: libraries have a million objects."""
+    """Garbage collection passes over what is imported by now: libraries have a million objects.
+
+    So exports need not see to it, as those of a program do that does not (`exporter.run`).
+    """
     gc.collect()
     gc.freeze()
-    count = gc.get_freeze_count()
-    gc.get_freeze_count = lambda: count  # which counts them one by one, at every export
 
 
 OPTIMIZED = ("minilm_export", "optimized")
@@ -251,10 +254,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Graphs are computed as they are traced, except where it matters what Grappler makes of them.
 
     Grappler rewrites each function before its first call, which takes longer than most calls do.
-    Users have it, and so have the real checkpoint, the verification of every encoder and the
-    tokenizers of published checkpoints (they ask for the fixture `optimized`), and every process
-    that a test starts: commands, examples on several devices, and the client in C++, whose answers
-    are compared with those of here for every task.
+    Users have it, and so have the real checkpoint, the verification of every encoder, a comparison
+    of every task and of text embeddings, and the tokenizers of published checkpoints (they ask for
+    the fixture `optimized`), and every process that a test starts: commands, examples on several
+    devices, and the client in C++. What is called within a function is computed as it was when it
+    was traced, unless it becomes a part of that.
     """
     is_optimized = not {*OPTIMIZED}.isdisjoint(getattr(item, "fixturenames", ()))
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not is_optimized})

@@ -8,7 +8,7 @@ import tensorflow as tf
 from encoders.core.weights import declare
 
 
-class Dense(tf.Module, abc.ABC):
+class LinearBase(tf.Module, abc.ABC):
     """A dense layer, float [N, in] -> float32 [N, out], computed in the kernel's dtype."""
 
     kernel: tf.Variable
@@ -37,7 +37,7 @@ class Dense(tf.Module, abc.ABC):
         """Without the bias, in the kernel's dtype."""
 
 
-class Linear(Dense):
+class Linear(LinearBase):
     """Every output sees every input."""
 
     def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
@@ -50,7 +50,7 @@ class Linear(Dense):
         return tf.matmul(tf.cast(x, self.kernel.dtype), self.kernel)
 
 
-class GroupedLinear(Dense):
+class GroupedLinear(LinearBase):
     """Each group of outputs sees a group of inputs."""
 
     bias: tf.Variable
@@ -81,7 +81,7 @@ class Part(tf.Module, abc.ABC):
         output: the layer.
     """
 
-    output: Dense
+    output: LinearBase
 
     def __call__(self, *inputs: Any) -> tf.Tensor:
         return self.output(self.before(*inputs))

@@ -1,9 +1,23 @@
 """The layout that computes nothing for padding, except in the scores of attention."""
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from encoders.core.host import planned
 from encoders.core.layout import Layout
+
+
+class Moves(NamedTuple):
+    """Which rows of what is flat a gather takes, of H heads.
+
+    Attributes:
+        to_heads: int32 [B, H, S], of [N * H, K].
+        from_heads: int32 [N, H], of [B * H * S, K].
+    """
+
+    to_heads: tf.Tensor
+    from_heads: tf.Tensor
 
 
 class RealTokens(Layout):
@@ -22,6 +36,7 @@ class RealTokens(Layout):
     def __init__(self, mask: tf.Tensor) -> None:
         """Takes the mask, int32 [B, S or more]."""
         super().__init__()
+        self._of_heads: dict[int, Moves] = {}
         with planned():
             self._plan(mask)
 
@@ -64,17 +79,23 @@ class RealTokens(Layout):
     def to_heads(self, x: tf.Tensor) -> tf.Tensor:
         """[N, H, K] -> [B, H, S, K]."""
         _, heads, width = x.shape
-        with planned():
-            places = self._tokens[:, tf.newaxis] * heads + tf.range(heads)[:, tf.newaxis]
-        return tf.gather(tf.reshape(x, [-1, width]), places)
+        return tf.gather(tf.reshape(x, [-1, width]), self._moves(heads).to_heads)
 
     def from_heads(self, x: tf.Tensor) -> tf.Tensor:
         """[B, H, S, K] -> [N, H, K]."""
         _, heads, _, width = x.shape
-        with planned():
-            first = self._slots // self.length * heads * self.length + self.positions
-            places = first[:, tf.newaxis] + tf.range(heads) * self.length
-        return tf.gather(tf.reshape(x, [-1, width]), places)
+        return tf.gather(tf.reshape(x, [-1, width]), self._moves(heads).from_heads)
+
+    def _moves(self, heads: int) -> Moves:
+        """Computed once for all blocks."""
+        if heads not in self._of_heads:
+            with planned():
+                first = self._slots // self.length * heads * self.length + self.positions
+                self._of_heads[heads] = Moves(
+                    self._tokens[:, tf.newaxis] * heads + tf.range(heads)[:, tf.newaxis],
+                    first[:, tf.newaxis] + tf.range(heads) * self.length,
+                )
+        return self._of_heads[heads]
 
     def first(self, x: tf.Tensor) -> tf.Tensor:
         """[N, D] -> [B, D], the first position of each row."""

@@ -8,6 +8,7 @@ A file is a FlatBuffer (https://flatbuffers.dev/internals/): numbers below are p
 The fields are those of tensorflow/compiler/mlir/lite/schema/schema.fbs.
 """
 
+import mmap
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -27,15 +28,16 @@ def content(file: Path, signature: str) -> bytes | None:
     Raises:
         OSError: the file cannot be read.
     """
-    data = file.read_bytes()
-    try:
-        numbers = _changed(data, signature)
-        return _with(data, numbers) if numbers else None
-    except (struct.error, ValueError, IndexError):
-        return None
+    with file.open("rb") as opened:
+        try:
+            with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                numbers = _changed(data, signature)
+            return _with(opened.read(), numbers) if numbers else None
+        except (struct.error, ValueError, IndexError):
+            return None
 
 
-def _changed(data: bytes, name: str) -> Mapping[int, int]:
+def _changed(data: mmap.mmap, name: str) -> Mapping[int, int]:
     """Which numbers of the file are others where it has the signature of a name alone.
 
     Returns:
@@ -66,7 +68,7 @@ def _with(data: bytes, numbers: Mapping[int, int]) -> bytes:
     return b"".join([*parts, view[begin:]])
 
 
-def _list(data: bytes, table: int, field: int) -> int:
+def _list(data: mmap.mmap, table: int, field: int) -> int:
     """A list: how many entries it has, and behind that the entries."""
     place = _field(data, table, field)
     if not place:
@@ -74,19 +76,19 @@ def _list(data: bytes, table: int, field: int) -> int:
     return place + _uint(data, place)
 
 
-def _tables(data: bytes, entries: int) -> Iterator[int]:
+def _tables(data: mmap.mmap, entries: int) -> Iterator[int]:
     """The tables of a list."""
     for at in range(_uint(data, entries)):
         place = entries + 4 * (at + 1)
         yield place + _uint(data, place)
 
 
-def _text(data: bytes, table: int, field: int) -> str:
+def _text(data: mmap.mmap, table: int, field: int) -> str:
     place = _list(data, table, field)
     return data[place + 4 : place + 4 + _uint(data, place)].decode()
 
 
-def _field(data: bytes, table: int, field: int) -> int:
+def _field(data: mmap.mmap, table: int, field: int) -> int:
     """Where the value of a field is; 0 where it has its default."""
     [back] = struct.unpack_from("<i", data, table)
     [size] = struct.unpack_from("<H", data, table - back)
@@ -97,6 +99,6 @@ def _field(data: bytes, table: int, field: int) -> int:
     return table + offset if offset else 0
 
 
-def _uint(data: bytes, place: int) -> int:
+def _uint(data: mmap.mmap, place: int) -> int:
     [found] = struct.unpack_from("<I", data, place)
     return int(found)

@@ -53,13 +53,14 @@ def with_source(
 
     Raises:
         SourceError: a part is damaged, or the source is not what it was exported from.
-        ExportError: torch is not installed.
+        ExportError: a library that it is compared by, such as torch, is not installed.
         VerificationError: they differ.
     """
+    path = path.absolute()
     found, stated = _read(path, progress)
     beside = [each for each in parts.siblings(path) if each != path]
     places = {_read(each, progress)[0].part: each for each in beside}
-    made = Made(stated.report.source["sha256"], stated.report.settings)
+    made = Made(stated.report.source.get("sha256", {}), stated.report.settings)
     places[found.part] = path
     checks = again.compare(checkpoint, base_model, made, places, progress)
     return _passed(checks, f"{path.parent.parent} does not agree with {checkpoint}")

@@ -28,8 +28,8 @@ from hub_export.sources import find
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.formats import torch_files
 from hub_export.terminal import Progress
-from hub_export.verify import products
-from hub_export.verify.checks import Check
+from hub_export.verify import products, transformers_tokens
+from hub_export.verify.checks import Check, Outcome, table
 
 _SHOWN = 3
 _OTHER_WEIGHTS = {
@@ -67,8 +67,9 @@ def compare(
         progress: told of every sample.
 
     Raises:
-        SourceError: the source is not what the export was made of, or cannot be read.
-        ExportError: torch, which it is compared by, is not installed.
+        SourceError: the source is not what the export was made of, or cannot be read; or it has no
+            such part.
+        ExportError: a library that something is compared by, such as torch, is not installed.
     """
     settings = _settings(model, made, places)
     if settings.compares_numbers and not torch_files.available():
@@ -83,7 +84,18 @@ def compare(
         _ = session.built  # the source is asked for what the encoder has
         session.release()
     saved = {each.name: places[each.name] for each in chosen if each.name in places}
-    return products.verify(session, saved, copies, progress, record=False)
+    if left := places.keys() - saved.keys() - {copy.name for copy, _ in copies}:
+        raise SourceError(
+            f"{model}: the export has the parts {', '.join(sorted(left))}, which this hub_export "
+            "does not make of it; use the one that wrote it, or export it again"
+        )
+    checks = products.verify(session, saved, copies, progress, record=False)
+    # That `transformers` cannot read a tokenizer, whose file is what is followed, is no lack here.
+    lacking = [each for each in checks if each.subject != transformers_tokens.SUBJECT]
+    lacking = [each for each in lacking if each.outcome == Outcome.NOT_COMPARED]
+    if lacking:
+        raise ExportError(f"checkpoint: not all can be compared here:\n{table(lacking)}")
+    return checks
 
 
 def _settings(model: str, made: Made, places: Mapping[str, Path]) -> Settings:
@@ -98,8 +110,7 @@ def _settings(model: str, made: Made, places: Mapping[str, Path]) -> Settings:
     of = {*map(model_of, places)}
     parts = [name for name in PRODUCTS if name in of]
     parts += [TASK_MODEL] * bool(of - {*PRODUCTS})
-    how = made.settings["verify"]
-    asked = {**made.settings, "parts": parts, "verify": AUTO if how == NONE else how}
+    asked = {**made.settings, "parts": parts, "verify": AUTO}
     try:
         return named(Settings, model, **asked)
     except TypeError as error:

@@ -101,6 +101,7 @@ def test_signatures_of_no_texts(task_case: SavedTask) -> None:
         assert {each.shape[0] for each in tf.nest.flatten(outputs)} == {0}
 
 
+@pytest.mark.usefixtures("optimized")
 def test_a_text_does_not_depend_on_its_neighbours(task_case: SavedTask) -> None:
     for name, inputs in task_case.requests().items():
         serve = task_case.model.signatures[name]

@@ -107,6 +107,7 @@ def test_poolings_stand_behind_each_other(make: Make) -> None:
     assert model(tf.constant([], tf.string)).shape == (0, 144)
 
 
+@pytest.mark.usefixtures("optimized")
 def test_modules(make: Make) -> None:
     source = make(
         Pooling(24, pooling_mode="mean"),
