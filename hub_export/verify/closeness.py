@@ -74,8 +74,8 @@ CLOSENESS = {
 Bfloat16 has 8 significant bits. With all-MiniLM-L6-v2, random ids in rows with holes were off by up
 to 1.1e-3, real sentences by up to 3.4e-5; random encoders of all architectures lose as much as in
 torch's bfloat16 (the tests compare them). Of all-MiniLM-L6-v2 with weights as int8, the worst of 96
-texts, most of them senseless, was off by 9e-3; as float16, by 1e-6. Float16 has 11 significant bits,
-so that a distance computed in it is a sixty-fourth of bfloat16's.
+texts, most of them senseless, was off by 9e-3; as float16, by 1e-6. Float16 has 11 significant
+bits, so that a distance computed in it is a sixty-fourth of bfloat16's.
 """
 OF_TOKENS = {"int8": 5e-2}
 """How far the vector of a single token may be off, where that is further than a vector of a text.
