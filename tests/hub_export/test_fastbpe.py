@@ -91,10 +91,31 @@ def test_an_export_is_verified(exported: hub_export.Export) -> None:
     assert exported.report.source["sha256"].keys() >= {"bpe.codes", "vocab.txt"}
 
 
-def test_what_others_have_made_of_it_is_not_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", ["tokenizer_config.json", "config.json"])
+def test_what_others_have_made_of_it_is_not_read(tmp_path: Path, file: str) -> None:
     for name in ("tokenizer.json", "vocab.txt", "bpe.codes"):
         (tmp_path / name).touch()
-    assert files.find(tmp_path).name == "bpe.codes"
+    assert files.find(tmp_path).name == "tokenizer.json"
+    for kind, read in (("PhobertTokenizer", "bpe.codes"), ("BertTokenizer", "tokenizer.json")):
+        (tmp_path / file).write_text(json.dumps({"tokenizer_class": kind, "model_type": "roberta"}))
+        assert files.find(tmp_path).name == read
+
+
+def test_the_class_may_stand_in_the_configuration_of_the_model(tmp_path: Path) -> None:
+    """As in published folders; a pair that is listed twice has the rank of the second one."""
+    save(tmp_path, learnable()[:20], "PhobertTokenizer")
+    codes = tmp_path / "bpe.codes"
+    first, _, rest = codes.read_text(encoding="utf-8").partition("\n")
+    codes.write_text(f"{first}\n{rest}{first}\n", encoding="utf-8")
+    (tmp_path / "tokenizer_config.json").unlink()
+    config = {"tokenizer_class": "PhobertTokenizer", "model_type": "roberta"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    source = files.read(files.find(tmp_path))
+    theirs = transformers.AutoTokenizer.from_pretrained(str(tmp_path))
+    assert type(theirs).__name__ == "PhobertTokenizer"
+    assert next(iter(theirs.bpe_ranks)) == max(theirs.bpe_ranks, key=theirs.bpe_ranks.get)
+    for text in learnable():
+        assert source.encode(text).ids == theirs(text)["input_ids"]
 
 
 def test_some_of_what_is_left_is_unknown(checkpoint: Path) -> None:
@@ -147,6 +168,12 @@ def test_what_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "unnamed" / "tokenizer_config.json").unlink()
     with pytest.raises(SourceError, match=r'"tokenizer_class": "BertweetTokenizer"'):
         files.read(files.find(tmp_path / "unnamed"))
+    far = {str(10**10): {"content": "<far>", "special": True}}
+    save(tmp_path / "far", learnable()[:20], "PhobertTokenizer")
+    config = {"tokenizer_class": "PhobertTokenizer", "added_tokens_decoder": far}
+    (tmp_path / "far" / "tokenizer_config.json").write_text(json.dumps(config))
+    with pytest.raises(SourceError, match="'<far>' has the id 10000000000, beyond a vocabulary"):
+        files.read(files.find(tmp_path / "far"))
     with pytest.raises(ExportError, match="cannot number the pieces of this tokenizer; leave"):
         files.read(files.find(checkpoint)).save(str(tmp_path / "tokenizer.json"))
 

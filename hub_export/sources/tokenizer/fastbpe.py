@@ -26,7 +26,7 @@ def built(source: Any) -> Tokenizer:
         source: that of `transformers`.
 
     Raises:
-        ValueError: it normalises tweets.
+        ValueError: it normalises tweets, or an added token has an id beyond the vocabulary.
     """
     if getattr(source, "normalization", False):
         raise ValueError(
@@ -35,7 +35,15 @@ def built(source: Any) -> Tokenizer:
             "texts before, or say parts=encoder"
         )
     known = source.get_vocab()
-    merges = [pair for pair in source.bpe_ranks if len(pair) == 2]
+    for id, token in source.added_tokens_decoder.items():
+        if id >= len(known):
+            raise ValueError(
+                f"the added token {token.content!r} has the id {id}, beyond a vocabulary of "
+                f"{len(known)}; give it the next id that is free"
+            )
+    # A pair that is listed twice stands at its first place, and has its last rank.
+    ranked = sorted(source.bpe_ranks, key=source.bpe_ranks.get)
+    merges = [pair for pair in ranked if len(pair) == 2]
     ids, numbers = _numbered(source, merges, known)
     tokenizer = Tokenizer(
         models.BPE(ids, merges, unk_token=source.unk_token, end_of_word_suffix=_END)

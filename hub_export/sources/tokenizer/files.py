@@ -53,7 +53,10 @@ def find(folder: Path) -> Path:
 
     But for what `transformers` reads itself, whatever others have made of it (see `fastbpe`).
     """
-    names = (fastbpe.CODES, TOKENIZER, *VOCABULARIES)
+    codes = folder / fastbpe.CODES
+    if codes.exists() and _class_of(folder) in fastbpe.CLASSES:
+        return codes
+    names = (TOKENIZER, *VOCABULARIES)
     found = (folder / file for file in names if (folder / file).exists())
     return next(found, folder / TOKENIZER)
 
@@ -180,18 +183,17 @@ def notes(folder: Path) -> tuple[str, ...]:
 def _built(vocabulary: Path) -> Tokenizer:
     import transformers  # noqa: PLC0415 (slow, and rarely needed)
 
-    # Before it asks for packages that would not help.
-    named = _json(vocabulary.with_name(CONFIGS[1])).get("tokenizer_class")
-    named = named or _class_of(_json(vocabulary.with_name("config.json")))
-    if vocabulary.name == fastbpe.CODES and named not in fastbpe.CLASSES:
+    named, has_codes = _class_of(vocabulary.parent), vocabulary.with_name(fastbpe.CODES).exists()
+    if named in fastbpe.CLASSES and not has_codes:
+        raise ValueError(f"{named} needs {fastbpe.CODES} beside it; download that, too")
+    if named is None and has_codes:
         raise ValueError(
-            f"it is of {' or '.join(fastbpe.CLASSES)}: name the one in {CONFIGS[1]}, such as "
-            f'"tokenizer_class": "{fastbpe.CLASSES[0]}"'
+            f"{fastbpe.CODES} beside it is of {' or '.join(fastbpe.CLASSES)}: name the one in "
+            f'{CONFIGS[1]}, such as "tokenizer_class": "{fastbpe.CLASSES[0]}"'
         )
     if named not in fastbpe.CLASSES:
+        # Before it asks for packages that would not help.
         _refuse_python(named)
-    elif vocabulary.name != fastbpe.CODES:
-        raise ValueError(f"{named} needs {fastbpe.CODES} beside it; download that, too")
     automatic = transformers.AutoTokenizer.from_pretrained(
         vocabulary.parent, local_files_only=True, trust_remote_code=False
     )
@@ -209,19 +211,22 @@ def _built(vocabulary: Path) -> Tokenizer:
         )
     entries, read = _entries(vocabulary), len(_ordinary(backend))
     if 2 * read < entries:
+        other = fastbpe.CLASSES[0] if has_codes else "BertTokenizer"
         raise ValueError(
             f"{kind} of transformers has no use for it: {read} of its {entries} entries are in the "
             f"tokenizer; if that is the wrong class, name the right one in {CONFIGS[1]}, such as "
-            '"tokenizer_class": "BertTokenizer"'
+            f'"tokenizer_class": "{other}"'
         )
     return backend
 
 
-def _class_of(config: Mapping[str, Any]) -> object:
-    """That of `transformers` for a configuration of a model."""
-    from transformers.models.auto import tokenization_auto  # noqa: PLC0415
+def _class_of(folder: Path) -> object:
+    """The class of `transformers` for a folder, named by its files or that of the model's type."""
+    from transformers.models.auto import tokenization_auto  # noqa: PLC0415 (slow, rarely needed)
 
-    return tokenization_auto.TOKENIZER_MAPPING_NAMES.get(config.get("model_type"))
+    config = _json(folder / "config.json")
+    named = _json(folder / CONFIGS[1]).get("tokenizer_class") or config.get("tokenizer_class")
+    return named or tokenization_auto.TOKENIZER_MAPPING_NAMES.get(config.get("model_type"))
 
 
 def _refuse_python(kind: object) -> None:
