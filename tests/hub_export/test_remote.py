@@ -1,6 +1,7 @@
 """Checkpoints whose code came with them: read as what is known, their code never run."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import tensorflow as tf
 import torch
 import transformers
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 import encoders
 import hub_export
@@ -82,7 +83,11 @@ def test_gte_is_verified_against_transformers(tmp_path: Path) -> None:
         ({"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "type: only 'ntk'"),
         ({"rope_scaling": {"type": "ntk", "factor": 2.0, "mixed_b": 0.6}}, "mixed_b: only None"),
         ({"rope_scaling": {"type": "ntk"}}, "factor: expected"),
+        ({"rope_scaling": {"type": "ntk", "factor": math.inf}}, "factor: expected a positive, fin"),
+        ({"rope_scaling": {"type": "ntk", "factor": 10**400}}, "factor: expected a positive, fin"),
+        ({"rope_scaling": {"type": "ntk", "factor": 1e308}}, "factor: 1e.308 times rope_theta 50"),
         ({"rope_theta": "x"}, "rope_theta: expected"),
+        ({"rope_theta": math.nan}, "rope_theta: expected a positive, finite number, found nan"),
     ],
 )
 def test_what_gte_computes_otherwise_is_refused(
@@ -264,6 +269,34 @@ def test_an_adapter_of_jina_embeddings_is_merged(tmp_path: Path, route: str) -> 
     encoder, _ = architecture.build(checkpoint.config, stored)
     close(encoder(tf.constant(IDS), tf.constant(MASK)).pooled.numpy(), theirs)
     assert f"Adapter: {route or 'none'}, of " in " ".join(checkpoint.notes)
+
+
+def test_damaged_adapters_of_jina_embeddings_are_refused(tmp_path: Path) -> None:
+    """Each fault is in a folder that is right otherwise, so that nothing else can be told."""
+    published.save_jina_embeddings_v3(tmp_path)
+    file, config = tmp_path / "model.safetensors", tmp_path / "config.json"
+    whole, options = load_file(file), json.loads(config.read_text())
+    part = "roberta.encoder.layers.0.mlp.fc1.parametrizations.weight."
+    original, factor = f"{part}original", f"{part}0.lora_B"
+    of_none = {name: each for name, each in whole.items() if "parametrizations" not in name}
+    narrow = {**whole, factor: whole[factor][:, :, :3].copy()}
+    told = "belong together; 1 of them are missing, such as roberta"
+    for tensors, changed, words in (
+        (of_none, {}, "no tensor has changes for text-matching, which lora_adaptations"),
+        ({name: each for name, each in whole.items() if name != original}, {}, told),
+        ({name: each for name, each in whole.items() if name != factor}, {}, told),
+        (narrow, {}, r"expected changes of \(2, 36, 4\) and \(2, 4, 24\).*found \(2, 36, 3\)"),
+        (whole, {"lora_rank": 8}, r"expected changes of .* a lora_rank of 8, found"),
+        (whole, {"lora_rank": 0}, "lora_rank: expected a positive integer, found 0"),
+        (whole, {"lora_rank": None}, "lora_rank: missing"),
+        (whole, {"lora_alpha": "1"}, "lora_alpha: expected"),
+        (whole, {"lora_alpha": None}, "lora_alpha: expected"),
+    ):
+        save_file(tensors, file, {"format": "pt"})
+        config.write_text(json.dumps({**options, **changed}))
+        found = find.read(str(tmp_path), route="text-matching")
+        with pytest.raises(hub_export.SourceError, match=words):
+            dict(found.tensors())
 
 
 def test_a_route_of_jina_embeddings_has_its_instruction(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Options of a JSON file, each read once and checked; what is left in the end is known."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import UnionType
@@ -54,6 +55,19 @@ class Options:
         if value is not None and value < 1:
             raise SourceError(f"{self.file}: {key}: expected a positive integer, found {value}")
         return value
+
+    def positive_number(self, key: str, default: float | None = None) -> float:
+        """A positive, finite number; without a default, it must be there.
+
+        Raises:
+            SourceError: it is something else.
+        """
+        value = self.take(key, int | float, default)
+        if not 0 < value <= sys.float_info.max:  # true of no NaN
+            raise SourceError(
+                f"{self.file}: {key}: expected a positive, finite number, found {value!r:.50}"
+            )
+        return float(value)
 
     def fix(self, key: str, *values: Any) -> None:
         """Reads an option that may have these values alone, the first one by default.

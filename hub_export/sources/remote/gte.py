@@ -6,6 +6,7 @@ the fixed NTK scaling multiplies the base of RoPE's wavelengths by the factor, a
 by a power of it (https://kexue.fm/archives/9706), which is a `linear` scaling of another base.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 import encoders
+from hub_export.errors import SourceError
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.formats.options import Options
 from hub_export.sources.formats.tensors import LazyTensors
@@ -58,7 +60,7 @@ def configuration(options: Options) -> Mapping[str, Any]:
     for key, value in _FIXED.items():
         options.fix(key, value)
     options.ignore(*_IGNORED)
-    theta = options.take("rope_theta", int | float, _THETA)
+    theta = options.positive_number("rope_theta", _THETA)
     scaling = Options(options.file, options.take("rope_scaling", dict | None) or {})
     known = {**_USUAL, **options.left, "model_type": _KNOWN}
     width = _head_width(Options(options.file, known))
@@ -85,15 +87,17 @@ def _rope(scaling: Options, theta: float, width: int) -> Mapping[str, Any]:
         width: K, of a head.
 
     Raises:
-        SourceError: the scaling is of another kind.
+        SourceError: the scaling is of another kind, or beyond what numbers can be.
     """
     if not scaling.left:
         return {"rope_type": "default", "rope_theta": theta}
     scaling.fix("type", "ntk")
     scaling.fix("mixed_b", None)
-    factor = scaling.take("factor", int | float, None)
+    factor = scaling.positive_number("factor")
     scaling.close()
     if factor <= 1:  # no row is longer than those of the first training
         return {"rope_type": "default", "rope_theta": theta}
-    grown = factor ** (2 / width)
-    return {"rope_type": "linear", "rope_theta": theta * factor, "factor": grown}
+    base, grown = theta * factor, factor ** (2 / width)
+    if math.isinf(base):
+        raise SourceError(f"{scaling.file}: factor: {factor} times rope_theta {theta} overflows")
+    return {"rope_type": "linear", "rope_theta": base, "factor": grown}

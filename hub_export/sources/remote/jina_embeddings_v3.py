@@ -34,7 +34,8 @@ _IGNORED = """
     use_flash_attn
 """.split()
 _TASKS, _INSTRUCTIONS = "lora_adaptations", "task_instructions"
-_CHANGED, _CHANGE = ".parametrizations.weight.original", ".parametrizations.weight.0.lora_"
+_CHANGED = ".parametrizations.weight.original"
+_FACTORS = (".parametrizations.weight.0.lora_A", ".parametrizations.weight.0.lora_B")
 _TABLE = "embeddings"
 """In the names of tables, whose factors are stored the other way round."""
 
@@ -56,7 +57,7 @@ def configuration(options: Options) -> Mapping[str, Any]:
     options.fix("position_embedding_type", "rotary")
     options.fix("truncate_dim", None)
     options.ignore(*_IGNORED)
-    theta = options.take("rotary_emb_base", int | float, 10_000.0)
+    theta = options.positive_number("rotary_emb_base", 10_000.0)
     rope = {"rope_type": "default", "rope_theta": theta}
     return {**options.left, "model_type": "jina_embeddings_v3", "rope_parameters": rope}
 
@@ -71,14 +72,28 @@ def tensors(found: Checkpoint) -> Mapping[str, np.ndarray]:
     """The tensors, those of the route's adapter merged.
 
     Raises:
-        SourceError: there is no such adapter, or its shape is not that of a matrix.
+        SourceError: there is no such adapter, a part of it is missing, or its shape is not that of
+            a matrix.
     """
-    stored, route = found.tensors(), found.route
-    plain = {name: name for name in stored if _CHANGED not in name and _CHANGE not in name}
-    changed = [name.removesuffix(_CHANGED) for name in stored if name.endswith(_CHANGED)]
-    merge = functools.partial(_merged, found, stored, route)
+    stored, parts = found.tensors(), (_CHANGED, *_FACTORS)
+    plain = {name: name for name in stored if not name.endswith(parts)}
+    changed = {name.removesuffix(end) for name in stored for end in parts if name.endswith(end)}
+    missing = [f"{name}{end}" for name in changed for end in parts if f"{name}{end}" not in stored]
+    if missing:
+        raise SourceError(
+            f"{found.weights_file}: a matrix, and the two factors of its changes, belong together; "
+            f"{len(missing)} of them are missing, such as {min(missing)}"
+        )
+    merge = functools.partial(_original, stored)
+    if found.route:
+        if not changed:
+            raise SourceError(
+                f"{found.weights_file}: no tensor has changes for {found.route}, which {_TASKS} "
+                f"lists in {found.config_file.name}; leave --route out"
+            )
+        merge = functools.partial(_merged, found, stored, *_scaling(found))
     return LazyTensors.renamed(stored, plain).with_others(
-        {f"{name}.weight": functools.partial(merge, name) for name in changed}
+        {f"{name}.weight": functools.partial(merge, name) for name in sorted(changed)}
     )
 
 
@@ -91,26 +106,38 @@ def pipeline(found: Checkpoint) -> Pipeline:
     return dataclasses.replace(known, prompts=prompts, default_prompt=default)
 
 
+def _scaling(found: Checkpoint) -> tuple[int, float]:
+    """The rank of changes, and what they are multiplied by.
+
+    Raises:
+        SourceError: the configuration has none.
+    """
+    options = Options(found.config_file, found.config)
+    alpha, rank = options.positive_number("lora_alpha"), options.positive("lora_rank")
+    if rank is None:
+        raise SourceError(f"{options.file}: lora_rank: missing")
+    return rank, alpha / rank
+
+
+def _original(stored: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    """A matrix as it is without a task, float32."""
+    return np.asarray(stored[f"{name}{_CHANGED}"], np.float32)
+
+
 def _merged(
-    found: Checkpoint, stored: Mapping[str, np.ndarray], route: str, name: str
+    found: Checkpoint, stored: Mapping[str, np.ndarray], rank: int, scale: float, name: str
 ) -> np.ndarray:
     """A matrix with the change that a task makes to it, float32."""
-    matrix: np.ndarray = np.asarray(stored[f"{name}{_CHANGED}"], np.float32)
-    if not route:
-        return matrix
-    config, tasks = found.config, routes(found.config)
-    first, second = (np.asarray(stored[f"{name}{_CHANGE}{each}"], np.float32) for each in "AB")
-    if not len(first) == len(second) == len(tasks):
+    matrix, tasks = _original(stored, name), routes(found.config)
+    factors = [np.asarray(stored[f"{name}{end}"], np.float32) for end in _FACTORS]
+    left, right = factors if _TABLE in name else factors[::-1]
+    shapes = (len(tasks), *matrix.shape[:1], rank), (len(tasks), rank, *matrix.shape[1:])
+    if (left.shape, right.shape) != shapes:
         raise SourceError(
-            f"{found.weights_file}: {name}: expected changes for {len(tasks)} tasks, found "
-            f"{len(first)} and {len(second)}"
+            f"{found.weights_file}: {name}: expected changes of {' and '.join(map(str, shapes))}, "
+            f"for {len(tasks)} tasks and a lora_rank of {rank}, found {left.shape} and "
+            f"{right.shape}"
         )
-    factors = (first, second) if _TABLE in name else (second, first)
-    change = np.matmul(*(each[tasks.index(route)] for each in factors))
-    if change.shape != matrix.shape:
-        raise SourceError(
-            f"{found.weights_file}: {name}: expected a change of shape {list(matrix.shape)}, found "
-            f"{list(change.shape)}"
-        )
-    scale = np.float32(config.get("lora_alpha", 1) / config.get("lora_rank", 4))
-    return matrix + change * scale
+    at = tasks.index(found.route)
+    merged: np.ndarray = matrix + left[at] @ right[at] * np.float32(scale)
+    return merged
