@@ -71,7 +71,8 @@ def compare(folder: Path, copy: LiteRtCopy, answers: Any, progress: Progress) ->
             fitting = _fitting(model, answers)
             compare, served = _OF_TEXTS[name]
             found = compare(served(model), fitting, close, progress)
-            found += [_order(model, fitting[0])] if name == TEXT_EMBEDDING else []
+            if name == TEXT_EMBEDDING and fitting[0].texts:
+                found.append(_order(model, fitting[0]))
         for each in found:
             yield dataclasses.replace(each, subject=f"{copy.kind} {precision}, {each.subject}")
 

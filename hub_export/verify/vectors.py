@@ -16,7 +16,7 @@ import tensorflow as tf
 from hub_export import contract
 from hub_export.terminal import Progress
 from hub_export.verify import outputs, samples, transformers_tokens
-from hub_export.verify.checks import Check
+from hub_export.verify.checks import Check, Outcome
 from hub_export.verify.closeness import Closeness, Floats
 from hub_export.verify.composed import Composed
 from hub_export.verify.details import Similarities
@@ -40,13 +40,17 @@ class Answers(OfTexts):
         source: what was asked.
         texts: one a row; two where a pair is.
         vectors: float32 [B, D].
+        pairs: whether these are pairs of texts.
         sentences: whether these are sentences, whose similarities are compared, too.
+        left_out: how many more there were, whose vectors hang on a rounding.
     """
 
     source: str
     texts: Texts
     vectors: Floats
+    pairs: bool = False
     sentences: bool = False
+    left_out: int = 0
 
 
 def ask(source: Source, progress: Progress) -> list[Answers]:
@@ -76,7 +80,15 @@ def ask(source: Source, progress: Progress) -> list[Answers]:
         for wanted in sets:
             rows = _certain(model, wanted)
             vectors = [model(*row) for row in progress.over(f"asking {name}", rows)]
-            found.append(Answers(name, rows, np.stack(vectors), wanted is sentences))
+            answers = Answers(
+                name,
+                rows,
+                np.array(vectors, np.float32),
+                pairs=len(wanted[0]) == 2,
+                sentences=wanted is sentences,
+                left_out=len(wanted) - len(rows),
+            )
+            found.append(answers)
     return found
 
 
@@ -101,15 +113,24 @@ def compare(
     checks = []
     alike = closeness._replace(scale=lambda wanted: 1.0)
     for each in answers:
-        asked = _batches(each)
-        worst = outputs.distances(
-            progress.over("verifying vectors", asked), _roads(model, each), alike
-        )
-        subject = "vectors of pairs" if len(each.texts[0]) == 2 else "vectors"
+        subject = "vectors of pairs" if each.pairs else "vectors"
         subject = f"{subject}, against {each.source}"
+        if not each.texts:
+            words = f"the vectors of all {each.left_out} hang on a rounding"
+            checks.append(Check(subject, Outcome.NOT_COMPARED, words))
+            continue
+        asked = progress.over("verifying vectors", _batches(each))
+        worst = outputs.distances(asked, _roads(model, each), alike)
         check = outputs.check(subject, worst[contract.DEFAULT], alike, len(each.texts))
-        checks.append(_of_sentences(model, check, each) if each.sentences else check)
+        check = _of_sentences(model, check, each) if each.sentences else check
+        checks.append(_with_left_out(check, each.left_out) if each.left_out else check)
     return checks
+
+
+def _with_left_out(check: Check, count: int) -> Check:
+    """The check, with how many texts were not compared."""
+    words = f"{check.found}; {count} left out, whose vectors hang on a rounding"
+    return dataclasses.replace(check, found=words, figures={**check.figures, "left_out": count})
 
 
 def _of_sentences(model: Any, check: Check, answers: Answers) -> Check:
@@ -140,7 +161,7 @@ def _roads(model: Any, answers: Answers) -> list[Road]:
         ask = by_signature(model, name)
         return lambda inputs: _scaled(ask(inputs[0])[contract.DEFAULT], inputs[1])
 
-    if len(answers.texts[0]) == 2:
+    if answers.pairs:
         return [Road(served(contract.PAIR))]
     by_call = Road(lambda inputs: _scaled(model(inputs[0][0]), inputs[1]))
     return [Road(served(contract.SERVING)), *([by_call] if callable(model) else [])]

@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+import types
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from hub_export.settings import Settings
 from hub_export.sources import find
 from hub_export.terminal import Progress
 from hub_export.verify import vectors
+from hub_export.verify.checks import Outcome
+from hub_export.verify.closeness import CLOSENESS
 from hub_export.verify.references.encoder import Reference
 from hub_export.verify.references.own import models
 from hub_export.verify.references.task import TaskReference
@@ -176,13 +179,13 @@ def test_rows_that_hang_on_a_rounding_are_told(tmp_path: Path) -> None:
     checkpoint = find.read(str(tmp_path))
     size = checkpoints.architecture(checkpoint).dimensions(checkpoint.config)
     reference = Reference.load(checkpoint, size, pooler=False)
-    types = np.zeros_like(IDS)
-    assert not reference.doubtful(IDS, MASK, types).any()
+    zeros = np.zeros_like(IDS)
+    assert not reference.doubtful(IDS, MASK, zeros).any()
     with torch.no_grad():
         router = reference._model.encoder["layers"][1]["mlp"]["router"]["layer"].weight
         router[:] = router[0].clone()
-    assert reference.doubtful(IDS, MASK, types).all()
-    assert not reference.doubtful(IDS, np.zeros_like(MASK), types).any()
+    assert reference.doubtful(IDS, MASK, zeros).all()
+    assert not reference.doubtful(IDS, np.zeros_like(MASK), zeros).any()
 
 
 def test_ids_are_turned_until_no_row_hangs_on_a_rounding(
@@ -196,6 +199,9 @@ def test_ids_are_turned_until_no_row_hangs_on_a_rounding(
     found, mask, _ = reference.certain(IDS, MASK, np.zeros_like(IDS))
     assert found.tolist() == [[12, 3, 2, 9, 8, 7], [0, 2, 30, 3, 0, 0]]
     assert mask is MASK
+    monkeypatch.setattr(reference, "doubtful", lambda ids, *_: np.array([True, False]))
+    with pytest.raises(hub_export.SourceError, match="1 of 2 rows hang on a rounding between two"):
+        reference.certain(IDS, MASK, np.zeros_like(IDS))
 
 
 MOE = {"rope_parameters": {"rope_theta": 50.0}, "num_experts": 4, "layer_norm_eps": 1e-3}
@@ -224,6 +230,17 @@ def test_what_nomic_bert_computes_otherwise_is_refused(
         hub_export.export(tmp_path, tmp_path / "out", parts=("encoder",), verify="none")
 
 
+def test_what_nomic_bert_leaves_to_defaults_is_refused(tmp_path: Path) -> None:
+    """Those of the published code are others: its rotary_emb_fraction is 0.0, for one."""
+    published.save_own(tmp_path, "nomic_bert_moe", **MOE)
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    for key in ("rotary_emb_fraction", "activation_function", "n_inner", "type_vocab_size"):
+        path.write_text(json.dumps({name: each for name, each in config.items() if name != key}))
+        with pytest.raises(hub_export.SourceError, match=rf"config\.json: {key}: missing"):
+            find.read(str(tmp_path))
+
+
 def test_texts_that_hang_on_a_rounding_are_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,6 +258,19 @@ def test_texts_that_hang_on_a_rounding_are_left_out(
     short = [text for (text,) in before.texts if len(session.tokenizer.encode(text)) <= 9]
     assert [text for (text,) in after.texts] == short
     assert 3 < len(short) < len(before.texts)
+    assert (before.left_out, after.left_out) == (0, len(before.texts) - len(short))
+    zeros = types.SimpleNamespace(
+        signatures={"serving_default": lambda text: {"default": tf.zeros([len(text), 24])}}
+    )
+    monkeypatch.setattr(Reference, "doubtful", lambda self, *_: np.array([True]))
+    [nothing] = vectors.ask(source, Progress(quiet=True))
+    asked = [before, after, nothing]
+    checks = vectors.compare(zeros, asked, CLOSENESS["float32"], Progress(quiet=True))
+    assert "left out" not in checks[0].found
+    assert f"; {after.left_out} left out, whose vectors hang" in checks[1].found
+    assert checks[1].figures["left_out"] == after.left_out
+    assert checks[2].outcome == Outcome.NOT_COMPARED
+    assert f"all {len(before.texts)} hang on a rounding" in checks[2].found
 
 
 @pytest.mark.parametrize("model_type", models.MODELS)
@@ -288,7 +318,7 @@ def test_damaged_adapters_of_jina_embeddings_are_refused(tmp_path: Path) -> None
         (narrow, {}, r"expected changes of \(2, 36, 4\) and \(2, 4, 24\).*found \(2, 36, 3\)"),
         (whole, {"lora_rank": 8}, r"expected changes of .* a lora_rank of 8, found"),
         (whole, {"lora_rank": 0}, "lora_rank: expected a positive integer, found 0"),
-        (whole, {"lora_rank": None}, "lora_rank: missing"),
+        (whole, {"lora_rank": None}, "lora_rank: expected a positive integer, found None"),
         (whole, {"lora_alpha": "1"}, "lora_alpha: expected"),
         (whole, {"lora_alpha": None}, "lora_alpha: expected"),
     ):

@@ -69,6 +69,11 @@ class Options:
             )
         return float(value)
 
+    def need(self, *keys: str) -> None:
+        """Raises SourceError if one of these options is not there."""
+        if missing := [key for key in keys if key not in self.left]:
+            raise SourceError(f"{self.file}: {', '.join(missing)}: missing")
+
     def fix(self, key: str, *values: Any) -> None:
         """Reads an option that may have these values alone, the first one by default.
 

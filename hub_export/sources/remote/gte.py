@@ -20,7 +20,11 @@ from hub_export.sources.formats.options import Options
 from hub_export.sources.formats.tensors import LazyTensors
 
 PUBLISHED, _KNOWN = "new", "gte"
-NOTE = "GTE 1.5: its code is remote and is never run; transformers has the same encoder as gte."
+NOTE = (
+    "GTE 1.5: its code is remote and is never run; transformers has the same encoder as gte, which "
+    "is compared with. Names of tensors and the scaling of RoPE are translated by hub_export, for "
+    "both sides."
+)
 
 _USUAL = {
     "vocab_size": 30528,

@@ -21,7 +21,8 @@ from hub_export.sources.modules import Pipeline
 
 NOTE = (
     "Jina Embeddings 3: its code is remote and is never run; transformers has the same encoder as "
-    "jina_embeddings_v3, and adapters of a task are merged into it."
+    "jina_embeddings_v3, which is compared with. Names of tensors are translated, and adapters of "
+    "a task merged, by hub_export, for both sides."
 )
 _NEEDED = """
     vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size
@@ -52,8 +53,7 @@ def configuration(options: Options) -> Mapping[str, Any]:
     Raises:
         SourceError: an option is missing, or has a value that is not supported.
     """
-    if missing := [key for key in _NEEDED if key not in options.left]:
-        raise SourceError(f"{options.file}: {', '.join(missing)}: missing")
+    options.need(*_NEEDED)
     options.fix("position_embedding_type", "rotary")
     options.fix("truncate_dim", None)
     options.ignore(*_IGNORED)
@@ -115,7 +115,7 @@ def _scaling(found: Checkpoint) -> tuple[int, float]:
     options = Options(found.config_file, found.config)
     alpha, rank = options.positive_number("lora_alpha"), options.positive("lora_rank")
     if rank is None:
-        raise SourceError(f"{options.file}: lora_rank: missing")
+        raise SourceError(f"{options.file}: lora_rank: expected a positive integer, found None")
     return rank, alpha / rank
 
 

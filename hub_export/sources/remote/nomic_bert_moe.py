@@ -31,6 +31,12 @@ NAMES = {
     "resid_pdrop": "hidden_dropout_prob",
 }
 """Name in the published code -> name in `transformers`."""
+_NEEDED = """
+    activation_function expert_choice_router ffn_div layer_norm_epsilon moe_every_n_layers
+    moe_normalize_expert_weights moe_top_k n_embd n_head n_inner n_layer n_positions
+    num_shared_experts pad_token_id rotary_emb_fraction type_vocab_size vocab_size
+""".split()
+"""Options whose defaults in the published code are others, or those of GPT-2, or unknown."""
 _FIXED: Mapping[str, tuple[Any, ...]] = {
     "causal": (False,),
     "expert_choice_router": (False,),
@@ -70,12 +76,13 @@ def configuration(options: Options) -> Mapping[str, Any]:
     """The configuration, by the names that are known here.
 
     Raises:
-        SourceError: an option has a value that is not supported.
+        SourceError: an option is missing, or has a value that is not supported.
     """
+    options.need(*_NEEDED)
     for key, values in _FIXED.items():
         options.fix(key, *values)
     options.ignore(*_IGNORED)
-    theta = options.take("rotary_emb_base", int | float, 10_000.0)
+    theta = options.positive_number("rotary_emb_base", 10_000.0)
     known = {NAMES.get(key, key): value for key, value in options.left.items()}
     rope = {"rope_type": "default", "rope_theta": theta}
     return {**known, "model_type": "nomic_bert_moe", "rope_parameters": rope}

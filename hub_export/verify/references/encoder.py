@@ -19,6 +19,7 @@ from encoders import (
     first_token,
     last_token,
 )
+from hub_export.errors import SourceError
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.verify.closeness import Floats
 from hub_export.verify.references.loading import loaded
@@ -135,13 +136,21 @@ class Reference:
         return found
 
     def certain(self, word_ids: Ids, mask: Ids, type_ids: Ids) -> tuple[Ids, Ids, Ids]:
-        """The same batch; the ids of rows that hang on a rounding are turned until none does."""
+        """The same batch; the ids of rows that hang on a rounding are turned until none does.
+
+        Raises:
+            SourceError: some do, however they are turned.
+        """
         for _ in range(_MOST_TURNS):
             doubtful = self.doubtful(word_ids, mask, type_ids)
             if not doubtful.any():
-                break
+                return word_ids, mask, type_ids
             word_ids = np.where(doubtful[:, np.newaxis], np.roll(word_ids, 1, axis=1), word_ids)
-        return word_ids, mask, type_ids
+        raise SourceError(
+            f"{doubtful.sum()} of {len(doubtful)} rows hang on a rounding between two experts in "
+            f"each of {_MOST_TURNS} orders of their ids, so that no numbers can be compared; are "
+            "the weights of a router all the same? Say verify=none to export without comparing"
+        )
 
     def vectors(self, word_ids: Ids) -> Floats:
         """Those of the word embedding: int32 [B, S] -> float32 [B, S, E]."""
