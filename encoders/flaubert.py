@@ -7,13 +7,10 @@ that training left out (`layerdrop`) are all there otherwise.
 import dataclasses
 from typing import ClassVar
 
-import tensorflow as tf
-
 from encoders import xlm
 from encoders.core.architecture import Architecture
 from encoders.core.blocks import PreNormBlock
 from encoders.core.encoder import Encoder
-from encoders.core.layout import Layout
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,12 +22,8 @@ class FlaubertConfig(xlm.XLMConfig):
     ignored: ClassVar[tuple[str, ...]] = (*xlm.XLMConfig.ignored, "layerdrop")
 
 
-class FlaubertBlock(PreNormBlock):
+class FlaubertBlock(xlm.ZeroPadding, PreNormBlock):
     """A block whose output is zero for padding."""
-
-    def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
-        """float32 [N, D] -> float32 [N, D]."""
-        return super().__call__(x, layout, training) * layout.real
 
 
 def build(config: FlaubertConfig) -> Encoder:

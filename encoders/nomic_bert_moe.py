@@ -51,7 +51,7 @@ class NomicBertMoeConfig(nomic_bert.NomicBertConfig):
             )
 
 
-class Dense(FeedForward):
+class DenseFeedForward(FeedForward):
     """BERT's feed-forward part, without experts."""
 
     experts = None
@@ -82,9 +82,9 @@ def build(config: NomicBertMoeConfig) -> Encoder:
     dropout, attention_dropout = config.hidden_dropout_prob, config.attention_probs_dropout_prob
     rotary, function = Rotary(width // heads, config.theta), activation(config.hidden_act)
 
-    def feed_forward(layer: int) -> Dense | MixtureFeedForward:
+    def feed_forward(layer: int) -> DenseFeedForward | MixtureFeedForward:
         if layer % config.moe_every_n_layers != 1:
-            return Dense(width, inner, function)
+            return DenseFeedForward(width, inner, function)
         experts = Experts(width, inner, config.num_experts, config.moe_top_k, function)
         return MixtureFeedForward(experts)
 

@@ -1,15 +1,17 @@
 """XLM (https://arxiv.org/abs/1901.07291): BERT with languages in the place of token types.
 
 Where a checkpoint tells languages apart (`use_lang_emb`, of several), type ids are those of the
-languages, as its `lang2id` numbers them. All vectors of padding are zero. Positions, learned or
-sinusoidal, are in a table, which stays as it is in training if they are the latter. There is no
-pooler.
+languages, as its `lang2id` numbers them. Without any, each token is of language 0, as of type 0 in
+BERT, where `transformers` without `langs` adds no vector of a language. All vectors of padding are
+zero. Positions, learned or sinusoidal, are in a table, which stays as it is in training if they are
+the latter. There is no pooler.
 
 The words that its tokenizers split texts into are Moses'.
 """
 
 import dataclasses
-from typing import ClassVar
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar, TypeVar
 
 import tensorflow as tf
 
@@ -24,6 +26,8 @@ from encoders.core.layers import Dropout, Embedding, LayerNorm
 from encoders.core.layout import Layout
 from encoders.core.rows import embedding, linear, norm
 from encoders.core.weights import Table
+
+X = TypeVar("X", bound="XLMConfig")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +77,12 @@ class XLMConfig(Config):
         "types": "languages",
     }
 
+    @classmethod
+    def read(cls: type[X], source: Mapping[str, Any], handled: Collection[str] = ()) -> X:
+        """Reads a `config.json` mapping, old names where new ones are absent; see `Config`."""
+        old = {new: source[old] for old, new in cls.renamed.items() if old in source}
+        return super().read({**old, **source}, handled)
+
     @property
     def languages(self) -> int:
         """How many have a vector of their own."""
@@ -83,20 +93,20 @@ class XLMConfig(Config):
         check_padding(self.pad_token_id, self.vocab_size)
 
 
-class XLMEmbeddings(Embeddings):
-    """Embeddings that are zero for padding."""
-
-    def __call__(self, word_ids: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
-        """int32 [B, S], or vectors float32 [B, S, D] -> float32 [N, D]."""
-        return super().__call__(word_ids, layout, training) * layout.real
-
-
-class XLMBlock(PostNormBlock):
-    """A block whose output is zero for padding."""
+class ZeroPadding(tf.Module):
+    """What makes the output of the class behind it zero for padding."""
 
     def __call__(self, x: tf.Tensor, layout: Layout, training: bool) -> tf.Tensor:
-        """float32 [N, D] -> float32 [N, D]."""
+        """What the class takes -> float32 [N, D]."""
         return super().__call__(x, layout, training) * layout.real
+
+
+class XLMEmbeddings(ZeroPadding, Embeddings):
+    """Embeddings that are zero for padding."""
+
+
+class XLMBlock(ZeroPadding, PostNormBlock):
+    """A block whose output is zero for padding."""
 
 
 TABLE = Table(

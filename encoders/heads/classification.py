@@ -97,7 +97,8 @@ class Classification(FormedHead):
         super().__init__(config, width, outputs, form)
         self.pooling = _pooling(self.form, self.options)
         self.needs_pooler = self.form.is_pooled
-        self.padding = config.get("pad_token_id") if self.form.skips else None
+        usual = self.options.get("pad_token_id")  # where the configuration does not say null
+        self.padding = config.get("pad_token_id", usual) if self.form.skips else None
 
     def __call__(self, encoded: Encoded, mask: tf.Tensor, training: bool) -> Outputs:
         """`logits`: float32 [B, C]."""

@@ -99,6 +99,7 @@ _DEFAULTS: Mapping[str, Any] = {
 }
 _OWN_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "convbert": {"summary_type": "last", "summary_use_proj": False},
+    "gemma3_text": {"pad_token_id": 0},
     "xlnet": {"summary_activation": "tanh", "summary_type": "last"},
 }
 """By `model_type`, where they differ from those."""

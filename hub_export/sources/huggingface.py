@@ -24,7 +24,8 @@ CONFIG = "config.json"
 TEXTS = [CONFIG, *tokenizer_files.ALL, *sentence_transformers.TEXTS, *documents.PATTERNS]
 TEXTS += ["adapter_config.json", "head_config.json", "model.weights.json", "assets/tokenizer/*"]
 TEXTS += ["task.json", "preprocessor.json"]
-DOWNLOADED = ["model*.safetensors", SAFE[1], "adapter*.safetensors", "model*.weights.h5"]
+DOWNLOADED = ["model*.safetensors", SAFE[1], "adapter*.safetensors"]
+DOWNLOADED += ["model*.weights.h5", "*.lora.h5"]
 DOWNLOADED_BIN = ["pytorch_model*.bin", PICKLED[1], "pytorch_adapter.bin", "adapter_model.bin"]
 
 

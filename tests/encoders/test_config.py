@@ -102,6 +102,8 @@ def test_options_that_never_matter_are_passed_over() -> None:
         ("mobilebert", {"normalization_type": "layer_norm"}, "only 'no_norm'"),
         ("mobilebert", {"use_bottleneck": False}, "use_bottleneck: only True"),
         ("mobilebert", {"true_hidden_size": 512}, "true_hidden_size: 512 contradicts"),
+        ("xlm", {"n_words": 100, "vocab_size": 99}, "n_words: 100 contradicts vocab_size: 99"),
+        ("flaubert", {"pad_index": "2"}, "pad_token_id: expected an id"),
         ("roformer", {"hidden_size": 36}, "heads of even width, found 3"),
         ("squeezebert", {"embedding_size": 128}, "embedding_size: expected the hidden_size"),
         ("squeezebert", {"output_groups": 7}, "output_groups: widths .* 7 groups"),
@@ -125,6 +127,8 @@ def test_values_that_cannot_be_built(
         ("big_bird", {"attention_type": "original_full"}, 4096, 0),
         ("esm", {"pad_token_id": 1, "vocab_size": 33}, 1024, 1),
         ("longformer", {"max_position_embeddings": 4098}, 4096, 1),
+        ("xlm", {"pad_index": 4}, 512, 4),
+        ("flaubert", {"n_words": 6, "pad_index": 5}, 512, 5),
     ],
 )
 def test_usable_positions(

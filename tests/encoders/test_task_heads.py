@@ -197,3 +197,12 @@ def test_a_decoder_that_is_the_word_embedding(tmp_path: Path) -> None:
         assert (head.decoder is None) == (changed == 0)
         assert hasattr(head, "word") == (changed == 0)
     assert model.config.tie_word_embeddings
+
+
+@pytest.mark.parametrize("model_type", ["gemma3_text", "gpt2", "llama", "qwen3"])
+def test_padding_that_is_not_named_is_that_of_transformers(model_type: str) -> None:
+    named = {"model_type": model_type}
+    usual = transformers.AutoConfig.for_model(model_type).pad_token_id
+    assert Classification(named, 8, 2).padding == usual
+    assert Classification({**named, "pad_token_id": None}, 8, 2).padding is None
+    assert Classification({**named, "pad_token_id": 3}, 8, 2).padding == 3
