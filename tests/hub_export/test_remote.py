@@ -1,5 +1,6 @@
 """Checkpoints whose code came with them: read as what is known, their code never run."""
 
+import functools
 import json
 import math
 import shutil
@@ -24,7 +25,7 @@ from hub_export.verify import vectors
 from hub_export.verify.checks import Outcome
 from hub_export.verify.closeness import CLOSENESS
 from hub_export.verify.references.encoder import Reference
-from hub_export.verify.references.own import models
+from hub_export.verify.references.own import models, nomic_bert_moe
 from hub_export.verify.references.task import TaskReference
 from hub_export.verify.source import Source
 from tests import checkpoints, published
@@ -141,6 +142,77 @@ def test_jina_bert_of_ours_is_bert_with_other_parts(tmp_path: Path) -> None:
 def geglu(x: torch.Tensor) -> torch.Tensor:
     gate, other = x.chunk(2, dim=-1)
     return torch.nn.functional.gelu(gate) * other
+
+
+def test_normalised_queries_and_keys_of_ours_are_whole_vectors() -> None:
+    """A layer of Jina BERT for code, one query of one head after another, in numpy."""
+    torch.manual_seed(4)
+    model = models.MODELS["jina_bert_qk_post_norm"](published.SIZES, False)
+    checkpoints.spread_out(model)
+    layer = model.layers()[0]
+    weights = {name: each.detach().double().numpy() for name, each in layer.named_parameters()}
+    given = torch.randn(1, 5, 24)
+    with torch.inference_mode():
+        found, _ = model.compute(layer, given, model.bias(5))
+    x = given[0].double().numpy()
+
+    def dense(name: str, x: np.ndarray) -> np.ndarray:
+        return x @ weights[f"{name}.weight"].T + weights.get(f"{name}.bias", 0.0)
+
+    def normed(name: str, x: np.ndarray) -> np.ndarray:
+        centred = x - x.mean(1, keepdims=True)
+        scaled = centred / np.sqrt((centred**2).mean(1, keepdims=True) + 1e-12)
+        return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+    own = "attention.self"
+    queries = normed(f"{own}.layer_norm_q", dense(f"{own}.query", x))
+    keys = normed(f"{own}.layer_norm_k", dense(f"{own}.key", x))
+    values, heads = dense(f"{own}.value", x), np.zeros_like(x)
+    for head, slope in enumerate((2.0**-4, 2.0**-8, 2.0**-2)):
+        of = slice(8 * head, 8 * head + 8)
+        for at in range(5):
+            scores = keys[:, of] @ queries[at, of] / np.sqrt(8) - slope * abs(np.arange(5) - at)
+            odds = np.exp(scores)
+            heads[at, of] = odds / odds.sum() @ values[:, of]
+    attended = normed("attention.output.LayerNorm", dense("attention.output.dense", heads) + x)
+    x = normed("layer_norm_1", x + attended)
+    other, gate = np.split(dense("mlp.up_gated_layer", x), 2, axis=1)
+    activated = torch.nn.functional.gelu(torch.tensor(gate)).numpy()
+    wanted = normed("layer_norm_2", x + dense("mlp.down_layer", other * activated))
+    close(found[0].numpy(), wanted)
+
+
+def test_rotary_attention_of_ours_is_nomic_berts(tmp_path: Path) -> None:
+    """transformers' Nomic BERT, given biases and experts in the place of its own parts."""
+    published.save_own(tmp_path, "nomic_bert_moe", **MOE)
+    checkpoint = find.read(str(tmp_path))
+    ours = models.load(checkpoint, pooler=False)
+    config = transformers.NomicBertConfig(
+        **{**published.SIZES, **MOE, "type_vocab_size": 1, "attn_implementation": "eager"}
+    )
+    theirs = transformers.NomicBertModel(config).eval()
+    theirs.embeddings.word_embeddings = ours.embeddings["word_embeddings"]
+    theirs.embeddings.token_type_embeddings = ours.embeddings["token_type_embeddings"]
+    theirs.embeddings.LayerNorm = ours.emb_ln
+    for layer, own in zip(theirs.layers, ours.layers(), strict=True):
+        joined, attention = own["attn"]["Wqkv"], layer.self_attn
+        parts = zip(joined.weight.chunk(3), joined.bias.chunk(3), strict=True)
+        for projection, (kernel, bias) in zip(
+            (attention.q_proj, attention.k_proj, attention.v_proj), parts, strict=True
+        ):
+            projection.weight, projection.bias = map(torch.nn.Parameter, (kernel, bias))
+        attention.o_proj = own["attn"]["out_proj"]
+        layer.post_attention_layernorm, layer.post_mlp_layernorm = own["norm1"], own["norm2"]
+        fed = own["mlp"]
+        layer.mlp.forward = functools.partial(
+            ours._mixed if "router" in fed else nomic_bert_moe._fed, fed
+        )
+    with torch.inference_mode():
+        wanted = theirs(torch.tensor(IDS), torch.tensor(MASK)).last_hidden_state.numpy()
+        found = ours(torch.tensor(IDS), torch.tensor(MASK)).last_hidden_state.numpy()
+        turned = nomic_bert_moe._turned(torch.ones(1, 1, 2, 8), 50.0)
+    assert not np.allclose(turned[:, :, 0], turned[:, :, 1])
+    close(found[MASK != 0], wanted[MASK != 0])
 
 
 def test_gates_of_another_kind_are_refused(tmp_path: Path) -> None:
