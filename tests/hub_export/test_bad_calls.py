@@ -96,6 +96,7 @@ def serve(model: Any) -> Any:
     return model.signatures["serving_default"]
 
 
+@pytest.mark.usefixtures("optimized")
 @pytest.mark.parametrize(("part", "case"), [(part, case) for part in CASES for case in CASES[part]])
 def test_the_error_says_what_is_wrong(models: dict[str, Any], part: str, case: str) -> None:
     call, words = CASES[part][case]

@@ -288,6 +288,7 @@ def test_names_say_the_form(
 TABLE = b"id\ttext\n" + b"".join(b"%d\ta b c %d\n" % (at, at) for at in range(10_000))
 
 
+@pytest.mark.usefixtures("optimized")  # as the process is that is killed
 def test_a_killed_process_is_taken_up(models: dict[str, Path], tmp_path: Path) -> None:
     source, output, whole = (tmp_path / name for name in ("a.tsv", "x.jsonl", "whole.jsonl"))
     source.write_bytes(TABLE)
