@@ -209,6 +209,7 @@ WAYS: tuple[Callable[[Paths], Embed], ...] = (
 
 def to_onnx(checkpoint: Path, target: Path) -> None:
     """Writes the checkpoint with mean pooling and normalisation as ONNX."""
+    import onnx  # noqa: F401, PLC0415 (or torch raises an error of its own)
     import torch  # noqa: PLC0415
     import transformers as library  # noqa: PLC0415
 
