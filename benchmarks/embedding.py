@@ -125,17 +125,19 @@ def _work(paths: Paths, tokens: int) -> float:
 
 
 def _tokens(checkpoint: Path, found: list[str]) -> int:
+    return sum(len(row.ids) for row in _tokenizer(checkpoint).encode_batch(found))
+
+
+def _tokenizer(checkpoint: Path) -> Tokenizer:
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
     tokenizer.no_padding()
-    return sum(len(row.ids) for row in tokenizer.encode_batch(found))
+    return tokenizer
 
 
 def of_length(checkpoint: Path, tokens: int, count: int) -> list[str]:
     """So many English texts, each of about so many tokens, special ones included."""
-    inner, english = tokens - 2, _english()
-    tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
+    inner, english, tokenizer = tokens - 2, _english(), _tokenizer(checkpoint)
     tokenizer.no_truncation()
-    tokenizer.no_padding()
     # A word is a token at the least.
     words = " ".join(texts.take(english, count * inner)).split()[: count * inner]
     whole = " ".join(words)

@@ -7,7 +7,7 @@ belong together. A layout answers that, so that the parts of an encoder need not
 import abc
 import copy
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 import tensorflow as tf
@@ -45,7 +45,7 @@ class Layout(abc.ABC):
 
     def __init__(self) -> None:
         self.attentions: list[tf.Tensor] = []
-        self._shared: dict[Callable[..., Any], Any] = {}
+        self._shared: dict[tuple[Hashable, ...], Any] = {}
 
     def attending(self, weights: tf.Tensor) -> tf.Tensor:
         """Notes the weights of an attention, float32 [B, H, S, S], its heads masked."""
@@ -97,11 +97,17 @@ class Layout(abc.ABC):
         For padding it is the first position of the row.
         """
 
-    def once(self, part: Callable[["Layout"], T]) -> T:
-        """What `part` makes of this layout: computed at the first call, for all blocks."""
-        if part not in self._shared:
-            self._shared[part] = part(self)
-        shared: T = self._shared[part]
+    def once(self, part: Callable[..., T], *arguments: Hashable) -> T:
+        """What `part` makes of this layout: computed at the first call, for all blocks.
+
+        Args:
+            part: takes the layout, and these arguments.
+            arguments: others give something else.
+        """
+        key = part, *arguments
+        if key not in self._shared:
+            self._shared[key] = part(self, *arguments)
+        shared: T = self._shared[key]
         return shared
 
 

@@ -36,7 +36,6 @@ class RealTokens(Layout):
     def __init__(self, mask: tf.Tensor) -> None:
         """Takes the mask, int32 [B, S or more]."""
         super().__init__()
-        self._of_heads: dict[int, Moves] = {}
         with planned():
             self._plan(mask)
 
@@ -79,23 +78,20 @@ class RealTokens(Layout):
     def to_heads(self, x: tf.Tensor) -> tf.Tensor:
         """[N, H, K] -> [B, H, S, K]."""
         _, heads, width = x.shape
-        return tf.gather(tf.reshape(x, [-1, width]), self._moves(heads).to_heads)
+        return tf.gather(tf.reshape(x, [-1, width]), self.once(RealTokens._moves, heads).to_heads)
 
     def from_heads(self, x: tf.Tensor) -> tf.Tensor:
         """[B, H, S, K] -> [N, H, K]."""
         _, heads, _, width = x.shape
-        return tf.gather(tf.reshape(x, [-1, width]), self._moves(heads).from_heads)
+        return tf.gather(tf.reshape(x, [-1, width]), self.once(RealTokens._moves, heads).from_heads)
 
     def _moves(self, heads: int) -> Moves:
-        """Computed once for all blocks."""
-        if heads not in self._of_heads:
-            with planned():
-                first = self._slots // self.length * heads * self.length + self.positions
-                self._of_heads[heads] = Moves(
-                    self._tokens[:, tf.newaxis] * heads + tf.range(heads)[:, tf.newaxis],
-                    first[:, tf.newaxis] + tf.range(heads) * self.length,
-                )
-        return self._of_heads[heads]
+        with planned():
+            first = self._slots // self.length * heads * self.length + self.positions
+            return Moves(
+                self._tokens[:, tf.newaxis] * heads + tf.range(heads)[:, tf.newaxis],
+                first[:, tf.newaxis] + tf.range(heads) * self.length,
+            )
 
     def first(self, x: tf.Tensor) -> tf.Tensor:
         """[N, D] -> [B, D], the first position of each row."""

@@ -10,7 +10,7 @@ from encoders.core.encoder import Encoded
 from encoders.core.errors import ConfigError
 from encoders.heads.forms import LOGITS, Form, FormedHead
 from encoders.heads.head import Outputs
-from encoders.heads.pooling import Pooling
+from encoders.heads.pooling import Pooling, last_chosen
 
 _POOLED = Form("classifier", is_pooled=True)
 _TWO_LAYERS = Form("classifier.out_proj", "classifier.dense", input_dropouts=Form.dropouts)
@@ -120,9 +120,7 @@ class _LastPosition(tf.Module):
 
     def __call__(self, sequence: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         """float32 [B, S, D], int32 [B, S] -> float32 [B, D]."""
-        real = tf.cast(tf.not_equal(mask, 0), tf.int32)
-        at = tf.reduce_max(real * tf.range(tf.shape(mask)[1]), axis=1)
-        return tf.gather(sequence, at, axis=1, batch_dims=1)
+        return last_chosen(sequence, tf.not_equal(mask, 0))
 
 
 def _pooling(form: Form, options: Mapping[str, Any]) -> tf.Module:

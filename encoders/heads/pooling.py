@@ -31,12 +31,25 @@ def _first(x: Pooled) -> tf.Tensor:
     return tf.gather(x.sequence, at, axis=1, batch_dims=1)
 
 
+def last_chosen(sequence: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
+    """The vector of the last token that takes part; of the first position where none does.
+
+    Args:
+        sequence: float32 [B, S, D].
+        chosen: bool [B, S].
+
+    Returns:
+        float32 [B, D].
+    """
+    ones = tf.cast(chosen, tf.int32)
+    at = tf.argmax(tf.cumsum(ones, axis=1) * ones, axis=1)
+    return tf.gather(sequence, at, axis=1, batch_dims=1)
+
+
 def _last(x: Pooled) -> tf.Tensor:
     """The last token's vector; zeros where no token takes part."""
-    ones = tf.cast(x.chosen, tf.int32)
-    at = tf.argmax(tf.cumsum(ones, axis=1) * ones, axis=1)
     found = tf.reduce_any(x.chosen, axis=1, keepdims=True)
-    return tf.where(found, tf.gather(x.sequence, at, axis=1, batch_dims=1), 0.0)
+    return tf.where(found, last_chosen(x.sequence, x.chosen), 0.0)
 
 
 def _largest(x: Pooled) -> tf.Tensor:

@@ -28,21 +28,26 @@ def called(call: Callable[..., Any]) -> tf.types.experimental.PolymorphicFunctio
 
 
 def packing(preprocessor: Preprocessor, prompt: str = "") -> Callable[..., Packed]:
-    """What packs texts as `pack` does: traced once for one text a row, and once for two."""
+    """What packs texts, string [B] each, in rows as long as the longest needs.
+
+    That is up to the preprocessor's length. It is traced once for one text a row, and once for two.
+
+    Args:
+        preprocessor: tokenizes and packs.
+        prompt: put before the first text of a row.
+    """
+    tokenizer = preprocessor.tokenizer
+
+    def pack(text: tf.Tensor, *others: tf.Tensor) -> Packed:
+        whole = (tf.strings.join([prompt, text]), *others)
+        tokens = map(tokenizer.traced(tokenizer.tokenize), whole)
+        return packed(preprocessor, [flat_segment(each) for each in tokens])
 
     @functools.cache
     def function(texts: int) -> tf.types.experimental.ConcreteFunction:
-        return traced(functools.partial(pack, preprocessor, prompt), texts)
+        return traced(pack, texts)
 
     return lambda *texts: function(len(texts))(*texts)
-
-
-def pack(preprocessor: Preprocessor, prompt: str, text: tf.Tensor, *others: tf.Tensor) -> Packed:
-    """Texts, string [B] each, in rows as long as the longest needs, up to the preprocessor's."""
-    tokenizer = preprocessor.tokenizer
-    whole = (tf.strings.join([prompt, text]), *others)
-    tokens = map(tokenizer.traced(tokenizer.tokenize), whole)
-    return packed(preprocessor, [flat_segment(each) for each in tokens])
 
 
 def packed(preprocessor: Preprocessor, segments: Sequence[Segment], least: int = 1) -> Packed:
@@ -70,7 +75,7 @@ class Located(NamedTuple):
 
 
 def locate(preprocessor: Preprocessor, text: tf.Tensor) -> Located:
-    """Packs texts, string [B], as `pack` does."""
+    """Packs texts, string [B], as `packing` does."""
     tokenizer = preprocessor.tokenizer
     ids, *places = tokenizer.traced(tokenizer.tokenize_with_offsets)(text)
     values, splits = flat_segment(ids)

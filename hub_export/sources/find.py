@@ -110,12 +110,11 @@ def _whole(folder: Path, name: str, revision: str, weights: bool, route: str = "
     """Reads what is no adapter."""
     kinds = (keras_preset, tf_checkpoint, static_embedding, dpr, clip)
     known = next((each for each in kinds if each.recognises(folder)), None)
-    by_route = remote if remote.recognises(folder) else huggingface
-    found = (
-        by_route.read(folder, name, revision, weights, route)
-        if known is None
-        else known.read(folder, name, revision, weights)
-    )
+    if known is not None:
+        found = known.read(folder, name, revision, weights)
+    else:
+        by_route = remote if remote.recognises(folder) else huggingface
+        found = by_route.read(folder, name, revision, weights, route)
     return dataclasses.replace(found, documents=documents.find(folder))
 
 

@@ -91,8 +91,11 @@ def compare(
         )
     checks = products.verify(session, saved, copies, progress, record=False)
     # That `transformers` cannot read a tokenizer, whose file is what is followed, is no lack here.
-    lacking = [each for each in checks if each.subject != transformers_tokens.SUBJECT]
-    lacking = [each for each in lacking if each.outcome == Outcome.NOT_COMPARED]
+    lacking = [
+        each
+        for each in checks
+        if each.outcome == Outcome.NOT_COMPARED and each.subject != transformers_tokens.SUBJECT
+    ]
     if lacking:
         raise ExportError(f"checkpoint: not all can be compared here:\n{table(lacking)}")
     return checks

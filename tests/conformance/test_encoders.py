@@ -26,7 +26,7 @@ from hub_export.terminal import Progress
 from hub_export.verify import litert, numbers
 from hub_export.verify.checks import Outcome
 from hub_export.verify.closeness import CLOSENESS, apart
-from hub_export.verify.references.encoder import settled
+from hub_export.verify.references.families import settled
 from hub_export.verify.references.own.models import load
 from tests.conformance.cases import SavedEncoder
 

@@ -9,7 +9,7 @@ import torch
 import transformers
 
 from encoders import ConfigError, RealTokens, TokenById, architectures
-from hub_export.verify.references.encoder import channels_of, factors_of, settled, weights_of
+from hub_export.verify.references.families import channels_of, factors_of, settled, weights_of
 from tests import checkpoints
 
 IDS = np.array([[2, 9, 8, 7, 12, 3], [2, 30, 3, 1, 1, 1], [2, 5, 6, 7, 3, 1]], np.int32)

@@ -26,7 +26,7 @@ from encoders import (
 )
 from encoders.core.weights import expand
 from hub_export.sources import find
-from hub_export.verify.references.encoder import settled
+from hub_export.verify.references.families import settled
 from tests import checkpoints
 
 HEADS: dict[str, tuple[type[TaskHead], tuple[str, ...], int]] = {

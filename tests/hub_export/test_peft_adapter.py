@@ -19,7 +19,7 @@ from hub_export.errors import ExportError, SourceError
 from hub_export.sources import find, huggingface
 from hub_export.sources.adapters import peft as peft_adapter
 from hub_export.verify import samples
-from hub_export.verify.references.encoder import settled
+from hub_export.verify.references.families import settled
 from tests import checkpoints
 
 peft = pytest.importorskip("peft", reason="peft is not installed (pip install .[test])")

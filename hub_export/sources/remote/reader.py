@@ -70,7 +70,7 @@ def read(
     assert published is not None
     found = huggingface.read(folder, name, revision, weights)
     if published is jina_embeddings_v3:
-        found = _with_adapter(found, route, routes(folder))
+        found = _with_adapter(found, route)
     # Of what code that is not followed reads nothing is known: no option is passed over.
     told = huggingface.passing_over(found.unread)
     return dataclasses.replace(
@@ -83,12 +83,13 @@ def read(
     )
 
 
-def _with_adapter(found: Checkpoint, route: str, routes: Sequence[str]) -> Checkpoint:
+def _with_adapter(found: Checkpoint, route: str) -> Checkpoint:
     """The checkpoint that follows one of its adapters, or none.
 
     Raises:
         SourceError: it has no such adapter.
     """
+    routes = jina_embeddings_v3.routes(found.config)
     if route and route not in routes:
         raise SourceError(
             f"{found.config_file}: the model has the adapters {', '.join(routes) or '(none)'}, of "

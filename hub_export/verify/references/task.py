@@ -13,7 +13,8 @@ from hub_export.settings import (
     TOKEN_CLASSIFICATION,
 )
 from hub_export.verify.closeness import Floats
-from hub_export.verify.references.encoder import Ids, loaded_encoder, rows_of, settled
+from hub_export.verify.references.encoder import Ids, loaded_encoder, rows_of
+from hub_export.verify.references.families import settled
 from hub_export.verify.references.loading import loaded
 
 _MASKED = ("AutoModelForMaskedLM", "MODEL_FOR_MASKED_LM_MAPPING")
