@@ -29,7 +29,7 @@ from hub_export.terminal import silenced
 
 Shape = tuple[int, int]
 """[B, S] of a signature."""
-LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+LENGTHS = (8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 """Of rows, as far as the longest one needs them."""
 TOGETHER, SHORT = 8, 32
 """Of rows up to SHORT tokens, TOGETHER ones take a third less time than one by one."""
