@@ -13,15 +13,15 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 
-from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
+from encoders.core.blocks.activations import activation
 from encoders.core.bottleneck import CHANNEL, GIVEN, LEARNED, SEEN, SUM, Adapters, BottleneckForm
 from encoders.core.config import SIZES, Dimensions
 from encoders.core.encoder import Encoded, Encoder, Inside, TokenOfRow
 from encoders.core.errors import ConfigError, EncoderError, WeightsError
-from encoders.core.groups import by_length
-from encoders.core.layout import TokenById, first_token, last_token
-from encoders.core.real_tokens import RealTokens
+from encoders.core.layout.groups import by_length
+from encoders.core.layout.layout import TokenById, first_token, last_token
+from encoders.core.layout.real_tokens import RealTokens
 from encoders.core.rows import (
     FLATTEN,
     KEEP,

@@ -12,16 +12,16 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
-from encoders.core.attention import SelfAttention
-from encoders.core.blocks import FeedForward, PostNormBlock
+from encoders.core.attention.attention import SelfAttention
+from encoders.core.blocks.activations import activation
+from encoders.core.blocks.blocks import FeedForward, PostNormBlock
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import Dropout, Embedding, LayerNorm, Linear
 from encoders.core.config import Config, TokenId, check_heads, check_padding
-from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder, Pooler
 from encoders.core.errors import ConfigError
-from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
-from encoders.core.layout import Layout
+from encoders.core.layout.layout import Layout
 from encoders.core.rows import embedding, linear, norm
 from encoders.core.weights import Table
 

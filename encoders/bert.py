@@ -10,15 +10,15 @@ from typing import Any, ClassVar, TypeVar
 
 import tensorflow as tf
 
-from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
-from encoders.core.attention import Attention, SelfAttention
-from encoders.core.blocks import B, FeedForward, PostNormBlock, blocks_of
+from encoders.core.attention.attention import Attention, SelfAttention
+from encoders.core.blocks.activations import activation
+from encoders.core.blocks.blocks import B, FeedForward, PostNormBlock, blocks_of
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import Dropout, Embedding, LayerNorm
 from encoders.core.config import Config, TokenId, check_heads, check_padding
-from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder, Pooler
 from encoders.core.errors import ConfigError
-from encoders.core.layers import Dropout, Embedding, LayerNorm
 from encoders.core.rows import Row, embedding, linear, norm
 from encoders.core.weights import Table
 

@@ -13,12 +13,12 @@ import tensorflow as tf
 
 from encoders import bert
 from encoders.core.architecture import Architecture
-from encoders.core.blocks import PostNormBlock
-from encoders.core.embeddings import Embeddings
+from encoders.core.blocks.blocks import PostNormBlock
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import LayerNorm
 from encoders.core.encoder import Encoder, Pooler
 from encoders.core.errors import ConfigError
-from encoders.core.layers import LayerNorm
-from encoders.core.layout import Layout
+from encoders.core.layout.layout import Layout
 from encoders.core.rows import linear
 
 FULL, SPARSE = "original_full", "block_sparse"

@@ -9,16 +9,16 @@ normalise their inputs; the output of the last block is normalised.
 import dataclasses
 from typing import ClassVar
 
-from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
-from encoders.core.attention import SelfAttention
-from encoders.core.blocks import FeedForward, PreNormBlock, blocks_of
+from encoders.core.attention.attention import SelfAttention
+from encoders.core.attention.masks import Window
+from encoders.core.blocks.activations import activation
+from encoders.core.blocks.blocks import FeedForward, PreNormBlock, blocks_of
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import Dropout, Embedding, LayerNorm
 from encoders.core.config import Config, TokenId, check_heads
-from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
-from encoders.core.layers import Dropout, Embedding, LayerNorm
-from encoders.core.layout import TokenById
-from encoders.core.masks import Window
+from encoders.core.layout.layout import TokenById
 from encoders.core.rows import embedding, linear, norm
 from encoders.core.weights import Table
 

@@ -15,16 +15,16 @@ import numpy as np
 import tensorflow as tf
 
 from encoders import bert
-from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
-from encoders.core.attention import SelfAttention
-from encoders.core.blocks import FeedForward, PostNormBlock
+from encoders.core.attention.attention import SelfAttention
+from encoders.core.blocks.activations import activation
+from encoders.core.blocks.blocks import FeedForward, PostNormBlock
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import GroupedLinear, Linear
 from encoders.core.config import TokenId
-from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
-from encoders.core.layers import GroupedLinear, Linear
-from encoders.core.layout import Layout
+from encoders.core.layout.layout import Layout
 from encoders.core.rows import CONVOLUTION, Change, Row, linear
 from encoders.core.weights import Table, declare
 

@@ -13,16 +13,16 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
-from encoders.core.attention import Projected
-from encoders.core.blocks import FeedForward, PostNormBlock
+from encoders.core.attention.attention import Projected
+from encoders.core.attention.disentangled import DisentangledAttention, Distances, MaskedEmbeddings
+from encoders.core.blocks.activations import activation
+from encoders.core.blocks.blocks import FeedForward, PostNormBlock
+from encoders.core.blocks.layers import Dropout, Embedding, LayerNorm, Linear
 from encoders.core.config import Config, TokenId, at_least, check_heads, check_padding
-from encoders.core.disentangled import DisentangledAttention, Distances, MaskedEmbeddings
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
-from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
-from encoders.core.layout import Layout
+from encoders.core.layout.layout import Layout
 from encoders.core.rows import Row, embedding, linear, norm
 from encoders.core.weights import Table, declare
 

@@ -13,16 +13,16 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from encoders import deberta
-from encoders.core.activations import Activation, activation
 from encoders.core.architecture import Architecture
-from encoders.core.attention import Projected
-from encoders.core.blocks import PostNormBlock
+from encoders.core.attention.attention import Projected
+from encoders.core.attention.disentangled import DisentangledAttention, Distances
+from encoders.core.blocks.activations import Activation, activation
+from encoders.core.blocks.blocks import PostNormBlock
+from encoders.core.blocks.layers import Dropout, LayerNorm, Linear
 from encoders.core.config import at_least
-from encoders.core.disentangled import DisentangledAttention, Distances
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
-from encoders.core.layers import Dropout, LayerNorm, Linear
-from encoders.core.layout import Layout
+from encoders.core.layout.layout import Layout
 from encoders.core.rows import TRANSPOSE, Row, linear, norm
 from encoders.core.weights import Table, declare
 

@@ -7,14 +7,14 @@ positions are sinusoidal, their table stays as it is in training.
 import dataclasses
 from typing import ClassVar
 
-from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
-from encoders.core.attention import SelfAttention
-from encoders.core.blocks import FeedForward, PostNormBlock
+from encoders.core.attention.attention import SelfAttention
+from encoders.core.blocks.activations import activation
+from encoders.core.blocks.blocks import FeedForward, PostNormBlock
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import Dropout, Embedding, LayerNorm
 from encoders.core.config import Config, TokenId, check_heads, check_padding
-from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
-from encoders.core.layers import Dropout, Embedding, LayerNorm
 from encoders.core.rows import embedding, linear, norm
 from encoders.core.weights import Table
 

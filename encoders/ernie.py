@@ -11,11 +11,11 @@ import tensorflow as tf
 
 from encoders import bert
 from encoders.core.architecture import Architecture
-from encoders.core.blocks import PostNormBlock
-from encoders.core.embeddings import Embeddings
+from encoders.core.blocks.blocks import PostNormBlock
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import Embedding
 from encoders.core.encoder import Encoder, Pooler
-from encoders.core.layers import Embedding
-from encoders.core.layout import Layout
+from encoders.core.layout.layout import Layout
 from encoders.core.rows import embedding
 
 

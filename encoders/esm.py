@@ -14,14 +14,14 @@ import tensorflow as tf
 
 from encoders import bert
 from encoders.core.architecture import Architecture
-from encoders.core.blocks import PreNormBlock
+from encoders.core.attention.rotary import RotarySelfAttention, Rotation, check_rotary
+from encoders.core.blocks.blocks import PreNormBlock
+from encoders.core.blocks.embeddings import Embeddings, after_padding
+from encoders.core.blocks.layers import Embedding, LayerNorm
 from encoders.core.config import TokenId, at_least, check_heads, check_padding
-from encoders.core.embeddings import Embeddings, after_padding
 from encoders.core.encoder import Encoder, Pooler
 from encoders.core.errors import ConfigError
-from encoders.core.layers import Embedding, LayerNorm
-from encoders.core.layout import Layout
-from encoders.core.rotary import RotarySelfAttention, Rotation, check_rotary
+from encoders.core.layout.layout import Layout
 from encoders.core.rows import Row, embedding, norm
 from encoders.core.weights import Table, declare
 

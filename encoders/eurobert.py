@@ -7,7 +7,7 @@ from encoders import llama
 from encoders.core.architecture import Architecture
 from encoders.core.config import TokenId
 from encoders.core.encoder import Encoder
-from encoders.core.layout import first_token
+from encoders.core.layout.layout import first_token
 
 
 @dataclasses.dataclass(frozen=True)

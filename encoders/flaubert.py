@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from encoders import xlm
 from encoders.core.architecture import Architecture
-from encoders.core.blocks import PreNormBlock
+from encoders.core.blocks.blocks import PreNormBlock
 from encoders.core.encoder import Encoder
 
 

@@ -17,14 +17,14 @@ from typing import ClassVar, NamedTuple
 import tensorflow as tf
 
 from encoders import bert
-from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
-from encoders.core.blocks import FeedForward, PostNormBlock, blocks_of
+from encoders.core.blocks.activations import activation
+from encoders.core.blocks.blocks import FeedForward, PostNormBlock, blocks_of
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import Dropout, Embedding, LayerNorm, Linear
 from encoders.core.config import Config, TokenId, check_padding
-from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder, Pooler
-from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
-from encoders.core.layout import Layout
+from encoders.core.layout.layout import Layout
 from encoders.core.rows import linear, norm
 from encoders.core.weights import Table
 

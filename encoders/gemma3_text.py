@@ -12,10 +12,16 @@ from typing import Any, ClassVar
 import tensorflow as tf
 
 from encoders import llama
-from encoders.core import rope_scaling
-from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
-from encoders.core.blocks import GatedFeedForward
+from encoders.core.attention import rope_scaling
+from encoders.core.attention.grouped import GroupedAttention
+from encoders.core.attention.masks import FULL, SLIDING, Window
+from encoders.core.attention.rope_scaling import Rope
+from encoders.core.attention.rotary import Rotary, check_head_width
+from encoders.core.blocks.activations import activation
+from encoders.core.blocks.blocks import GatedFeedForward
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import Dropout, Embedding, RMSNorm
 from encoders.core.config import (
     Config,
     TokenId,
@@ -24,15 +30,9 @@ from encoders.core.config import (
     check_kinds,
     check_padding,
 )
-from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
-from encoders.core.grouped import GroupedAttention
-from encoders.core.layers import Dropout, Embedding, RMSNorm
-from encoders.core.layout import Layout, last_token
-from encoders.core.masks import FULL, SLIDING, Window
-from encoders.core.rope_scaling import Rope
-from encoders.core.rotary import Rotary, check_head_width
+from encoders.core.layout.layout import Layout, last_token
 from encoders.core.rows import Row
 from encoders.core.weights import Table, declare
 

@@ -8,16 +8,16 @@ key and value; checkpoints store kernels turned.
 import dataclasses
 from typing import ClassVar
 
-from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
-from encoders.core.attention import JoinedAttention
-from encoders.core.blocks import FeedForward, PreNormBlock
+from encoders.core.attention.attention import JoinedAttention
+from encoders.core.attention.masks import Window
+from encoders.core.blocks.activations import activation
+from encoders.core.blocks.blocks import FeedForward, PreNormBlock
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import Dropout, Embedding, LayerNorm
 from encoders.core.config import Config, TokenId, check_heads, check_padding
-from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
-from encoders.core.layers import Dropout, Embedding, LayerNorm
-from encoders.core.layout import last_token
-from encoders.core.masks import Window
+from encoders.core.layout.layout import last_token
 from encoders.core.rows import KEEP, Row, embedding, linear, norm
 from encoders.core.weights import Table
 

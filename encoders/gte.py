@@ -12,16 +12,16 @@ from typing import Any, ClassVar
 import tensorflow as tf
 
 from encoders import bert
-from encoders.core import rope_scaling
-from encoders.core.activations import Activation, activation
 from encoders.core.architecture import Architecture
-from encoders.core.blocks import Gated, PostNormBlock
+from encoders.core.attention import rope_scaling
+from encoders.core.attention.rope_scaling import Rope
+from encoders.core.attention.rotary import Rotary, RotaryAttention, check_rotary
+from encoders.core.blocks.activations import Activation, activation
+from encoders.core.blocks.blocks import Gated, PostNormBlock
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import Embedding, Linear
 from encoders.core.config import TokenId, at_least
-from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
-from encoders.core.layers import Embedding, Linear
-from encoders.core.rope_scaling import Rope
-from encoders.core.rotary import Rotary, RotaryAttention, check_rotary
 from encoders.core.rows import embedding, linear, norm
 from encoders.core.weights import Table
 

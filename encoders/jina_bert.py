@@ -11,12 +11,12 @@ from typing import ClassVar
 import tensorflow as tf
 
 from encoders import bert, gte
-from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
-from encoders.core.blocks import PostNormBlock
-from encoders.core.embeddings import Embeddings
+from encoders.core.attention.relative import LinearBias
+from encoders.core.blocks.activations import activation
+from encoders.core.blocks.blocks import PostNormBlock
+from encoders.core.blocks.embeddings import Embeddings
 from encoders.core.encoder import Blocks, Encoder, Pooler
-from encoders.core.relative import LinearBias
 from encoders.core.rows import embedding, linear, norm
 from encoders.core.weights import Table
 

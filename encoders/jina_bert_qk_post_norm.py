@@ -9,13 +9,13 @@ of the gated part's dense layer, the second half is activated. Folders say `bert
 import tensorflow as tf
 
 from encoders import bert, gte
-from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
-from encoders.core.attention import Projected, SelfAttention
-from encoders.core.blocks import PostNormBlock
+from encoders.core.attention.attention import Projected, SelfAttention
+from encoders.core.blocks.activations import activation
+from encoders.core.blocks.blocks import PostNormBlock
+from encoders.core.blocks.layers import LayerNorm
 from encoders.core.encoder import Encoder
-from encoders.core.layers import LayerNorm
-from encoders.core.layout import Layout
+from encoders.core.layout.layout import Layout
 from encoders.core.rows import linear, norm
 from encoders.core.weights import Table
 from encoders.jina_bert import EMBEDDING_ROWS, JinaBertConfig, encoder

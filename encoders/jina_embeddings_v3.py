@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from encoders import bert, gte
 from encoders.core.architecture import Architecture
-from encoders.core.blocks import PostNormBlock
-from encoders.core.embeddings import Embeddings
+from encoders.core.blocks.blocks import PostNormBlock
+from encoders.core.blocks.embeddings import Embeddings
 from encoders.core.encoder import Encoder, Pooler
 from encoders.core.rows import embedding, linear, norm
 from encoders.core.weights import Table

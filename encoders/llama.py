@@ -10,19 +10,19 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from encoders.core import rope_scaling
-from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
-from encoders.core.blocks import GatedFeedForward, PreNormBlock
+from encoders.core.attention import rope_scaling
+from encoders.core.attention.grouped import GroupedAttention
+from encoders.core.attention.masks import Window, decoder_window
+from encoders.core.attention.rope_scaling import Rope
+from encoders.core.attention.rotary import Rotary, check_head_width
+from encoders.core.blocks.activations import activation
+from encoders.core.blocks.blocks import GatedFeedForward, PreNormBlock
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import Dropout, Embedding, RMSNorm
 from encoders.core.config import Config, TokenId, at_least, check_groups, check_heads, check_padding
-from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder, TokenOfRow
-from encoders.core.grouped import GroupedAttention
-from encoders.core.layers import Dropout, Embedding, RMSNorm
-from encoders.core.layout import last_token
-from encoders.core.masks import Window, decoder_window
-from encoders.core.rope_scaling import Rope
-from encoders.core.rotary import Rotary, check_head_width
+from encoders.core.layout.layout import last_token
 from encoders.core.rows import embedding, linear, norm
 from encoders.core.weights import Table
 

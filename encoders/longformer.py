@@ -14,13 +14,13 @@ import tensorflow as tf
 
 from encoders import bert, roberta
 from encoders.core.architecture import Architecture
-from encoders.core.attention import SelfAttention
-from encoders.core.blocks import PostNormBlock
+from encoders.core.attention.attention import SelfAttention
+from encoders.core.attention.masks import Window
+from encoders.core.blocks.blocks import PostNormBlock
 from encoders.core.config import TokenId
 from encoders.core.encoder import Encoder, Pooler
 from encoders.core.errors import ConfigError
-from encoders.core.layout import Layout
-from encoders.core.masks import Window
+from encoders.core.layout.layout import Layout
 
 
 @dataclasses.dataclass(frozen=True)

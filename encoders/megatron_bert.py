@@ -7,10 +7,10 @@ import dataclasses
 
 from encoders import bert
 from encoders.core.architecture import Architecture
-from encoders.core.blocks import PreNormBlock
-from encoders.core.embeddings import Embeddings
+from encoders.core.blocks.blocks import PreNormBlock
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import LayerNorm
 from encoders.core.encoder import Encoder, Pooler
-from encoders.core.layers import LayerNorm
 
 
 @dataclasses.dataclass(frozen=True)

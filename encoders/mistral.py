@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from encoders import llama
 from encoders.core.architecture import Architecture
+from encoders.core.attention.masks import Window, decoder_window
 from encoders.core.config import at_least
-from encoders.core.masks import Window, decoder_window
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,15 +15,15 @@ from typing import Any, ClassVar
 import tensorflow as tf
 
 from encoders import bert
-from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
-from encoders.core.attention import Attention, Projected
-from encoders.core.blocks import FeedForward
+from encoders.core.attention.attention import Attention, Projected
+from encoders.core.blocks.activations import activation
+from encoders.core.blocks.blocks import FeedForward
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import Dropout, Embedding, Linear
 from encoders.core.config import check_heads
-from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder, Pooler
-from encoders.core.layers import Dropout, Embedding, Linear
-from encoders.core.layout import Layout
+from encoders.core.layout.layout import Layout
 from encoders.core.rows import Row, linear, norm
 from encoders.core.weights import Table, declare
 

@@ -10,16 +10,16 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from encoders.core.activations import Activation, activation
 from encoders.core.architecture import Architecture
-from encoders.core.blocks import Gated, PreNormBlock
+from encoders.core.attention.masks import FULL, SLIDING, Window
+from encoders.core.attention.rotary import Rotary, RotaryAttention, check_rotary, theta
+from encoders.core.blocks.activations import Activation, activation
+from encoders.core.blocks.blocks import Gated, PreNormBlock
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import Dropout, Embedding, LayerNorm, Linear
 from encoders.core.config import Config, TokenId, at_least, check_kinds, check_padding
-from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
-from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
-from encoders.core.masks import FULL, SLIDING, Window
-from encoders.core.rotary import Rotary, RotaryAttention, check_rotary, theta
 from encoders.core.rows import embedding, linear, norm
 from encoders.core.weights import Table
 

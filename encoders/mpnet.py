@@ -11,16 +11,16 @@ pass: padding is 1, and there are 32 buckets, whatever a config says.
 import dataclasses
 from typing import ClassVar
 
-from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
-from encoders.core.attention import SelfAttention
-from encoders.core.blocks import FeedForward, PostNormBlock, blocks_of
+from encoders.core.attention.attention import SelfAttention
+from encoders.core.attention.relative import RelativeBias
+from encoders.core.blocks.activations import activation
+from encoders.core.blocks.blocks import FeedForward, PostNormBlock, blocks_of
+from encoders.core.blocks.embeddings import Embeddings, after_padding
+from encoders.core.blocks.layers import Dropout, Embedding, LayerNorm
 from encoders.core.config import Config, check_heads
-from encoders.core.embeddings import Embeddings, after_padding
 from encoders.core.encoder import Encoder, Pooler
 from encoders.core.errors import ConfigError
-from encoders.core.layers import Dropout, Embedding, LayerNorm
-from encoders.core.relative import RelativeBias
 from encoders.core.rows import embedding, linear, norm
 from encoders.core.weights import Table
 

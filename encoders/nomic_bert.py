@@ -7,15 +7,15 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
-from encoders.core.blocks import GatedFeedForward, PostNormBlock
+from encoders.core.attention.rotary import Rotary, RotaryAttention, check_rotary, theta
+from encoders.core.blocks.activations import activation
+from encoders.core.blocks.blocks import GatedFeedForward, PostNormBlock
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import Dropout, Embedding, LayerNorm
 from encoders.core.config import Config, TokenId, at_least, check_padding
-from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
-from encoders.core.layers import Dropout, Embedding, LayerNorm
-from encoders.core.rotary import Rotary, RotaryAttention, check_rotary, theta
 from encoders.core.rows import embedding, linear, norm
 from encoders.core.weights import Table
 

@@ -9,15 +9,15 @@ import dataclasses
 from typing import ClassVar
 
 from encoders import nomic_bert
-from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
-from encoders.core.blocks import FeedForward, PostNormBlock
+from encoders.core.attention.rotary import Rotary, RotaryAttention
+from encoders.core.blocks.activations import activation
+from encoders.core.blocks.blocks import FeedForward, PostNormBlock
+from encoders.core.blocks.layers import Dropout, LayerNorm
+from encoders.core.blocks.mixture import Experts, MixtureFeedForward
 from encoders.core.config import TokenId, at_least
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
-from encoders.core.layers import Dropout, LayerNorm
-from encoders.core.mixture import Experts, MixtureFeedForward
-from encoders.core.rotary import Rotary, RotaryAttention
 from encoders.core.rows import TRANSPOSE, Row, linear
 from encoders.core.weights import Table
 

@@ -17,14 +17,14 @@ import tensorflow as tf
 
 from encoders import bert
 from encoders.core.architecture import Architecture
-from encoders.core.attention import Projected, SelfAttention
-from encoders.core.blocks import PostNormBlock
+from encoders.core.attention.attention import Projected, SelfAttention
+from encoders.core.blocks.blocks import PostNormBlock
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import Embedding
 from encoders.core.config import TokenId
-from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
-from encoders.core.layers import Embedding
-from encoders.core.layout import Layout
+from encoders.core.layout.layout import Layout
 from encoders.core.rows import Change, Row
 from encoders.core.weights import Table, declare
 

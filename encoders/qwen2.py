@@ -8,9 +8,9 @@ from typing import ClassVar
 
 from encoders import llama
 from encoders.core.architecture import Architecture
+from encoders.core.attention.masks import FULL, SLIDING, Window, decoder_window
 from encoders.core.config import at_least, check_kinds
 from encoders.core.errors import ConfigError
-from encoders.core.masks import FULL, SLIDING, Window, decoder_window
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,8 +8,8 @@ import dataclasses
 
 from encoders import llama, qwen2
 from encoders.core.architecture import Architecture
+from encoders.core.blocks.layers import RMSNorm
 from encoders.core.encoder import Encoder
-from encoders.core.layers import RMSNorm
 
 
 @dataclasses.dataclass(frozen=True)

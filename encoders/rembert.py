@@ -9,10 +9,10 @@ from typing import ClassVar
 
 from encoders import bert
 from encoders.core.architecture import Architecture
-from encoders.core.blocks import PostNormBlock
-from encoders.core.embeddings import Embeddings
+from encoders.core.blocks.blocks import PostNormBlock
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import Linear
 from encoders.core.encoder import Encoder, Pooler
-from encoders.core.layers import Linear
 from encoders.core.rows import linear
 
 

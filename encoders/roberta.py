@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 
 from encoders import bert
 from encoders.core.architecture import Architecture
-from encoders.core.blocks import PostNormBlock
+from encoders.core.blocks.blocks import PostNormBlock
+from encoders.core.blocks.embeddings import Embeddings, after_padding
+from encoders.core.blocks.layers import Embedding
 from encoders.core.config import TokenId
-from encoders.core.embeddings import Embeddings, after_padding
 from encoders.core.encoder import Encoder, Pooler
 from encoders.core.errors import ConfigError
-from encoders.core.layers import Embedding
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,12 +14,12 @@ import tensorflow as tf
 
 from encoders import bert
 from encoders.core.architecture import Architecture
-from encoders.core.blocks import PostNormBlock
-from encoders.core.embeddings import Embeddings
+from encoders.core.attention.rotary import RotarySelfAttention, check_rotary
+from encoders.core.blocks.blocks import PostNormBlock
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import Linear
 from encoders.core.encoder import Encoder
-from encoders.core.layers import Linear
-from encoders.core.layout import Layout
-from encoders.core.rotary import RotarySelfAttention, check_rotary
+from encoders.core.layout.layout import Layout
 from encoders.core.rows import embedding, linear, norm
 from encoders.core.weights import Table
 

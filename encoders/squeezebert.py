@@ -8,15 +8,15 @@ import dataclasses
 from typing import ClassVar
 
 from encoders import bert
-from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
-from encoders.core.attention import SelfAttention
-from encoders.core.blocks import FeedForward, PostNormBlock
+from encoders.core.attention.attention import SelfAttention
+from encoders.core.blocks.activations import activation
+from encoders.core.blocks.blocks import FeedForward, PostNormBlock
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import GroupedLinear
 from encoders.core.config import at_least
-from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder, Pooler
 from encoders.core.errors import ConfigError
-from encoders.core.layers import GroupedLinear
 from encoders.core.rows import CONVOLUTION, Row, linear, norm
 from encoders.core.weights import Table
 

@@ -9,10 +9,10 @@ import dataclasses
 from typing import ClassVar
 
 from encoders.core.architecture import Architecture
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import Dropout, Embedding
 from encoders.core.config import Config
-from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
-from encoders.core.layers import Dropout, Embedding
 from encoders.core.rows import embedding
 from encoders.core.weights import Table
 

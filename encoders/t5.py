@@ -14,16 +14,16 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from encoders.core.activations import Activation, activation
 from encoders.core.architecture import Architecture
-from encoders.core.attention import SelfAttention
-from encoders.core.blocks import FeedForward, Gated, PreNormBlock
+from encoders.core.attention.attention import SelfAttention
+from encoders.core.attention.relative import RelativeBias
+from encoders.core.blocks.activations import Activation, activation
+from encoders.core.blocks.blocks import FeedForward, Gated, PreNormBlock
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import Dropout, Embedding, Linear, RMSNorm
 from encoders.core.config import Config, TokenId, at_least, check_padding
-from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
-from encoders.core.layers import Dropout, Embedding, Linear, RMSNorm
-from encoders.core.relative import RelativeBias
 from encoders.core.rows import Row, embedding, linear, norm
 from encoders.core.weights import Table
 

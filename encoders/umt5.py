@@ -7,7 +7,7 @@ import tensorflow as tf
 from encoders import t5
 from encoders.core.architecture import Architecture
 from encoders.core.encoder import Encoder
-from encoders.core.layout import Layout
+from encoders.core.layout.layout import Layout
 from encoders.core.rows import embedding
 from encoders.mt5 import MT5Config
 

@@ -8,9 +8,9 @@ import dataclasses
 
 from encoders import bert, roberta
 from encoders.core.architecture import Architecture
-from encoders.core.blocks import PreNormBlock
+from encoders.core.blocks.blocks import PreNormBlock
+from encoders.core.blocks.layers import LayerNorm
 from encoders.core.encoder import Encoder, Pooler
-from encoders.core.layers import LayerNorm
 
 
 @dataclasses.dataclass(frozen=True)

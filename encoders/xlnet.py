@@ -12,17 +12,17 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
-from encoders.core.activations import activation
 from encoders.core.architecture import Architecture
-from encoders.core.attention import Attention, Projected
-from encoders.core.blocks import FeedForward, PostNormBlock, blocks_of
+from encoders.core.attention.attention import Attention, Projected
+from encoders.core.attention.relative import shift
+from encoders.core.blocks.activations import activation
+from encoders.core.blocks.blocks import FeedForward, PostNormBlock, blocks_of
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import Dropout, Embedding, LinearBase
 from encoders.core.config import Config, TokenId, check_heads
-from encoders.core.embeddings import Embeddings
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
-from encoders.core.layers import Dropout, Embedding, LinearBase
-from encoders.core.layout import Layout, last_token
-from encoders.core.relative import shift
+from encoders.core.layout.layout import Layout, last_token
 from encoders.core.rows import Row, embedding, linear, norm
 from encoders.core.weights import Table, declare
 

@@ -87,6 +87,10 @@ RULES = {
         exempt=("hub_export.sources.formats.torch_files", "hub_export.verify.references"),
     ),
     "an encoder's machinery knows no head": Rule(("encoders.core",), ("encoders.heads",)),
+    "the layout of rows knows no block": Rule(
+        ("encoders.core.layout",), ("encoders.core.blocks", "encoders.core.attention")
+    ),
+    "blocks know no attention": Rule(("encoders.core.blocks",), ("encoders.core.attention",)),
     "preprocess's ground knows no room": Rule(
         ("preprocess.graph", "preprocess.source"),
         tuple(f"preprocess.{each}" for each in ("text", "tokenizer", "packing", *KINDS)),
@@ -381,7 +385,7 @@ def test_rules_can_pass(write: Write) -> None:
         "import encoders.core",
         "from encoders import core",
         "from encoders.core import layers",
-        "from encoders.core.layers import Linear",
+        "from encoders.core.blocks.layers import Linear",
     ],
 )
 def test_deep_imports_are_found(write: Write, source: str) -> None:

@@ -14,11 +14,11 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from encoders.core.activations import activation
-from encoders.core.blocks import PostNormBlock
+from encoders.core.blocks.activations import activation
+from encoders.core.blocks.blocks import PostNormBlock
+from encoders.core.blocks.layers import Dropout, LayerNorm, Linear
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
-from encoders.core.layers import Dropout, LayerNorm, Linear
 from encoders.core.rows import Row, linear, norm
 from encoders.core.weights import declare
 

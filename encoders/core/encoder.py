@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import Dropout, Linear, Norm
 from encoders.core.config import Dimensions
-from encoders.core.embeddings import Embeddings
-from encoders.core.layers import Dropout, Linear, Norm
-from encoders.core.layout import Layout, Padded, first_token
+from encoders.core.layout.layout import Layout, Padded, first_token
 
 Block = Callable[[tf.Tensor, Layout, bool], tf.Tensor]
 Blocks = Iterable[Block]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
+from encoders.core.blocks.layers import LayerNorm, Linear
 from encoders.core.encoder import Encoded, Encoder
-from encoders.core.layers import LayerNorm, Linear
 from encoders.core.rows import TRANSPOSE, Row, linear, norm
 from encoders.core.weights import Tensors, declare
 from encoders.heads.forms import LOGITS, activation_of, options_of

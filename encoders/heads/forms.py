@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import tensorflow as tf
 
-from encoders.core.activations import Activation, activation
+from encoders.core.blocks.activations import Activation, activation
+from encoders.core.blocks.layers import Dropout, LayerNorm, Linear
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
-from encoders.core.layers import Dropout, LayerNorm, Linear
 from encoders.core.rows import Row, linear, norm
 from encoders.heads.head import TaskHead
 

@@ -12,7 +12,7 @@ from encoders.core.config import Dimensions
 from encoders.core.encoder import Encoded, Encoder
 from encoders.core.errors import ConfigError
 from encoders.core.initial import UNCUT, Normal, Normals, deviation_of, initial
-from encoders.core.layout import Layout, Padded
+from encoders.core.layout.layout import Layout, Padded
 from encoders.core.rows import Row
 from encoders.core.weights import Stored, Table, Tensors, expand
 from encoders.heads.modules import VectorModule

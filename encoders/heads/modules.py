@@ -10,9 +10,9 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
-from encoders.core.activations import activation
+from encoders.core.blocks.activations import activation
+from encoders.core.blocks.layers import Dropout, LayerNorm, Linear
 from encoders.core.initial import initial
-from encoders.core.layers import Dropout, LayerNorm, Linear
 from encoders.core.rows import TRANSPOSE, Row, linear, norm
 from encoders.core.weights import Stored, Table, expand
 

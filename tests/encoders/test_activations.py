@@ -3,7 +3,7 @@ import pytest
 import torch
 from transformers.activations import ACT2FN
 
-from encoders.core.activations import ACTIVATIONS, activation
+from encoders.core.blocks.activations import ACTIVATIONS, activation
 from encoders.core.errors import ConfigError
 
 

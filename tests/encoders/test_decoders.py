@@ -13,10 +13,10 @@ from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 import encoders
 from encoders import ConfigError, RealTokens, architectures
-from encoders.core import rope_scaling
-from encoders.core.layout import Layout, Padded
-from encoders.core.masks import Window, decoder_window
-from encoders.core.rotary import Rotary
+from encoders.core.attention import rope_scaling
+from encoders.core.attention.masks import Window, decoder_window
+from encoders.core.attention.rotary import Rotary
+from encoders.core.layout.layout import Layout, Padded
 from encoders.gemma3_text import Gemma3TextConfig
 from encoders.qwen2 import Qwen2Config
 from tests import checkpoints

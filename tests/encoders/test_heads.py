@@ -26,7 +26,7 @@ from encoders import (
     WeightsError,
     architectures,
 )
-from encoders.core.layers import Linear
+from encoders.core.blocks.layers import Linear
 from encoders.core.rows import Row, linear
 
 X = np.random.default_rng(5).normal(0, 3, (6, 8)).astype(np.float32)

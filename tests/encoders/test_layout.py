@@ -1,6 +1,6 @@
 import tensorflow as tf
 
-from encoders.core.layout import Padded
+from encoders.core.layout.layout import Padded
 
 
 def test_what_blocks_share_is_computed_once() -> None:

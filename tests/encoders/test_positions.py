@@ -8,9 +8,9 @@ from transformers.models.mpnet import modeling_mpnet
 from transformers.models.roberta.modeling_roberta import RobertaEmbeddings
 from transformers.models.t5.modeling_t5 import T5Attention
 
-from encoders.core.embeddings import after_padding, in_row
-from encoders.core.layout import Padded
-from encoders.core.relative import buckets
+from encoders.core.attention.relative import buckets
+from encoders.core.blocks.embeddings import after_padding, in_row
+from encoders.core.layout.layout import Padded
 
 IDS = np.array([[7, 8, 3, 9, 3, 3], [3, 7, 7, 8, 9, 9], [5, 5, 5, 5, 5, 5]], np.int32)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from encoders.core.groups import by_length
-from encoders.core.layout import Padded
-from encoders.core.real_tokens import RealTokens
+from encoders.core.layout.groups import by_length
+from encoders.core.layout.layout import Padded
+from encoders.core.layout.real_tokens import RealTokens
 
 MASK = tf.constant([[1, 1, 0, 0, 0], [1, 0, 1, 1, 0], [0, 1, 1, 0, 0]])
 

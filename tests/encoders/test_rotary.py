@@ -10,8 +10,8 @@ import transformers
 from transformers.models.modernbert.modeling_modernbert import ModernBertRotaryEmbedding
 
 from encoders import ConfigError, architectures
-from encoders.core.layout import Padded
-from encoders.core.rotary import Rotary
+from encoders.core.attention.rotary import Rotary
+from encoders.core.layout.layout import Padded
 from encoders.modernbert import GLOBAL, LOCAL, ModernBertConfig
 from encoders.nomic_bert import NomicBertConfig
 

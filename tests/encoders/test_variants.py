@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from encoders import ConfigError, RealTokens, architectures
-from encoders.core.layout import Padded
+from encoders.core.layout.layout import Padded
 from hub_export.sources import find
 from hub_export.verify.references.encoder import Reference
 from tests import checkpoints

@@ -3,8 +3,8 @@ import pytest
 import tensorflow as tf
 
 import encoders
+from encoders.core.blocks.layers import Linear
 from encoders.core.errors import WeightsError
-from encoders.core.layers import Linear
 from encoders.core.rows import Row, linear
 from encoders.core.weights import Table, expand
 from tests import checkpoints

@@ -23,7 +23,7 @@ from tokenizers import Tokenizer
 
 import encoders
 import preprocess
-from encoders.core.layers import LayerNorm
+from encoders.core.blocks.layers import LayerNorm
 from hub_export import ExportError, SourceError, TargetError, VerificationError, export
 from hub_export.sources.formats import tensors
 from hub_export.verify import samples

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from encoders.core.layers import Embedding
-from encoders.core.layout import Layout
+from encoders.core.blocks.layers import Embedding
+from encoders.core.layout.layout import Layout
 
 
 def buckets(offsets: npt.ArrayLike, count: int = 32, farthest: int = 128) -> npt.NDArray[np.int32]:

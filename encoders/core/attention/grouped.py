@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from encoders.core.attention import Attention, Projected
-from encoders.core.layers import Linear, Norm
-from encoders.core.layout import Layout
-from encoders.core.masks import Window
-from encoders.core.rotary import Rotary
+from encoders.core.attention.attention import Attention, Projected
+from encoders.core.attention.masks import Window
+from encoders.core.attention.rotary import Rotary
+from encoders.core.blocks.layers import Linear, Norm
+from encoders.core.layout.layout import Layout
 
 
 class GroupedAttention(Attention):

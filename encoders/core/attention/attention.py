@@ -4,9 +4,9 @@ import abc
 
 import tensorflow as tf
 
-from encoders.core.layers import Dropout, Linear, Part
-from encoders.core.layout import Layout
-from encoders.core.masks import Window
+from encoders.core.attention.masks import Window
+from encoders.core.blocks.layers import Dropout, Linear, Part
+from encoders.core.layout.layout import Layout
 
 Projected = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 

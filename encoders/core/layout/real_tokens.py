@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from encoders.core.host import planned
-from encoders.core.layout import Layout
+from encoders.core.layout.host import planned
+from encoders.core.layout.layout import Layout
 
 
 class Moves(NamedTuple):

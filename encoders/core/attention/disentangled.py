@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from encoders.core.attention import Attention
-from encoders.core.embeddings import Embeddings
-from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
-from encoders.core.layout import Layout
-from encoders.core.relative import shift
+from encoders.core.attention.attention import Attention
+from encoders.core.attention.relative import shift
+from encoders.core.blocks.embeddings import Embeddings
+from encoders.core.blocks.layers import Dropout, Embedding, LayerNorm, Linear
+from encoders.core.layout.layout import Layout
 
 
 class Near(NamedTuple):

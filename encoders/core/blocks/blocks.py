@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 import tensorflow as tf
 
-from encoders.core.activations import Activation
-from encoders.core.layers import Dropout, LayerNorm, Linear, Norm, Part
-from encoders.core.layout import Layout
+from encoders.core.blocks.activations import Activation
+from encoders.core.blocks.layers import Dropout, LayerNorm, Linear, Norm, Part
+from encoders.core.layout.layout import Layout
 
 Mixing = Callable[[tf.Tensor, Layout, bool], tf.Tensor]
 """What makes tokens see each other, float32 [N, D] -> float32 [N, D]; mostly an `Attention`."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from encoders.core.host import planned
+from encoders.core.layout.host import planned
 
 TOKENS = 2048
 """A group is complete when it has as many: more would not make matrix products faster."""

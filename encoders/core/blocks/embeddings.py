@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from encoders.core.layers import Dropout, Embedding, LayerNorm, Linear
-from encoders.core.layout import Layout
+from encoders.core.blocks.layers import Dropout, Embedding, LayerNorm, Linear
+from encoders.core.layout.layout import Layout
 
 Places = Callable[[tf.Tensor, Layout], tf.Tensor]
 

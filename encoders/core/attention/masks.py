@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from encoders.core.layout import Layout
+from encoders.core.layout.layout import Layout
 
 FULL, SLIDING = "full_attention", "sliding_attention"
 """What `layer_types` calls layers that attend to all tokens, and to a window of them."""

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from encoders.core.attention import JoinedAttention, Projected, SelfAttention
+from encoders.core.attention.attention import JoinedAttention, Projected, SelfAttention
+from encoders.core.attention.rope_scaling import PLAIN, Scaling
 from encoders.core.config import check_heads
 from encoders.core.errors import ConfigError
-from encoders.core.layout import Layout
-from encoders.core.rope_scaling import PLAIN, Scaling
+from encoders.core.layout.layout import Layout
 
 
 def check_rotary(width: int, heads: int) -> None:

@@ -7,7 +7,7 @@ summed, times the probability. The experts are stored as MegaBlocks does
 
 import tensorflow as tf
 
-from encoders.core.activations import Activation
+from encoders.core.blocks.activations import Activation
 from encoders.core.weights import declare
 
 

@@ -1,0 +1,1 @@
+"""Attention in its forms, and what tells it where tokens are."""

@@ -1,0 +1,1 @@
+"""What blocks are built of: layers, activations, embeddings, mixtures of experts."""
