@@ -10,9 +10,9 @@ from typing import Any, Generic, TypeVar
 
 from absl import flags, logging
 
-from hub_export import settings, terminal
+from hub_export import options, terminal
 from hub_export.errors import ExportError
-from hub_export.settings import ValueKind
+from hub_export.options import ValueKind
 
 S = TypeVar("S")
 
@@ -83,8 +83,8 @@ class Command(Generic[S]):
 
     def help(self) -> str:
         """What `--help` shows."""
-        kinds, lines = settings.kinds(self._kind), [self._usage.strip(), ""]
-        for field in settings.options(self._kind):
+        kinds, lines = options.kinds(self._kind), [self._usage.strip(), ""]
+        for field in options.options(self._kind):
             head = self._head(field, kinds[field.name])
             body = textwrap.fill(field.metadata["help"], _WIDTH)
             lines += [head, textwrap.indent(body, _INDENT)]
@@ -106,8 +106,8 @@ class Command(Generic[S]):
         values = flags.FlagValues()
         values.set_gnu_getopt(True)
         flags.DEFINE_bool("help", False, "", short_name="h", flag_values=values)
-        kinds = settings.kinds(self._kind)
-        for field in settings.options(self._kind):
+        kinds = options.kinds(self._kind)
+        for field in options.options(self._kind):
             kind, default = kinds[field.name], self._default(field)
             default = None if default is _REQUIRED else default
             if field.name == self._arguments:
@@ -130,16 +130,16 @@ class Command(Generic[S]):
         if rest and not self._arguments:
             raise ExportError(f"unexpected arguments: {' '.join(rest)}")
         given: dict[str, Any] = {}
-        kinds = settings.kinds(self._kind)
-        for field in settings.options(self._kind):
+        kinds = options.kinds(self._kind)
+        for field in options.options(self._kind):
             is_flag = field.name != self._arguments
             value = values[field.name].value if is_flag else _argument(kinds[field.name], rest)
             if value in (None, "", []) and self._default(field) is _REQUIRED:
                 name = f"--{field.name}" if is_flag else field.name
                 raise ExportError(f"{name} is missing: {field.metadata['help']}")
             given[field.name] = _value(field.name, kinds[field.name], value)
-        made = settings.named(self._kind, **given)
-        if problems := [*settings.broken(made)]:
+        made = options.named(self._kind, **given)
+        if problems := [*options.broken(made)]:
             raise ExportError("; ".join(problems))
         return made
 

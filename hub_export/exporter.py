@@ -15,12 +15,13 @@ from hub_export.models.product import Product
 from hub_export.models.products import products_of
 from hub_export.models.served_litert import ServedCopy
 from hub_export.models.session import Session
+from hub_export.options import recorded, taking
 from hub_export.publish import card
 from hub_export.publish.report import Report, source
 from hub_export.publish.staging import Staging
 from hub_export.report_page import recording
 from hub_export.report_page.recording import Written
-from hub_export.settings import FULL, NONE, PREPROCESSOR, TRAINED, Settings, recorded, taking
+from hub_export.settings import FULL, NONE, PREPROCESSOR, TRAINED, Settings
 from hub_export.sources import find
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.formats import torch_files

@@ -65,6 +65,7 @@ GROUND = (
     "contents",
     "contract",
     "errors",
+    "options",
     "parts",
     "secrets",
     "settings",

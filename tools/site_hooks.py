@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hub_export import settings
+from hub_export import options
 from hub_export.terminal import silenced
 
 _MARK = re.compile(r"<!-- (help|options|docstring): ([\w.]+) -->")
@@ -47,7 +47,7 @@ def _options(name: str) -> str:
     kind = pkgutil.resolve_name(name)
     shown = inspect.signature(kind).parameters
     return "\n".join(
-        f"- `{shown[each.name]}`: {each.metadata['help']}" for each in settings.options(kind)
+        f"- `{shown[each.name]}`: {each.metadata['help']}" for each in options.options(kind)
     )
 
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from hub_export.command import Command
-from hub_export.settings import option
+from hub_export.options import option
 from hub_export.terminal import silenced
 
 USAGE = """Lists the exports in a folder: name, part, version, source, size, verified or not, task.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hub_export.command import Command
 from hub_export.errors import ExportError
-from hub_export.settings import option
+from hub_export.options import option
 from hub_export.terminal import Progress, silenced
 
 USAGE = """Proves an export again: after an upgrade of TensorFlow, or on another machine.

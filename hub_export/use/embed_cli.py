@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from hub_export.command import Command
 from hub_export.errors import ExportError, SourceError, TargetError
-from hub_export.settings import AUTO, FLOAT16, FLOAT32, INT8, option
+from hub_export.options import option
+from hub_export.settings import AUTO, FLOAT16, FLOAT32, INT8
 from hub_export.terminal import Advance, Progress, silenced
 from hub_export.use.corpora import text_files, text_rows
 from hub_export.use.corpora.text_files import Beginning

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from hub_export.command import Command
 from hub_export.errors import ExportError, TargetError
-from hub_export.settings import AUTO, option
+from hub_export.options import option
+from hub_export.settings import AUTO
 from hub_export.terminal import Progress, silenced
 from hub_export.use.corpora import text_files, text_rows
 from hub_export.use.corpora.text_files import STDIO, Beginning

@@ -13,6 +13,7 @@ from hub_export.models.mediapipe import MediaPipeCopy
 from hub_export.models.product import Product
 from hub_export.models.products import products_of
 from hub_export.models.session import Session
+from hub_export.options import named
 from hub_export.settings import (
     AUTO,
     ENCODER,
@@ -22,7 +23,6 @@ from hub_export.settings import (
     TASK_MODEL,
     TRAINED,
     Settings,
-    named,
 )
 from hub_export.sources import find
 from hub_export.sources.checkpoint import Checkpoint

@@ -18,7 +18,7 @@ from google.protobuf import text_format
 from hub_export import parts
 from hub_export.errors import ExportError, SourceError, TargetError
 from hub_export.litert import description
-from hub_export.settings import broken, option, taking
+from hub_export.options import broken, option, taking
 from hub_export.terminal import Progress
 
 INSTALL = "pip install '.[serving]' in the folder of hub_export"
