@@ -113,7 +113,7 @@ class Readers:
         elif self.target in MODULES:
             _ = session.plan
         else:
-            session.preprocessor(16)
+            session.tokenization.preprocessor(16)
 
     def _put(self, charsmap: bytes) -> None:
         """Makes it the charsmap of the tokenizer."""

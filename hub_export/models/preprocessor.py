@@ -178,26 +178,27 @@ def product(session: Session) -> Product:
     Raises:
         SourceError: the vocabulary does not fit the encoder.
     """
-    _ = session.tokenizer
+    tokenization = session.tokenization
+    _, length = tokenization.tokenizer, tokenization.seq_length
 
     def build() -> PreprocessorModel:
-        made = session.preprocessor(session.seq_length)
+        made = tokenization.preprocessor(length)
         segments, longest = contract.MOST_SEGMENTS, session.size.positions
         shortest = made.packer.special_tokens(segments)
-        if not shortest <= session.seq_length <= longest:
+        if not shortest <= length <= longest:
             raise ExportError(
                 f"seq_length must be from {shortest} (the special tokens of {segments} segments) "
-                f"to {longest} (the positions of the encoder), not {session.seq_length}"
+                f"to {longest} (the positions of the encoder), not {length}"
             )
         return PreprocessorModel(made)
 
     def notes() -> dict[str, str]:
-        last = session.preprocessor(session.seq_length).packer.last_type
-        if last < session.types:
+        last, types = tokenization.preprocessor(length).packer.last_type, tokenization.types
+        if last < types:
             return {}
         return {
-            "type_ids": f"the tokenizer counts them up to {last}, the encoder up to "
-            f"{session.types - 1}: they stop there; is tokenizer_class another one's?"
+            "type_ids": f"the tokenizer counts them up to {last}, the encoder up to {types - 1}: "
+            "they stop there; is tokenizer_class another one's?"
         }
 
     folder = f"{session.settings.name}_preprocess"

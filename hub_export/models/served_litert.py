@@ -39,7 +39,7 @@ class ServedCopy(LiteRtCopy):
     @property
     def longest(self) -> int:
         """The length of the row."""
-        return self.session.seq_length
+        return self.session.tokenization.seq_length
 
     def save(self, path: Path) -> None:
         """Writes the file into the folder of the SavedModel.

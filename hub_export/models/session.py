@@ -2,8 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import tensorflow as tf
 from tokenizers import Tokenizer
 
 import encoders
-import preprocess
 from encoders import (
     Architecture,
     Dimensions,
@@ -27,25 +25,17 @@ from encoders import (
 from hub_export import contract
 from hub_export.errors import ExportError, SourceError
 from hub_export.models import task
+from hub_export.models.architectures import architecture, sizes
 from hub_export.models.embedding_plan import Plan, plan
+from hub_export.models.naming import naming
 from hub_export.models.task import Task
+from hub_export.models.tokenization import Tokenization
 from hub_export.models.trained import Part, with_trained
 from hub_export.settings import FILL_MASK, INSIDE, NONE, PREPROCESSOR, TASK_MODEL, Settings
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.find import explained
 from hub_export.sources.formats.tensors import LazyTensors
 from hub_export.sources.modules import Placed
-from hub_export.sources.tokenizer import files as tokenizer_files
-from hub_export.sources.tokenizer.markers import mark
-from hub_export.sources.tokenizer.renumbered import Renumbered
-from preprocess import Preprocessor
-
-# What `transformers` calls the tokens of a checkpoint that does not tell.
-# Of a word embedding, as accelerators like it: what its rows are a multiple of, and how many of
-# them no published vocabulary is short of (T5: 28; Qwen3: 267).
-_PADDED_TO, _MOST_PADDING = 64, 512
-
-_PADDING, _MASK = ("[PAD]", "<pad>"), ("[MASK]", "<mask>")
 
 Draw = Callable[[], np.ndarray]
 
@@ -83,13 +73,12 @@ class Session:
             ExportError: something of INSIDE is asked for that it does not have.
         """
         self.settings, self.checkpoint = settings, checkpoint
-        self._compiled: dict[bool, preprocess.Tokenizer] = {}
         known = str(checkpoint.config.get("model_type")) in encoders.architectures()
         if {*settings.parts} == {PREPROCESSOR} and not known:
             # A tokenizer goes with any encoder.
-            self.size = _declared(checkpoint.config)
+            self.size = sizes(checkpoint.config)
             return
-        self.architecture = _architecture(checkpoint)
+        self.architecture = architecture(checkpoint)
         ignored = {*settings.ignored_options, *checkpoint.unread}
         self.config = {k: v for k, v in checkpoint.config.items() if k not in ignored}
         with naming(checkpoint.config_file, self._advice()):
@@ -222,78 +211,20 @@ class Session:
         return [_filled(self.plan, each) for each in self.plan.modules]
 
     @functools.cached_property
-    def tokenizer(self) -> Tokenizer:
-        """The tokenizer; its truncation and padding are those of the checkpoint.
-
-        Raises:
-            SourceError: it cannot be read, or its vocabulary does not fit the encoder.
-        """
-        tokenizer = self._read_tokenizer
-        if self.settings.special_tokens_in_text is not None:
-            tokenizer.encode_special_tokens = not self.settings.special_tokens_in_text
-        self.mark(tokenizer)
-        found, rows = _entries(tokenizer), self.size.vocabulary
-        file = self.checkpoint.tokenizer_file
-        if not rows:  # nothing is known of the encoder
-            return tokenizer
-        if found > rows:
-            raise SourceError(
-                f"{file}: the tokenizer has ids up to {found - 1}, the word embedding only {rows} "
-                "rows; one of the two is of another checkpoint"
-            )
-        if found < rows and not (self.settings.padded_embedding or _is_padded(found, rows)):
-            raise SourceError(
-                f"{file}: the vocabulary ends at id {found - 1}, the word embedding has {rows} "
-                "rows; if no line of the vocabulary is missing and the embedding was padded on "
-                "purpose, say padded_embedding"
-            )
-        return tokenizer
-
-    @functools.cached_property
-    def _read_tokenizer(self) -> Tokenizer:
-        """The tokenizer as its file says.
-
-        Raises:
-            SourceError: it cannot be read.
-        """
-        with explained(self.checkpoint.tokenizer_file):
-            return self.checkpoint.tokenizer()
-
-    @functools.cached_property
-    def vocabulary_remark(self) -> str:
-        """What to tell of a vocabulary that does not end where the word embedding does."""
-        if not self.checkpoint.tokenizer_file.exists():
-            return ""
-        try:
-            found, rows = _entries(self._read_tokenizer), self.size.vocabulary
-        except SourceError:  # an encoder alone has no need of it
-            return ""
-        if found == rows:
-            return ""
-        return f"The word embedding has {rows} rows, the vocabulary {found} entries."
-
-    def mark(self, tokenizer: Tokenizer) -> None:
-        """Makes a tokenizer read the markers of queries and documents, where there are any.
-
-        Raises:
-            SourceError: its vocabulary lacks one.
-        """
-        if self.checkpoint.is_late() and self.task is not None and self.task.late is not None:
-            mark(tokenizer, self.task.late.markers, self.checkpoint.tokenizer_file)
+    def tokenization(self) -> Tokenization:
+        """How texts become rows of tokens."""
+        return Tokenization(self.checkpoint, self.settings, self.size, self._markers)
 
     @property
-    def mask(self) -> str | None:
-        """The mask token; None without any."""
-        return self.checkpoint.special_tokens.get("mask_token") or _first(self.tokenizer, _MASK)
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer; see `Tokenization`."""
+        return self.tokenization.tokenizer
 
-    @functools.cached_property
-    def unknown(self) -> int | None:
-        """The id of the token that `transformers` takes for the unknown one; None without any."""
-        checkpoint = self.checkpoint
-        token = checkpoint.special_tokens.get("unk_token")
-        token = token or tokenizer_files.unknown_token(checkpoint.tokenizer_file.parent)
-        id: int | None = None if token is None else self.tokenizer.token_to_id(token)
-        return id
+    def _markers(self) -> Sequence[str]:
+        """What is one token each before queries and documents."""
+        if not self.checkpoint.is_late() or self.task is None or self.task.late is None:
+            return ()
+        return [*self.task.late.markers]
 
     @functools.cached_property
     def plan(self) -> Plan:
@@ -306,47 +237,11 @@ class Session:
         with explained(self.checkpoint.config_file.parent):
             return plan(self.checkpoint, self.settings, self.size)
 
-    @property
-    def seq_length(self) -> int:
-        """The default length of the preprocessor's rows."""
-        return self.settings.seq_length or min(contract.SEQ_LENGTH, self.size.positions)
-
-    @property
-    def types(self) -> int:
-        """The number of type ids; without type embedding they have no effect: the usual two."""
-        return self.size.types or 2
-
-    def preprocessor(self, seq_length: int, lower_case: bool = False) -> Preprocessor:
-        """What packs as the tokenizer says at the moment; the tokenizer itself is compiled once.
-
-        Args:
-            seq_length: the default length of its rows.
-            lower_case: whether the tokenizer lower-cases at the moment though its file does not.
-
-        Raises:
-            SourceError: a component cannot be compiled exactly, or a token is missing.
-        """
-        special, source = self.checkpoint.special_tokens, self.tokenizer
-        file = self.checkpoint.tokenizer_file
-        with explained(file), naming(file):
-            made = preprocess.build(
-                source,
-                padding=special.get("pad_token") or _first(source, _PADDING) or _PADDING[0],
-                mask=self.mask,
-                seq_length=seq_length,
-                type_vocabulary=self.types,
-                engine=self.settings.tokenizer_engine,
-                compiled=self._compiled.get(lower_case),
-                numbers=source.numbers if isinstance(source, Renumbered) else None,
-            )
-        self._compiled[lower_case] = made.tokenizer
-        return made
-
     def release(self) -> None:
         """Lets go of what was built, once everything is saved."""
         for name in ("_encoder", "built", "head"):
             self.__dict__.pop(name, None)
-        self._compiled.clear()
+        self.tokenization.release()
 
 
 def _filled(plan: Plan, placed: Placed) -> VectorModule:
@@ -367,60 +262,3 @@ def _untrained(checkpoint: Checkpoint, tensors: Callable[[], LazyTensors]) -> Ch
         unused={},
         notes=(*checkpoint.notes, "The weights are random: to be trained from scratch."),
     )
-
-
-def _declared(config: Mapping[str, Any]) -> Dimensions:
-    """What a preprocessor needs to know of an encoder, as far as its configuration tells."""
-
-    def size(key: str, default: int) -> int:
-        found = config.get(key)
-        return found if isinstance(found, int) and found > 0 else default
-
-    positions, types = (
-        size("max_position_embeddings", preprocess.LONGEST),
-        size("type_vocab_size", 0),
-    )
-    return Dimensions(0, 0, 0, vocabulary=0, positions=positions, types=types)
-
-
-_REASONS = {"canine": " (it hashes characters, and has neither a tokenizer nor a word embedding)"}
-"""Of model types that nobody should wait for."""
-
-
-def _architecture(checkpoint: Checkpoint) -> Architecture:
-    supported = encoders.architectures()
-    model_type = str(checkpoint.config.get("model_type"))
-    if model_type not in supported:
-        remote = checkpoint.config.get("auto_map") is not None
-        code = " (its code is remote, as auto_map says, and is never run)" if remote else ""
-        code = _REASONS.get(model_type, code)
-        raise SourceError(
-            f"{checkpoint.config_file}: model_type {model_type} is not supported{code}; "
-            f"supported: {', '.join(sorted(supported))}"
-        )
-    found = supported[model_type]
-    return found if checkpoint.adapters is None else found.adapted(checkpoint.adapters)
-
-
-def _entries(tokenizer: Tokenizer) -> int:
-    """The first id that the vocabulary does not have."""
-    return max(tokenizer.get_vocab().values()) + 1
-
-
-def _is_padded(entries: int, rows: int) -> bool:
-    """Whether an embedding is larger than the vocabulary for the sake of fast products."""
-    return not rows % _PADDED_TO and rows - entries < _MOST_PADDING
-
-
-def _first(tokenizer: Tokenizer, tokens: Sequence[str]) -> str | None:
-    """The first of the tokens that the vocabulary has."""
-    return next((each for each in tokens if tokenizer.token_to_id(each) is not None), None)
-
-
-@contextmanager
-def naming(path: Path, advice: str = "") -> Iterator[None]:
-    """Adds the file to what the libraries say about its content, and what may be done."""
-    try:
-        yield
-    except (encoders.EncoderError, preprocess.PreprocessError) as error:
-        raise SourceError(f"{path}: {error}{advice}") from error

@@ -134,7 +134,7 @@ def rows_of_texts(session: Session) -> Preprocessor:
     """
     plan = session.plan
     with plan.applied(session.tokenizer) as lowers:
-        preprocessor = session.preprocessor(plan.max_length, lowers)
+        preprocessor = session.tokenization.preprocessor(plan.max_length, lowers)
     shortest = preprocessor.packer.special_tokens(1 + plan.pairs)
     if plan.max_length < shortest:
         raise SourceError(

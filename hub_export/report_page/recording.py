@@ -87,7 +87,7 @@ def _texts(product: Product, session: Session) -> Texts | None:
         return None
     masked = product.name == product_of(FILL_MASK)
     with unpacked(session.tokenizer):
-        return Texts(session.tokenizer, (session.mask or "") if masked else "")
+        return Texts(session.tokenizer, (session.tokenization.mask or "") if masked else "")
 
 
 def _files(folder: Path) -> dict[str, int]:

@@ -167,9 +167,9 @@ def _beside(name: str, session: Session) -> Iterator[str]:
 def _compare_tokens(model: Any, source: Source, progress: Progress) -> list[Check]:
     session = source.session
     amount, ties = AMOUNTS[session.settings.verify], session.settings.tokenizer_engine != EXACT
-    tokenizer = session.tokenizer
+    tokenizer, types = session.tokenizer, session.tokenization.types
     scripts = session.settings.report
-    checks = tokens.compare(model, tokenizer, session.types, progress, amount, ties, scripts)
+    checks = tokens.compare(model, tokenizer, types, progress, amount, ties, scripts)
     return [*checks, *transformers_tokens.compare(source.tokenizer, tokenizer)]
 
 

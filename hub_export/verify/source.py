@@ -98,7 +98,7 @@ class Source:
         asked = session.settings.special_tokens_in_text
         found = transformers_tokens.read(session.checkpoint, asked)
         if isinstance(found, Tokenizer):
-            session.mark(found)
+            session.tokenization.mark(found)
         return found
 
     def release(self) -> None:

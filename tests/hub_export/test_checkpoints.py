@@ -109,7 +109,7 @@ def test_a_checkpoint_of_this_layout_is_read(row: Row, tmp_path: Path) -> None:
     if row.task:
         head, _ = session.head
         assert len(head.variables) > 1
-    assert session.preprocessor(16).tokenizer.tokenize(["a bad cab"]).shape[0] == 1
+    assert session.tokenization.preprocessor(16).tokenizer.tokenize(["a bad cab"]).shape[0] == 1
     if row.modules:
         mode, *others = row.modules.split(", ")
         assert session.plan.words()["pooling"] == mode

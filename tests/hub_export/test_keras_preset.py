@@ -152,7 +152,7 @@ def test_tokens_and_numbers_of_one_preset(kind: str, tmp_path: Path) -> None:
     tokenizer.save_to_preset(str(folder))
     assert_equal(checkpoints.built(folder)[0], made, kind)
     session = Session(find.read(str(folder)), Settings(str(folder)))
-    preprocessor = session.preprocessor(session.seq_length)
+    preprocessor = session.tokenization.preprocessor(session.tokenization.seq_length)
     texts = ["kalo mi", "", "Treing  12-er.", "ñesu x"]
     expected = [list(map(int, row)) for row in tokenizer(texts)]
     assert preprocessor.tokenizer.tokenize(tf.constant(texts)).to_list() == expected

@@ -209,7 +209,7 @@ def test_albert(tmp_path: Path) -> None:
     assert {"albert_config.json", "30k-clean.model"} <= checkpoint.files.keys()
     assert [each for each in checkpoint.notes if "splits the comma off a piece" in each]
     session = Session(checkpoint, Settings(str(folder)))
-    tokenize = session.preprocessor(session.seq_length).tokenizer.tokenize
+    tokenize = session.tokenization.preprocessor(session.tokenization.seq_length).tokenizer.tokenize
     one, other = (tokenize(tf.constant([each])) for each in ("LÖ ``ka''", 'lo "ka"'))
     assert one.to_list() == other.to_list()
 

@@ -116,7 +116,7 @@ def product(session: Session, task: Task) -> Product:
         assert isinstance(headed.head, FillMask)
         return FillMaskModel(preprocessor, headed, headed.head, mask, words)
 
-    token = session.mask
+    token = session.tokenization.mask
     id = None if token is None else session.tokenizer.token_to_id(token)
     of_rows = functools.partial(_of_rows, {"mask": id, "best": BEST})
     return task_model.product(session, task, build, _USAGE, of_rows, notes={"mask": token})

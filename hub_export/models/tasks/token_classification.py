@@ -134,7 +134,7 @@ def product(session: Session, task: Task) -> Product:
         SourceError: the head is not supported, or is not in the checkpoint.
     """
     build = functools.partial(TokenClassificationModel, _subwords(session))
-    of_rows = functools.partial(_of_rows, session.unknown)
+    of_rows = functools.partial(_of_rows, session.tokenization.unknown)
     return task_model.product(session, task, build, _USAGE, of_rows)
 
 
@@ -150,4 +150,4 @@ def _subwords(session: Session) -> Subwords:
     if getattr(source.model, "continuing_subword_prefix", None):
         size = max(source.get_vocab().values()) + 1
         lengths = [len(source.id_to_token(id) or "") for id in range(size)]
-    return Subwords(lengths, session.unknown)
+    return Subwords(lengths, session.tokenization.unknown)

@@ -155,7 +155,7 @@ def _filling(session: Session, name: str, expansion: Expansion) -> Filling:
             f"{file}: padding_side is left, and each {name} is filled up to {expansion.length} "
             "tokens: that is supported at the end of rows alone"
         )
-    token = expansion.token or session.mask or special.get("eos_token")
+    token = expansion.token or session.tokenization.mask or special.get("eos_token")
     id = None if token is None else tokenizer.token_to_id(token)
     if id is None:
         raise SourceError(

@@ -23,7 +23,7 @@ class EntityReference:
         self._pipeline = object.__new__(token_classification.TokenClassificationPipeline)
         self._pipeline.tokenizer = types.SimpleNamespace(
             _tokenizer=tokenizer,
-            unk_token_id=session.unknown,
+            unk_token_id=session.tokenization.unknown,
             convert_ids_to_tokens=tokenizer.id_to_token,
             convert_tokens_to_string=" ".join,
         )

@@ -48,7 +48,7 @@ def ask(source: Source, progress: Progress) -> Answers:
     """Sample texts with mask tokens in them, and the source's logits there."""
     session, model = source.session, source.task_model
     tokenizer, plan = session.tokenizer, session.plan
-    token = session.mask
+    token = session.tokenization.mask
     assert token is not None
     id = tokenizer.token_to_id(token)
     with plan.applied(tokenizer):
