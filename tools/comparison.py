@@ -11,7 +11,8 @@ import tensorflow as tf
 from tokenizers import Encoding, Tokenizer
 
 import preprocess
-from hub_export.verify.tokens import packed_rows, packs, without_clean_up
+from hub_export.verify.tokens.ids import without_clean_up
+from hub_export.verify.tokens.packing import packed_rows, packs
 
 CHUNK = 10_000
 _BROKEN = "\udc00"

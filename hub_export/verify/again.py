@@ -28,8 +28,9 @@ from hub_export.sources import find
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.formats import torch_files
 from hub_export.terminal import Progress
-from hub_export.verify import products, transformers_tokens
+from hub_export.verify import products
 from hub_export.verify.checks import Check, Outcome, table
+from hub_export.verify.tokens import transformers_tokens
 
 _SHOWN = 3
 _OTHER_WEIGHTS = {

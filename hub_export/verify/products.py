@@ -35,8 +35,6 @@ from hub_export.verify import (
     litert,
     numbers,
     outputs,
-    tokens,
-    transformers_tokens,
     vectors,
     weights,
 )
@@ -54,6 +52,7 @@ from hub_export.verify.tasks import (
     token_classification,
     zero_shot,
 )
+from hub_export.verify.tokens import preprocessor, transformers_tokens
 
 EXACT = "exact"
 INSIDE, MLM = "inside", "mlm"
@@ -126,7 +125,7 @@ def note(session: Session, checks: list[Check]) -> dict[str, str]:
     engine = session.settings.tokenizer_engine
     if engine == EXACT:
         return {}
-    compared = tokens.summary(checks) if checks else "not compared with the source"
+    compared = preprocessor.summary(checks) if checks else "not compared with the source"
     return {"tokenizer_engine": f"{engine} engine: {compared}"}
 
 
@@ -169,7 +168,7 @@ def _compare_tokens(model: Any, source: Source, progress: Progress) -> list[Chec
     amount, ties = AMOUNTS[session.settings.verify], session.settings.tokenizer_engine != EXACT
     tokenizer, types = session.tokenizer, session.tokenization.types
     scripts = session.settings.report
-    checks = tokens.compare(model, tokenizer, types, progress, amount, ties, scripts)
+    checks = preprocessor.compare(model, tokenizer, types, progress, amount, ties, scripts)
     return [*checks, *transformers_tokens.compare(source.tokenizer, tokenizer)]
 
 

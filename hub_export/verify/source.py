@@ -7,7 +7,6 @@ from tokenizers import Tokenizer
 
 from hub_export.models.session import Session
 from hub_export.settings import TASK_MODEL, TEXT_EMBEDDING
-from hub_export.verify import transformers_tokens
 from hub_export.verify.closeness import Floats
 from hub_export.verify.composed import Composed
 from hub_export.verify.references.encoder import Reference
@@ -17,6 +16,7 @@ from hub_export.verify.references.sentences import (
     has_sentence_transformers,
 )
 from hub_export.verify.references.task import TaskReference
+from hub_export.verify.tokens import transformers_tokens
 
 
 class Source:

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from hub_export import contract
 from hub_export.terminal import Progress
-from hub_export.verify import outputs, samples, transformers_tokens
+from hub_export.verify import outputs, samples
 from hub_export.verify.checks import Check, Outcome
 from hub_export.verify.closeness import Closeness, Floats
 from hub_export.verify.composed import Composed
@@ -30,6 +30,7 @@ from hub_export.verify.texts import (
     sample_pairs,
     sample_texts,
 )
+from hub_export.verify.tokens import transformers_tokens
 
 
 @dataclasses.dataclass(frozen=True)

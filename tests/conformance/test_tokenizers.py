@@ -15,7 +15,8 @@ import tensorflow_hub as hub
 import tf_keras
 
 from hub_export.verify import samples
-from hub_export.verify.tokens import packed_rows, without_clean_up
+from hub_export.verify.tokens.ids import without_clean_up
+from hub_export.verify.tokens.packing import packed_rows
 from tests.conformance.cases import SavedPreprocessor
 from tests.conformance.test_encoders import assert_no_path
 from tools.comparison import in_bytes

@@ -16,9 +16,10 @@ from hub_export.errors import ExportError, SourceError
 from hub_export.sources import find
 from hub_export.sources.tokenizer import files
 from hub_export.sources.tokenizer.renumbered import Renumbered
-from hub_export.verify import samples, transformers_tokens
+from hub_export.verify import samples
 from hub_export.verify.checks import Outcome
 from hub_export.verify.loaded import Preprocessor
+from hub_export.verify.tokens import transformers_tokens
 from tests import checkpoints
 from tools import texts
 

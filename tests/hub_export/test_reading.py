@@ -18,9 +18,10 @@ from hub_export.sources import find
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.tokenizer import files as tokenizer_files
 from hub_export.terminal import Progress
-from hub_export.verify import transformers_tokens, vectors
+from hub_export.verify import vectors
 from hub_export.verify.checks import Check, Outcome
 from hub_export.verify.source import Source
+from hub_export.verify.tokens import transformers_tokens
 from tests import checkpoints
 
 TEXT = "a [ent] bad [cab] cab"

@@ -16,9 +16,10 @@ from hub_export.publish.report import Report
 from hub_export.report_page import page, recording, speed
 from hub_export.report_page.facts import Copy, Facts, Speed
 from hub_export.terminal import Progress, Step
-from hub_export.verify import samples, scripts
+from hub_export.verify import samples
 from hub_export.verify.checks import Check, Outcome
 from hub_export.verify.details import Script, Similarities, Spread
+from hub_export.verify.tokens import scripts
 
 SECTIONS = {
     "checks": 0,

@@ -13,7 +13,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 import hub_export
 from hub_export import VerificationError
 from hub_export.publish import manifest
-from hub_export.verify import samples, transformers_tokens
+from hub_export.verify import samples
+from hub_export.verify.tokens import transformers_tokens
 from preprocess.unigram import sentencepiece_op
 from tests import checkpoints
 

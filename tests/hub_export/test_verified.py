@@ -16,8 +16,9 @@ from hub_export.settings import Settings
 from hub_export.sources import find
 from hub_export.sources.tokenizer.files import unpacked
 from hub_export.terminal import Progress
-from hub_export.verify import samples, tokens, weights
+from hub_export.verify import samples, weights
 from hub_export.verify.checks import Outcome
+from hub_export.verify.tokens import preprocessor
 from tests import checkpoints
 from tools import token_parity
 
@@ -117,7 +118,7 @@ def test_an_entry_that_is_another(edit: Any, subject: str) -> None:
     other = altered(source, edit)
     model = Model(preprocess.build(other, "[PAD]", "[MASK]", 16, 2))
     few = samples.Amount(step=10**6, fuzz=50, pairs=5)
-    checks = tokens.compare(model, source, 2, Progress(quiet=True), few)
+    checks = preprocessor.compare(model, source, 2, Progress(quiet=True), few)
     failed = [each.subject for each in checks if each.outcome == Outcome.FAILED]
     assert subject in failed
 

@@ -24,7 +24,7 @@ from hub_export.contract import (
     VECTORS,
 )
 from hub_export.terminal import Progress
-from hub_export.verify import outputs, transformers_tokens
+from hub_export.verify import outputs
 from hub_export.verify.checks import Check, Outcome
 from hub_export.verify.closeness import Closeness, Floats
 from hub_export.verify.outputs import Named, Road, Sample
@@ -38,6 +38,7 @@ from hub_export.verify.texts import (
     sample_texts,
     words_of,
 )
+from hub_export.verify.tokens import transformers_tokens
 
 _SIDES = {QUERY: "queries", DOCUMENT: "documents"}
 

@@ -1,0 +1,1 @@
+"""Comparing tokens: ids, offsets, packed rows, and how `transformers` reads the tokenizer."""
