@@ -17,6 +17,7 @@ from encoders.core.architecture import Architecture
 from encoders.core.blocks.activations import activation
 from encoders.core.bottleneck import CHANNEL, GIVEN, LEARNED, SEEN, SUM, Adapters, BottleneckForm
 from encoders.core.config import SIZES, Dimensions
+from encoders.core.declared import Stored
 from encoders.core.encoder import Encoded, Encoder, Inside, TokenOfRow
 from encoders.core.errors import ConfigError, EncoderError, WeightsError
 from encoders.core.layout.groups import by_length
@@ -34,7 +35,7 @@ from encoders.core.rows import (
     Row,
     Rows,
 )
-from encoders.core.weights import Filled, Stored, Table
+from encoders.core.weights import Filled, Table
 from encoders.heads.classification import Classification
 from encoders.heads.embedding import TextEmbedding
 from encoders.heads.fill_mask import FillMask

@@ -22,11 +22,12 @@ from encoders.core.blocks.blocks import FeedForward, PostNormBlock
 from encoders.core.blocks.embeddings import Embeddings
 from encoders.core.blocks.layers import GroupedLinear, Linear
 from encoders.core.config import TokenId
+from encoders.core.declared import declare
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
 from encoders.core.layout.layout import Layout
 from encoders.core.rows import CONVOLUTION, Change, Row, linear
-from encoders.core.weights import Table, declare
+from encoders.core.weights import Table
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,11 +20,12 @@ from encoders.core.blocks.activations import activation
 from encoders.core.blocks.blocks import FeedForward, PostNormBlock
 from encoders.core.blocks.layers import Dropout, Embedding, LayerNorm, Linear
 from encoders.core.config import Config, TokenId, at_least, check_heads, check_padding
+from encoders.core.declared import declare
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
 from encoders.core.layout.layout import Layout
 from encoders.core.rows import Row, embedding, linear, norm
-from encoders.core.weights import Table, declare
+from encoders.core.weights import Table
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,11 +20,12 @@ from encoders.core.blocks.activations import Activation, activation
 from encoders.core.blocks.blocks import PostNormBlock
 from encoders.core.blocks.layers import Dropout, LayerNorm, Linear
 from encoders.core.config import at_least
+from encoders.core.declared import declare
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
 from encoders.core.layout.layout import Layout
 from encoders.core.rows import TRANSPOSE, Row, linear, norm
-from encoders.core.weights import Table, declare
+from encoders.core.weights import Table
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,11 +19,12 @@ from encoders.core.blocks.blocks import PreNormBlock
 from encoders.core.blocks.embeddings import Embeddings, after_padding
 from encoders.core.blocks.layers import Embedding, LayerNorm
 from encoders.core.config import TokenId, at_least, check_heads, check_padding
+from encoders.core.declared import declare
 from encoders.core.encoder import Encoder, Pooler
 from encoders.core.errors import ConfigError
 from encoders.core.layout.layout import Layout
 from encoders.core.rows import Row, embedding, norm
-from encoders.core.weights import Table, declare
+from encoders.core.weights import Table
 
 MASKED = 0.15 * 0.8
 """The part of all tokens that was masked in the training of every checkpoint."""

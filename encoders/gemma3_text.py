@@ -30,11 +30,12 @@ from encoders.core.config import (
     check_kinds,
     check_padding,
 )
+from encoders.core.declared import declare
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
 from encoders.core.layout.layout import Layout, last_token
 from encoders.core.rows import Row
-from encoders.core.weights import Table, declare
+from encoders.core.weights import Table
 
 
 @dataclasses.dataclass(frozen=True)

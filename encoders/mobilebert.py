@@ -22,10 +22,11 @@ from encoders.core.blocks.blocks import FeedForward
 from encoders.core.blocks.embeddings import Embeddings
 from encoders.core.blocks.layers import Dropout, Embedding, Linear
 from encoders.core.config import check_heads
+from encoders.core.declared import declare
 from encoders.core.encoder import Encoder, Pooler
 from encoders.core.layout.layout import Layout
 from encoders.core.rows import Row, linear, norm
-from encoders.core.weights import Table, declare
+from encoders.core.weights import Table
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,11 +22,12 @@ from encoders.core.blocks.blocks import PostNormBlock
 from encoders.core.blocks.embeddings import Embeddings
 from encoders.core.blocks.layers import Embedding
 from encoders.core.config import TokenId
+from encoders.core.declared import declare
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
 from encoders.core.layout.layout import Layout
 from encoders.core.rows import Change, Row
-from encoders.core.weights import Table, declare
+from encoders.core.weights import Table
 
 FIRST = 2
 """The row of the position table that the first token has."""

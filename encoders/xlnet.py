@@ -20,11 +20,12 @@ from encoders.core.blocks.blocks import FeedForward, PostNormBlock, blocks_of
 from encoders.core.blocks.embeddings import Embeddings
 from encoders.core.blocks.layers import Dropout, Embedding, LinearBase
 from encoders.core.config import Config, TokenId, check_heads
+from encoders.core.declared import declare
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
 from encoders.core.layout.layout import Layout, last_token
 from encoders.core.rows import Row, embedding, linear, norm
-from encoders.core.weights import Table, declare
+from encoders.core.weights import Table
 
 THETA = 10_000.0
 

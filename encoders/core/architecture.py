@@ -10,9 +10,10 @@ import tensorflow as tf
 from encoders.core import bottleneck
 from encoders.core.bottleneck import Adapters
 from encoders.core.config import Config, Dimensions
+from encoders.core.declared import expand
 from encoders.core.encoder import Encoder
 from encoders.core.initial import Normal, deviation_of, initial
-from encoders.core.weights import Filled, Table, Tensors, expand
+from encoders.core.weights import Filled, Table, Tensors
 
 
 class Head(Protocol):

@@ -17,10 +17,10 @@ import tensorflow as tf
 from encoders.core.blocks.activations import activation
 from encoders.core.blocks.blocks import PostNormBlock
 from encoders.core.blocks.layers import Dropout, LayerNorm, Linear
+from encoders.core.declared import declare
 from encoders.core.encoder import Encoder
 from encoders.core.errors import ConfigError
 from encoders.core.rows import Row, linear, norm
-from encoders.core.weights import declare
 
 GIVEN, SUM, SEEN = "given", "sum", "seen"
 LEARNED, CHANNEL = "learned", "channel"

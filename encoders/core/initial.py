@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from encoders.core.declared import Declared
 from encoders.core.errors import ConfigError
 from encoders.core.rows import Row
-from encoders.core.weights import Declared
 
 DEVIATION = 0.02
 

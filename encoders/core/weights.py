@@ -1,54 +1,23 @@
 """Weight tables: which tensor of a checkpoint fills which variable of an encoder.
 
-Fields of a row stand for the index of a part in a list of the encoder. Rows of a part that the
-encoder was built without (None) do not apply. `fill` closes the table both ways: every declared
-variable is filled exactly once, every tensor is used or named with a reason.
+`fill` closes the table both ways: every declared variable is filled exactly once, every tensor is
+used or named with a reason.
 """
 
 import dataclasses
 import functools
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from encoders.core.declared import Declared, Stored, expand, owner
 from encoders.core.errors import WeightsError
 from encoders.core.rows import Row
 
 Tensors = Mapping[str, np.ndarray]
-
-
-@dataclasses.dataclass(frozen=True)
-class Declared:
-    """A variable to be: its shape is known, its values come from `fill`.
-
-    Attributes:
-        shape: its shape.
-        trainable: whether training changes it.
-        narrow: whether its dtype is that of matrix products; otherwise it is float32.
-    """
-
-    shape: tuple[int, ...]
-    trainable: bool
-    narrow: bool
-
-    def stored(self, dtype: tf.DType) -> tf.DType:
-        """Its dtype, where matrix products have this one."""
-        return dtype if self.narrow else tf.float32
-
-
-class Stored(NamedTuple):
-    """The row of a variable, and the dtype that it is stored as."""
-
-    row: Row
-    dtype: tf.DType
-
-
-def declare(*shape: int, trainable: bool = True, narrow: bool = False) -> Any:
-    """Stands in a part's attribute until `fill` replaces it by a `tf.Variable`."""
-    return Declared(shape, trainable, narrow)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,12 +93,12 @@ class Table:
             dtype: of what takes part in matrix products.
         """
         rows = expand(self.rows, part)
-        return [Stored(row, _owner(part, row)[1].stored(dtype)) for row in rows]
+        return [Stored(row, owner(part, row)[1].stored(dtype)) for row in rows]
 
     def shapes(self, part: tf.Module) -> Mapping[str, tuple[int, ...]]:
         """Target -> the shape of its variable, before `fill` or behind it."""
         rows = expand(self.rows, part)
-        return {row.target: tuple(_owner(part, row)[1].shape) for row in rows}
+        return {row.target: tuple(owner(part, row)[1].shape) for row in rows}
 
     def expected(
         self, stored: Iterable[Stored], tensors: Tensors, absent: Collection[str] = ()
@@ -223,27 +192,6 @@ class Table:
         }
 
 
-def expand(rows: Iterable[Row], encoder: tf.Module) -> Iterator[Row]:
-    """Writes out the rows for every index of their fields."""
-    for row in rows:
-        for at in _indices(encoder, row.target):
-            yield row.at(**at)
-
-
-def _indices(part: Any, path: str) -> Iterator[dict[str, int]]:
-    """All values of the fields of `path` under which it leads from `part` to more than None."""
-    step, _, rest = path.partition(".")
-    if part is None:
-        return
-    if not step:
-        yield {}
-    elif step.startswith("{"):
-        for index, each in enumerate(part):
-            yield from ({step[1:-1]: index, **deeper} for deeper in _indices(each, rest))
-    else:
-        yield from _indices(part[int(step)] if step.isdigit() else getattr(part, step), rest)
-
-
 def _absent(rows: Iterable[Row], names: Mapping[str, str]) -> tuple[str, ...]:
     found: dict[str, bool] = {}
     for row in rows:
@@ -255,7 +203,7 @@ def _absent(rows: Iterable[Row], names: Mapping[str, str]) -> tuple[str, ...]:
 
 def _assign(encoder: tf.Module, row: Row, values: np.ndarray, dtype: tf.DType) -> str:
     """Fills one variable; returns what is wrong with the tensor, or nothing."""
-    owner, declared = _owner(encoder, row)
+    holder, declared = owner(encoder, row)
     if not isinstance(declared, Declared):
         raise TypeError(f"two rows of the weight table fill {row.target}")
     wanted = row.change.source_shape(declared.shape)
@@ -269,16 +217,8 @@ def _assign(encoder: tf.Module, row: Row, values: np.ndarray, dtype: tf.DType) -
         trainable=declared.trainable,
         name=row.target.replace(".", "/"),
     )
-    setattr(owner, row.target.rsplit(".", 1)[-1], variable)
+    setattr(holder, row.target.rsplit(".", 1)[-1], variable)
     return ""
-
-
-def _owner(encoder: Any, row: Row) -> tuple[Any, Any]:
-    """The part that has the variable of a row, and the variable."""
-    *parts, attribute = row.target.split(".")
-    for part in parts:
-        encoder = encoder[int(part)] if part.isdigit() else getattr(encoder, part)
-    return encoder, getattr(encoder, attribute)
 
 
 def _describe(missing: list[str], problems: list[str], left: list[str]) -> str:

@@ -8,9 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from encoders.core.blocks.layers import LayerNorm, Linear
+from encoders.core.declared import declare
 from encoders.core.encoder import Encoded, Encoder
 from encoders.core.rows import TRANSPOSE, Row, linear, norm
-from encoders.core.weights import Tensors, declare
+from encoders.core.weights import Tensors
 from encoders.heads.forms import LOGITS, activation_of, options_of
 from encoders.heads.head import Outputs, TaskHead
 

@@ -9,12 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from encoders.core.config import Dimensions
+from encoders.core.declared import Stored, expand
 from encoders.core.encoder import Encoded, Encoder
 from encoders.core.errors import ConfigError
 from encoders.core.initial import UNCUT, Normal, Normals, deviation_of, initial
 from encoders.core.layout.layout import Layout, Padded
 from encoders.core.rows import Row
-from encoders.core.weights import Stored, Table, Tensors, expand
+from encoders.core.weights import Table, Tensors
 from encoders.heads.modules import VectorModule
 
 if TYPE_CHECKING:

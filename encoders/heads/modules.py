@@ -12,9 +12,10 @@ import tensorflow as tf
 
 from encoders.core.blocks.activations import activation
 from encoders.core.blocks.layers import Dropout, LayerNorm, Linear
+from encoders.core.declared import Stored, expand
 from encoders.core.initial import initial
 from encoders.core.rows import TRANSPOSE, Row, linear, norm
-from encoders.core.weights import Stored, Table, expand
+from encoders.core.weights import Table
 
 
 class VectorModule(tf.Module):

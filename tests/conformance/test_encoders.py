@@ -15,8 +15,8 @@ import transformers
 from safetensors.numpy import load_file
 
 import encoders
+from encoders.core.declared import expand
 from encoders.core.rows import Row
-from encoders.core.weights import expand
 from hub_export import support
 from hub_export.models.litert import LiteRtCopy
 from hub_export.models.products import PRODUCTS

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 import encoders
-from encoders.core.weights import expand
+from encoders.core.declared import expand
 from hub_export.sources import find
 from tests.conformance.cases import ENCODERS, EncoderCase
 

@@ -8,7 +8,7 @@ import torch
 import transformers
 
 import encoders
-from encoders.core.weights import Declared, expand
+from encoders.core.declared import Declared, expand
 
 ALBERT = {"hidden_act": "gelu_new", "embedding_size": 128}
 DEBERTA = {"relative_attention": True, "position_biased_input": False}

@@ -24,7 +24,7 @@ from encoders import (
     WeightsError,
     architectures,
 )
-from encoders.core.weights import expand
+from encoders.core.declared import expand
 from hub_export.sources import find
 from hub_export.verify.references.families import settled
 from tests import checkpoints

@@ -4,9 +4,10 @@ import tensorflow as tf
 
 import encoders
 from encoders.core.blocks.layers import Linear
+from encoders.core.declared import expand
 from encoders.core.errors import WeightsError
 from encoders.core.rows import Row, linear
-from encoders.core.weights import Table, expand
+from encoders.core.weights import Table
 from tests import checkpoints
 
 

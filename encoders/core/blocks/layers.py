@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from encoders.core.weights import declare
+from encoders.core.declared import declare
 
 
 class LinearBase(tf.Module, abc.ABC):

@@ -8,7 +8,7 @@ summed, times the probability. The experts are stored as MegaBlocks does
 import tensorflow as tf
 
 from encoders.core.blocks.activations import Activation
-from encoders.core.weights import declare
+from encoders.core.declared import declare
 
 
 class Experts(tf.Module):

@@ -15,7 +15,7 @@ import numpy as np
 
 from hub_export.errors import SourceError
 from hub_export.sources import huggingface
-from hub_export.sources.adapters import bottleneck, head, lora, peft
+from hub_export.sources.adapters import bottleneck, head, lora, peft, peft_options
 from hub_export.sources.adapters.prefixes import own_prefix, prefix_of
 from hub_export.sources.checkpoint import BASE, Checkpoint
 from hub_export.sources.formats.json_files import read_json, sums
@@ -154,7 +154,7 @@ class Adapter:
             base_revision=self.base_revision,
             config={"peft_type": read.kind},
             tensors=read.tensors,
-            alphas={peft.ALL: read.alpha},
+            alphas={peft_options.ALL: read.alpha},
         ).merged(base, name, revision)
 
     def _inside(self, base: Checkpoint, name: str, revision: str) -> Checkpoint:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from encoders import Classification, QuestionAnswering, TaskHead, TokenClassification
 from hub_export.errors import SourceError
 from hub_export.sources import huggingface
+from hub_export.sources.adapters import peft_options
 from hub_export.sources.adapters.changes import KINDS, SHARED, Given, Kind, UnfitError
 from hub_export.sources.adapters.prefixes import own_prefix, prefix_of, prefixed
 from hub_export.sources.checkpoint import BASE, Checkpoint
@@ -32,9 +32,6 @@ UNSUPPORTED = (
     *("gpt2", "gte", "jina_bert", "jina_bert_qk_post_norm", "jina_embeddings_v3"),
     *("nomic_bert", "nomic_bert_moe", "static_embedding"),
 )
-_NAMES = {"LORA": "LoRA", "IA3": "IA3", "LOHA": "LoHa", "VERA": "VeRA", "OFT": "OFT"}
-_DEFAULT_ALPHA, _MOST_ALPHA = 8, 1e9
-ALL = ".*"
 _PARTS = "|".join(re.escape(part) for kind in KINDS for part in kind.parts)
 _PREFIX = re.compile(r"base_model\.(model\.)?")
 _PART = re.compile(rf"(.*)\.({_PARTS})(?:\.weight)?")
@@ -45,26 +42,6 @@ _TASKS: Mapping[str, type[TaskHead]] = {
 }
 """`task_type` -> the head that the adapter brings along."""
 _OLD_NORMS = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
-
-# Options that say how the adapter was trained, or what the names of its tensors say again.
-# PEFT itself passes over `fan_in_fan_out` where a layer is `torch.nn.Linear`, as all are here.
-_IGNORED = frozenset(
-    """
-    alpha alpha_pattern auto_mapping base_model_name_or_path bias block_share coft d_initial
-    ensure_weight_tying eps eva_config exclude_modules fan_in_fan_out feedforward_modules
-    inference_mode init_ia3_weights init_weights layers_pattern layers_to_transform lora_alpha
-    lora_dropout megatron_core module_dropout modules_to_save num_cayley_neumann_terms
-    oft_block_size peft_version projection_prng_key qalora_group_size r rank_dropout rank_pattern
-    revision save_projection target_modules task_type trainable_token_indices
-    use_cayley_neumann use_dora use_effective_conv2d use_rslora vera_dropout
-    """.split()
-)
-# Options that would change what is computed, with the values under which they do not.
-_FIXED: Mapping[str, tuple[Any, ...]] = {
-    "peft_type": tuple(_NAMES),
-    # Others change the base model's weights, too.
-    "init_lora_weights": (True, False, "gaussian", "eva", "orthogonal"),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,26 +75,14 @@ class Adapter:
         """
         file = folder / CONFIG
         config = read_json(file)
-        problems = [
-            f"{name}: {config.get(name)!r} is not supported; supported: "
-            + ", ".join(map(repr, values))
-            for name, values in _FIXED.items()
-            if config.get(name, values[0]) not in values
-        ]
-        problems += [
-            f"{name}: {value!r} is not supported"
-            for name, value in config.items()
-            if value and name not in _IGNORED and name not in _FIXED
-        ]
-        if problems:
-            raise SourceError(f"{file}: unsupported adapter:\n  " + "\n  ".join(problems))
+        peft_options.check(file, config)
         weights = WeightsFile.find(folder, WEIGHTS)
         if weights is None:
             raise SourceError(
                 f"{folder / WEIGHTS[0]}: no such file; save the adapter as safetensors"
             )
-        base, revision = _names(file, config)
-        tensors, alphas = _named(weights.tensors), _alphas(file, config)
+        base, revision = peft_options.base(file, config)
+        tensors, alphas = _named(weights.tensors), peft_options.alphas(file, config)
         return cls(file, weights.path, base, revision, config, tensors, alphas)
 
     def merged(self, base: Checkpoint, name: str, revision: str) -> Checkpoint:
@@ -137,7 +102,10 @@ class Adapter:
                 "into its base model with peft, and export that"
             )
         folder = self.file.parent
-        own, kind = sums([self.file, self.weights]), _NAMES[self.config.get("peft_type", "LORA")]
+        own, kind = (
+            sums([self.file, self.weights]),
+            peft_options.NAMES[self.config.get("peft_type", "LORA")],
+        )
         head = self._head(base)
         heads = () if head else sorted(self._heads(prefix_of(base)))
         merged = dataclasses.replace(
@@ -277,41 +245,9 @@ class Adapter:
         return found
 
     def _alpha(self, module: str) -> float:
-        return next(each for pattern, each in self.alphas.items() if _matches(pattern, module))
-
-
-def _names(file: Path, config: Mapping[str, Any]) -> list[str]:
-    """The base model that a configuration names, and its revision."""
-    found = []
-    for key in ("base_model_name_or_path", "revision"):
-        value = config.get(key) or ""
-        if not isinstance(value, str):
-            raise SourceError(f"{file}: {key}: expected a text, found {value!r:.100}")
-        found.append(value)
-    return found
-
-
-def _alphas(file: Path, config: Mapping[str, Any]) -> dict[str, float]:
-    """The patterns of `alpha_pattern`, and one of all modules for `lora_alpha`."""
-    patterns = config.get("alpha_pattern") or {}
-    if not isinstance(patterns, dict):
-        raise SourceError(f"{file}: alpha_pattern: expected an object, found {patterns!r:.100}")
-    for pattern in patterns:
-        try:
-            _matches(pattern, "")
-        except (tf.errors.InvalidArgumentError, UnicodeEncodeError) as error:
-            raise SourceError(
-                f"{file}: alpha_pattern: {pattern!a:.100} is no regular expression of RE2 (which "
-                "has no look-around and no references back); write out the modules"
-            ) from error
-    key = "alpha" if config.get("peft_type") == "LOHA" else "lora_alpha"
-    found = {ALL: config.get(key, _DEFAULT_ALPHA)}
-    found = patterns if ALL in patterns else {**patterns, **found}
-    for pattern, alpha in found.items():
-        if not isinstance(alpha, int | float) or not abs(alpha) < _MOST_ALPHA:
-            where = key if pattern == ALL else f"alpha_pattern: {pattern}"
-            raise SourceError(f"{file}: {where}: expected a number, found {alpha!r:.100}")
-    return {pattern: float(alpha) for pattern, alpha in found.items()}
+        return next(
+            each for pattern, each in self.alphas.items() if peft_options.matches(pattern, module)
+        )
 
 
 def _named(stored: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
@@ -324,11 +260,6 @@ def _split(name: str) -> tuple[str, str]:
     """`x.lora_A.weight` -> `x`, `lora_A`; what replaces another -> its name, nothing."""
     match = _PART.fullmatch(name)
     return (match[1], match[2]) if match else (name, "")
-
-
-def _matches(pattern: str, module: str) -> bool:
-    """As PEFT understands the keys of `alpha_pattern`, but in RE2, which cannot run away."""
-    return bool(tf.strings.regex_full_match(module, rf"(.*\.)?({pattern})"))
 
 
 def _modern(name: str) -> str:
