@@ -11,6 +11,7 @@ from tensorflow.core.protobuf import fingerprint_pb2
 
 from hub_export.contract import Tensors
 from hub_export.errors import TargetError
+from hub_export.models import tracing
 
 
 class Model(Protocol):
@@ -73,9 +74,11 @@ class Product:
         Raises:
             ExportError: it cannot be built, or (TargetError) be written.
         """
-        model = self.build()
+        with tracing.for_saving():
+            model = self.build()
+            served = model.serving()
         try:
-            tf.saved_model.save(model, str(path), signatures=model.serving())
+            tf.saved_model.save(model, str(path), signatures=served)
             _name_by_content(path / "fingerprint.pb")
         except (OSError, tf.errors.OpError) as error:
             raise TargetError(f"{path.parent}: the model cannot be written: {error}") from error
