@@ -135,7 +135,7 @@ def test_weights_are_stored_once(copied: hub_export.Export, embedding: Path) -> 
     ]
     found = graph(embedding / "model_float32.tflite")
     stored = [bytes(each.data) for each in found.buffers if each.data is not None]
-    assert len(found.signatureDefs) == len(found.subgraphs) == 4
+    assert len(found.signatureDefs) == len(found.subgraphs) == 6
     assert stored.count(table.tobytes()) == 1
 
 
