@@ -105,9 +105,11 @@ def _page(settings: PublishSettings, folder: Path, progress: Progress) -> None:
         from hub_export.publish.pages import facts, pages, places, speed  # noqa: PLC0415
 
     known = facts.gather(settings.path, settings.parts, settings.license, settings.base_model)
+    facts.check(known.parts, progress)
     if settings.speed:
         progress.say("measuring speed")
-        known = speed.measured(known)
+        with silenced():  # the interpreter of LiteRT speaks
+            known = speed.measured(known)
     written = pages.all_pages(known, settings.owner, places.slug(known.name))
     for file in pages.write(written, folder, settings.overwrite):
         progress.say(str(file))

@@ -1,20 +1,23 @@
 """Pages of exports: what they tell, in which forms, and that their code runs as it is printed."""
 
+import ast
 import dataclasses
 import itertools
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from huggingface_hub import ModelCard
 
 import hub_export
-from hub_export import SourceError, TargetError, cli, contents
+from hub_export import SourceError, TargetError, cli, contents, settings
 from hub_export.publish.pages import facts, licenses, pages, places, source_card, speed
 from hub_export.publish.push import kaggle
 from hub_export.sources import documents
@@ -55,8 +58,9 @@ def test_what_all_tell(verified_export: hub_export.Export, written: dict[str, st
         assert "- Licence: `apache-2.0`" in page
         assert "- Languages: en, no" in page
         assert "bert (layers 1, width 24, heads 3, vocabulary 57, positions 40, types 2)" in page
-        assert "> For tests, such as `these`.\n" in page  # a link into the source
-        assert "> It knows no words." in page
+        told = "As the source's card tells it:\n\n"
+        assert f"## Intended use\n\n{told}> For tests, such as `these`.\n\n" in page  # a link
+        assert f"## Limits\n\n{told}> It knows no words.\n\n" in page
         assert "> | random | 10,000 |" in page
         assert "Data sets that the source's card names: made/up." in page
         assert "> @misc{nobody}" in page
@@ -74,7 +78,7 @@ def test_parts_have_their_sizes(
     megabytes = sum(each.size for each in contents.read(folder).files.values()) / 1e6
     places = (f"{folder.parent.name}/1", "encoder/1", "tensorFlow2/encoder")
     for page, place in zip(every(written), places, strict=True):
-        assert f"| Encoder | `{place}` | 7,309 | {megabytes:.1f} MB |" in page
+        assert f"| Encoder | `{place}` | 7,308 | {megabytes:.1f} MB |" in page
 
 
 def test_the_form_of_tfhub_dev(written: dict[str, str]) -> None:
@@ -163,6 +167,7 @@ def copied(export: hub_export.Export, folder: Path, name: Callable[[Path], str])
 
 _KAGGLEHUB = """
 from pathlib import Path
+from typing import Any
 
 def model_download(handle):
     owner, model, framework, variation = handle.split("/")
@@ -242,17 +247,39 @@ def test_a_source_without_a_card(bare: facts.Facts) -> None:
     )
 
 
+def reported(known: facts.Facts, **changes: Any) -> facts.Facts:
+    """The same with another report."""
+    report = dataclasses.replace(known.stated.report, **changes)
+    stated = dataclasses.replace(known.stated, report=report)
+    parts = [dataclasses.replace(part, stated=stated) for part in known.parts]
+    return dataclasses.replace(known, parts=parts)
+
+
 def test_what_was_left_out_is_a_known_difference(bare: facts.Facts) -> None:
-    stated = bare.stated
-    report = dataclasses.replace(
-        stated.report, checks=[Check("numbers", Outcome.NOT_COMPARED, "needs torch")]
-    )
-    parts = [
-        dataclasses.replace(part, stated=dataclasses.replace(stated, report=report))
-        for part in bare.parts
-    ]
-    page = pages.tf_hub(dataclasses.replace(bare, parts=parts), places.beside("me", "tiny"))
+    known = reported(bare, checks=[Check("numbers", Outcome.NOT_COMPARED, "needs torch")])
+    page = pages.tf_hub(known, places.beside("me", "tiny"))
     assert "- numbers: not compared, needs torch" in page
+
+
+@pytest.mark.parametrize(
+    ("weights", "words", "relation"),
+    [
+        (settings.PRETRAINED, "The checkpoint [you/it]", "quantized"),
+        (settings.TRAINED, "What became in training of the checkpoint [you/it]", "finetune"),
+        (settings.NONE, "The architecture, with random weights, of the checkpoint [you/it]", None),
+    ],
+)
+def test_whose_weights_they_are(
+    bare: facts.Facts, weights: str, words: str, relation: str | None
+) -> None:
+    asked = {**bare.stated.report.settings, "weights": weights}
+    known = dataclasses.replace(reported(bare, settings=asked), base_model="you/it")
+    card = ModelCard(pages.hugging_face(known, places.on_hugging_face("me", "tiny")))
+    assert f"## What it is\n\n{words}" in card.text
+    assert ("nothing was trained" in card.text) == (weights == settings.PRETRAINED)
+    assert card.data.get("base_model_relation") == relation
+    assert "Ids go in: a tokenizer is not part of it." in card.text  # an encoder by itself
+    assert pages.kaggle_model(known, "me", "tiny")["subtitle"] == "you/it as SavedModels"
 
 
 def test_the_documents_of_the_source(verified_export: hub_export.Export) -> None:
@@ -292,6 +319,15 @@ CARDS: dict[str, tuple[str, source_card.SourceCard]] = {
     "what the hub asks for": (
         "---\nlicense: mit\n---\n## Uses\n\n[More Information Needed]\n\n<!-- say -->",
         source_card.SourceCard(license="mit"),
+    ),
+    "several subjects in one heading": (
+        "## Intended uses & limitations\n\nOne.\n\n## Bias in the training data\n\nTwo.\n\n"
+        "### Training\n\nThree.\n",
+        source_card.SourceCard(sections={"uses": "One.", "limits": "Two.", "training": "Three."}),
+    ),
+    "two subjects of one section": (
+        "## Intended uses & limitations\n\nOne.\n",
+        source_card.SourceCard(sections={"uses": "One.", "limits": "One."}),
     ),
 }
 
@@ -345,6 +381,26 @@ def test_damaged_exports(verified_export: hub_export.Export, tmp_path: Path, dam
     change(copy)
     with pytest.raises(SourceError, match=words):
         facts.gather(copy)
+
+
+def test_a_damaged_export_gets_no_page(
+    verified_export: hub_export.Export, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(verified_export.paths["encoder"], tmp_path / "copy" / "1"))
+    file = copy / "variables" / "variables.data-00000-of-00001"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    assert cli.main(["publish", str(copy), f"--page={tmp_path / 'pages'}", "--nospeed"]) == 1
+    assert "its sha256 is not that of the file" in capsys.readouterr().err
+    assert not (tmp_path / "pages").exists()
+
+
+def test_code_names_any_folder(bare: facts.Facts) -> None:
+    part = dataclasses.replace(bare.parts[0], folder=Path('/x/it\'s "ü"/1'))
+    place = places.beside("me", "tiny")
+    assert ast.literal_eval(place.of("python", part)) == 'it\'s "ü"/1'
+    assert shlex.split(place.of("versions", part)) == ['it\'s "ü"']
 
 
 def test_a_system_that_tells_no_affinity(

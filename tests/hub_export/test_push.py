@@ -152,6 +152,15 @@ def test_the_way_back(pushed: str, embedding: Path) -> None:
         fetch(pushed, "text_embedding", sha256="0" * 64)
 
 
+def test_what_came_back_goes_on(pushed: str, push: Push) -> None:
+    """In the cache of the hub, files are links to its blobs."""
+    folder = fetch(pushed, "text_embedding").folder
+    assert (folder / "assets.extra" / contents.FILE).is_symlink()
+    code, said = push(folder, "kaggle://me/shelf/tensorFlow2/x", "--dry_run")
+    assert code == 0, said
+    assert "  assets.extra/contents.json  <- " in said
+
+
 def test_the_code_of_its_page(
     hub: hubs.HuggingFace, pushed: str, verified_export: hub_export.Export, tmp_path: Path
 ) -> None:

@@ -19,8 +19,9 @@ from hub_export.publish.pages import licenses, signatures, source_card
 from hub_export.publish.pages.signatures import Signature
 from hub_export.publish.pages.source_card import SourceCard
 from hub_export.publish.report import Stated
-from hub_export.settings import ENCODER, FLOAT32, PREPROCESSOR, TEXT_EMBEDDING
+from hub_export.settings import ENCODER, FLOAT32, PREPROCESSOR, PRETRAINED, TEXT_EMBEDDING
 from hub_export.sources.checkpoint import BASE
+from hub_export.terminal import Progress
 from hub_export.verify.checks import Check, Outcome
 
 _COPIES = ("_litert", "_mediapipe")
@@ -138,6 +139,16 @@ class Facts:
         return sorted(found - {FLOAT32})
 
     @property
+    def weights(self) -> str:
+        """PRETRAINED where they are the source's; TRAINED, or NONE where they are random."""
+        return str(self.stated.report.settings.get("weights", PRETRAINED))
+
+    @property
+    def takes_texts(self) -> bool:
+        """Whether strings go in; an encoder by itself takes ids."""
+        return any(each.contents.of != ENCODER for each in self.parts)
+
+    @property
     def source(self) -> Mapping[str, Any]:
         """What the report says of the source."""
         return self.stated.report.source
@@ -206,6 +217,13 @@ def gather(
     return Facts(chosen, cards, licenses.named(cards, license), base_model or of_hub)
 
 
+def check(parts: Sequence[Part], progress: Progress) -> None:
+    """Reads all their files; raises SourceError where one is not what was written."""
+    for part in parts:
+        progress.say(f"reading the files of {part.folder}")
+        part.contents.check(part.folder)
+
+
 def choose(parts: Sequence[Part], wanted: Sequence[str], path: Path) -> list[Part]:
     """Those parts of an export that are wanted; all where none is named.
 
@@ -251,12 +269,13 @@ def _source(folder: Path) -> Mapping[str, Any]:
 
 
 def _part(folder: Path) -> Part:
+    folder = folder.resolve()
     found = contents.read(folder)
     found.check(folder, deep=False)
     stated, is_model = report.read(found.assets), "saved_model.pb" in found.files
     return Part(
         found.part,
-        folder.resolve(),
+        folder,
         found,
         stated,
         signatures.read(folder) if is_model else (),

@@ -22,6 +22,7 @@ from hub_export.publish.pages.places import (
     variation,
 )
 from hub_export.publish.pages.rendering import render
+from hub_export.publish.report import Verified
 from hub_export.publish.staging import Staging
 from hub_export.settings import (
     ENCODER,
@@ -29,17 +30,19 @@ from hub_export.settings import (
     LATE_INTERACTION,
     MULTIPLE_CHOICE,
     PREPROCESSOR,
+    PRETRAINED,
     QUESTION_ANSWERING,
     SPARSE_EMBEDDING,
     TEXT_CLASSIFICATION,
     TEXT_EMBEDDING,
     TOKEN_CLASSIFICATION,
+    TRAINED,
     product_of,
 )
 
 MODEL_METADATA, INSTANCE_METADATA = "model-metadata.json", "model-instance-metadata.json"
-_LIBRARY, _RELATION = "tensorflow", "quantized"
-"""The same weights in another format: the closest of the hub's words."""
+_LIBRARY, _RELATIONS = "tensorflow", {PRETRAINED: "quantized", TRAINED: "finetune"}
+"""The same weights in another format: the closest of the hub's words is quantized."""
 _LONGEST_TITLE, _LONGEST_SUBTITLE = 50, 80
 
 _TAGS = {
@@ -112,7 +115,7 @@ def metadata(facts: Facts) -> ModelCardData:
         "license_link": facts.card.license_link,
         "library_name": _LIBRARY,
         "base_model": facts.base_model,
-        "base_model_relation": _RELATION if facts.base_model else "",
+        "base_model_relation": _RELATIONS.get(facts.weights, "") if facts.base_model else "",
         "pipeline_tag": facts.card.pipeline_tag or _TAGS[facts.parts[0].contents.of],
         "datasets": [*facts.card.datasets],
         "tags": tags,
@@ -126,11 +129,12 @@ def kaggle_model(facts: Facts, owner: str, model: str) -> dict[str, Any]:
     The form is that of https://github.com/Kaggle/kaggle-api, docs/models_metadata.md.
     """
     found = facts.stated.revision
+    models = f"{'verified ' * (facts.stated.verified == Verified.YES)}SavedModels"
     return {
         "ownerSlug": owner,
         "slug": slug(model),
         "title": facts.name.replace("_", " ")[:_LONGEST_TITLE],
-        "subtitle": f"{facts.source_name} as verified SavedModels"[:_LONGEST_SUBTITLE],
+        "subtitle": f"{facts.source_name} as {models}"[:_LONGEST_SUBTITLE],
         "isPrivate": True,
         "description": render("page", facts=facts, place=on_kaggle(owner, model), title=title),
         "publishTime": "",

@@ -1,7 +1,9 @@
 """Where the parts of an export are found: beside it, or on a hub, and what the hubs call them."""
 
 import dataclasses
+import json
 import re
+import shlex
 from collections.abc import Sequence
 
 from hub_export.publish.pages.facts import Part
@@ -41,7 +43,8 @@ class Place:
             model=self.model,
             part=part.name,
             place=part.place,
-            name=part.folder.parent.name,
+            quoted=json.dumps(part.place, ensure_ascii=False),
+            shell=shlex.quote(part.folder.parent.name),
             version=part.version,
             variation=variation(part),
             framework=framework(part),
@@ -55,7 +58,7 @@ class Place:
 
 def beside(owner: str, model: str) -> Place:
     """In the output folder of the export, or where its folders were copied to."""
-    return Place(owner, model, "{place}", '"{place}"', "{name}")
+    return Place(owner, model, "{place}", "{quoted}", "{shell}")
 
 
 def on_hugging_face(owner: str, model: str) -> Place:

@@ -1,6 +1,7 @@
 """What the signatures of a SavedModel take and give, read from its file: nothing is loaded."""
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +12,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 from hub_export.errors import SourceError
 
 _INTERNAL = "__"
-_BOOKKEEPING = "_CHECKPOINTABLE_OBJECT_GRAPH"
+_BOOKKEEPING = re.compile(r"_CHECKPOINTABLE_OBJECT_GRAPH|(.*/)?save_counter/.*")
+"""What TensorFlow writes among the variables of a model, and is none of it."""
 
 
 class Tensor(NamedTuple):
@@ -74,7 +76,9 @@ def parameters(folder: Path) -> int:
         found = shapes.get_variable_to_shape_map()
     except (tf.errors.OpError, ValueError) as error:
         raise SourceError(f"{folder}: its variables cannot be read ({error!r:.200})") from error
-    return sum(math.prod(shape) for name, shape in found.items() if name != _BOOKKEEPING)
+    return sum(
+        math.prod(shape) for name, shape in found.items() if not _BOOKKEEPING.fullmatch(name)
+    )
 
 
 def _tensors(infos: Mapping[str, Any]) -> tuple[Tensor, ...]:

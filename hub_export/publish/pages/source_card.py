@@ -105,36 +105,42 @@ def _words(value: Any) -> tuple[str, ...]:
 
 
 def _sections(body: str) -> dict[str, str]:
-    """Subject -> the sections on it, one behind the other."""
-    found: dict[str, list[str]] = {}
-    for subject, text in _parted(_COMMENT.sub("", body).splitlines()):
+    """Subject -> the sections on it, one behind the other.
+
+    One on several subjects is on its first; on others where no section is on them alone.
+    """
+    found, also = dict[str, list[str]](), dict[str, list[str]]()
+    for (subject, *others), text in _parted(_COMMENT.sub("", body).splitlines()):
         found.setdefault(subject, []).append(text)
-    return {subject: _cut("\n\n".join(texts)) for subject, texts in found.items()}
+        also |= {other: [text] for other in others}
+    return {subject: _cut("\n\n".join(texts)) for subject, texts in (also | found).items()}
 
 
-def _parted(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Subject and Markdown of each section that has a subject, its headings as bold lines."""
-    subject, depth, kept, fenced = "", 0, list[str](), False
+def _parted(lines: Sequence[str]) -> Iterator[tuple[Sequence[str], str]]:
+    """Subjects and Markdown of each section that has some, its headings as bold lines."""
+    subjects, depth, kept, fenced = list[str](), 0, list[str](), False
     for line in (*lines, "# "):
         heading = None if fenced else _HEADING.match(line)
         fenced ^= bool(_FENCE.match(line))
         if heading is None:
             kept.append(line)
             continue
-        level, own = len(heading[1]), _subject(heading[2])
-        if subject and level > depth and own in ("", subject):
+        level, own = len(heading[1]), _subjects(heading[2])
+        if subjects and level > depth and own is not None and own[:1] in ([], subjects[:1]):
             kept += ["", f"**{heading[2]}**", ""]
             continue
-        if text := _tidy(kept) if subject else "":
-            yield subject, text
-        subject, depth, kept = own or "", level, []
+        if text := _tidy(kept) if subjects else "":
+            yield subjects, text
+        subjects, depth, kept = own or [], level, []
 
 
-def _subject(heading: str) -> str | None:
-    """What a section is on; empty where it is on anything else, None where it is on code."""
+def _subjects(heading: str) -> list[str] | None:
+    """What a section is on, as its heading names it; None where it is on code."""
     if _CODE.search(heading) and not _SUBJECTS[CITATION].search(heading):
         return None
-    return next((name for name, words in reversed(_SUBJECTS.items()) if words.search(heading)), "")
+    places = {name: words.search(heading) for name, words in _SUBJECTS.items()}
+    found = {name: place.start() for name, place in places.items() if place}
+    return sorted(found, key=found.__getitem__)
 
 
 def _tidy(lines: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from hub_export import contents
 from hub_export.errors import ExportError
 from hub_export.publish.pages import licenses, pages, places
-from hub_export.publish.pages.facts import Facts, Part, choose, gather
+from hub_export.publish.pages.facts import Facts, Part, check, choose, gather
 from hub_export.publish.push import hugging_face, kaggle, targets
 from hub_export.publish.push.hugging_face import PAGE
 from hub_export.publish.push.targets import HuggingFace, Kaggle
@@ -68,9 +68,7 @@ def run(path: Path, options: Options, progress: Progress) -> str:
         sent = choose(facts.parts, options.parts, path)
     for part in sent:
         _refuse_unverified(part)
-    for part in sent:
-        progress.say(f"reading the files of {part.folder}")
-        part.contents.check(part.folder)
+    check(sent, progress)
     files = _files(sent, target)
     if options.dry_run:
         made = {} if isinstance(target, Kaggle) else {PAGE: _page(facts, sent, target, progress)}
@@ -150,7 +148,7 @@ def _files(sent: Sequence[Part], target: HuggingFace | Kaggle) -> Files:
 
 
 def _of_part(part: Part, before: str) -> dict[str, Path]:
-    own = (part.contents.assets / contents.FILE).resolve().relative_to(part.folder).as_posix()
+    own = (part.contents.assets / contents.FILE).relative_to(part.folder).as_posix()
     return {f"{before}{name}": part.folder / name for name in sorted([*part.contents.files, own])}
 
 
