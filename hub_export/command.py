@@ -136,7 +136,7 @@ class Command(Generic[S]):
             value = values[field.name].value if is_flag else _argument(kinds[field.name], rest)
             if value in (None, "", []) and self._default(field) is _REQUIRED:
                 name = f"--{field.name}" if is_flag else field.name
-                raise ExportError(f"{name} is missing: {field.metadata['help']}")
+                raise ExportError(f"{name} is missing: {field.metadata['help'].removesuffix('.')}")
             given[field.name] = _value(field.name, kinds[field.name], value)
         made = options.named(self._kind, **given)
         if problems := [*options.broken(made)]:

@@ -43,6 +43,8 @@ def write(
     """
     if not archive.name.endswith(SUFFIXES):
         raise TargetError(f"{archive}: expected a name that ends in {' or '.join(SUFFIXES)}")
+    if archive.is_dir():
+        raise TargetError(f"{archive}: is a folder; choose another name")
     found = contents.read(folder)
     if _MODEL not in found.files:
         raise SourceError(

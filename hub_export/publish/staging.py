@@ -69,7 +69,7 @@ class Staging:
         with _explained(final):
             if final.exists() and not self._overwrite:
                 raise TargetError(
-                    f"{final}: exists; choose another version or name, or say overwrite to "
+                    f"{final}: exists; choose another name or version, or say overwrite to "
                     "replace it"
                 )
             staged = self._root / relative
@@ -103,7 +103,7 @@ def _explained(path: Path) -> Iterator[None]:
     except (OSError, ValueError) as error:  # of a NUL in a name, ValueError
         reason = error.strerror if isinstance(error, OSError) else error
         raise TargetError(
-            f"{path}: cannot be written ({reason}); choose another output_dir or name"
+            f"{path}: cannot be written ({reason}); choose another folder or name"
         ) from error
 
 

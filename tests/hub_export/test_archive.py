@@ -181,6 +181,9 @@ def test_a_full_disk(source: Path, tmp_path: Path) -> None:
 def test_other_targets(source: Path, packed: Path, tmp_path: Path) -> None:
     with pytest.raises(TargetError, match=r"ends in \.tar\.gz or \.tgz"):
         archive.write(source, tmp_path / "model.zip", unverified=True)
+    (tmp_path / "folder.tgz").mkdir()
+    with pytest.raises(TargetError, match="is a folder"):
+        archive.write(source, tmp_path / "folder.tgz", unverified=True, overwrite=True)
     before = packed.read_bytes()
     with pytest.raises(TargetError, match="exists"):
         archive.write(source, packed, unverified=True)

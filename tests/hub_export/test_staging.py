@@ -202,7 +202,7 @@ def test_an_output_folder_that_cannot_be_written(tmp_path: Path) -> None:
         with pytest.raises(TargetError) as caught, Staging(out, overwrite=False):
             pass
         assert str(out) in str(caught.value)
-        assert "output_dir" in str(caught.value)
+        assert "choose another folder or name" in str(caught.value)
     assert entries(tmp_path) == ["file"]
     assert (tmp_path / "file").read_text() == "mine"
 
