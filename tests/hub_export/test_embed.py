@@ -501,6 +501,21 @@ def test_a_parquet_file_without_the_texts(
     assert words in capsys.readouterr().err
 
 
+def test_columns_of_one_name(
+    models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that is not asked for does no harm."""
+    columns = [pyarrow.array([text]) for text in "abc"]
+    table = pyarrow.Table.from_arrays(columns, names=["text", "text", "title"])
+    pyarrow.parquet.write_table(table, tmp_path / "x.parquet")
+    source, output = tmp_path / "x.parquet", tmp_path / "y.parquet"
+    assert run(models, source, output) == 1
+    assert "x.parquet: several columns are called text" in capsys.readouterr().err
+    assert run(models, source, output, "--column=title", "--keep=text") == 1
+    assert run(models, source, output, "--column=title", "--keep=title") == 0
+    assert pyarrow.parquet.read_table(output)["title"].to_pylist() == ["c"]
+
+
 @pytest.mark.parametrize("content", [b"a\nb\n", b"PAR1" * 4])
 def test_what_is_no_parquet_is_said(
     models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes

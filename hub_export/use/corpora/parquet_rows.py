@@ -58,12 +58,9 @@ class ParquetRows(Records[Mapping[str, Any]]):
         """Says which columns are wanted; others are not read.
 
         Raises:
-            SourceError: there are no such columns.
+            SourceError: there are no such columns, or several of one name.
         """
-        if missing := [name for name in names if name not in self.columns]:
-            raise SourceError(
-                f"{self._name}: expected {', '.join(missing)}; found {', '.join(self.columns)}"
-            )
+        require_columns(self._name, self._file.schema_arrow.names, names)
         self._rows = self._decoded(names)
 
     def close(self) -> None:
@@ -97,6 +94,14 @@ class ParquetRows(Records[Mapping[str, Any]]):
                 f"{self._name}: rows from {self.count + 1} on: a value that Python does not have "
                 f"({error}); leave its column out of --keep"
             ) from error
+
+
+def require_columns(file: str, columns: Sequence[str], wanted: Sequence[str]) -> None:
+    """Raises SourceError where a file does not have each of them, or has one several times."""
+    if missing := [name for name in wanted if name not in columns]:
+        raise SourceError(f"{file}: expected {', '.join(missing)}; found {', '.join(columns)}")
+    if several := [name for name in dict.fromkeys(wanted) if columns.count(name) > 1]:
+        raise SourceError(f"{file}: several columns are called {', '.join(several)}")
 
 
 def value_types(schema: Any) -> dict[str, Any]:

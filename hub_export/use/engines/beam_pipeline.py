@@ -22,7 +22,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from hub_export.errors import ExportError, SourceError, TargetError
 from hub_export.settings import FLOAT32
 from hub_export.use.corpora import text_rows, vector_table
-from hub_export.use.corpora.parquet_rows import value_types
+from hub_export.use.corpora.parquet_rows import require_columns, value_types
 from hub_export.use.corpora.text_embedder import TextEmbedder
 from hub_export.use.corpora.vectors import SCALE, VECTOR, stored
 from hub_export.use.engines.beam import TextModelHandler
@@ -176,9 +176,9 @@ def _parquet_types(files: Sequence[str], corpus: Corpus) -> dict[str, Any]:
     types: dict[str, Any] = dict.fromkeys(corpus.keep)
     for file in files:
         with FileSystems.open(file) as stream:
-            said = value_types(_parquet(file, stream).schema_arrow)
-        if missing := [name for name in (corpus.column, *corpus.keep) if name not in said]:
-            raise SourceError(f"{file}: expected {', '.join(missing)}; found {', '.join(said)}")
+            schema = _parquet(file, stream).schema_arrow
+        require_columns(file, schema.names, [corpus.column, *corpus.keep])
+        said = value_types(schema)
         types = {name: kind or said[name] for name, kind in types.items()}
         if all(types.values()):
             break
