@@ -44,7 +44,7 @@ def test_every_signature_answers_as_the_saved_model_does(task_case: SavedTask) -
 def assert_same(where: str, found: Any, wanted: Any) -> None:
     assert found.shape == wanted.shape, where
     if wanted.dtype == object:
-        assert [text.encode() for text in found.flat] == [*wanted.flat], where
+        assert [*found.flat] == [*wanted.flat], where
         return
     assert found.dtype == wanted.dtype, where
     scale = max(1.0, float(np.abs(wanted).max(initial=0)))

@@ -4,6 +4,7 @@ import functools
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from hub_export import litert
 from hub_export.contract import CHOICES, DEFAULT, SERVING
 from hub_export.errors import SourceError
 from hub_export.litert import description
+from hub_export.use.models.strings import utf8
 from hub_export.use.models.text_model import Arrays, Signature, Text, batches
 
 _CHUNK = 1 << 20
@@ -76,7 +78,8 @@ class LiteRtTextModel:
         """
         inputs, ask = self._model.signatures[signature]
         for rows in batches([*texts.values()], max(batch_size, _TOGETHER)):
-            yield rows, dict(ask(*([texts[name][row] for row in rows] for name in inputs)))
+            found = ask(*([texts[name][row] for row in rows] for name in inputs))
+            yield rows, {name: _as_saved(each) for name, each in found.items()}
 
     def unlike(self, error: Exception) -> SourceError:
         """What to raise where it is not what it should be."""
@@ -84,3 +87,8 @@ class LiteRtTextModel:
             f"{self._place}: gives {', '.join(sorted(self.signatures[SERVING].outputs))}, "
             f"not {DEFAULT} ({error}); expected the copy of a text embedding"
         )
+
+
+def _as_saved(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Strings as a SavedModel gives them, bytes in UTF-8; numbers as they are."""
+    return np.vectorize(utf8, otypes=[object])(array) if array.dtype == object else array

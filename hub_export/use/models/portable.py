@@ -81,8 +81,8 @@ class TextModel:
                 where it takes these (choices).
 
         Returns:
-            The outputs by name, [n, ...]; where a model finds any number m of things, [m, ...] and
-            ROW_SPLITS, int64 [n + 1].
+            The outputs by name, [n, ...], strings as bytes in UTF-8; where a model finds any number
+            m of things, [m, ...] and ROW_SPLITS, int64 [n + 1].
 
         Raises:
             SourceError: there is no model, or no signature that takes so many texts.
