@@ -36,8 +36,9 @@ lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Not --quiet: what MkDocs does not say, it does not fail for either.
 docs: $(VENV)/dev
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 	@echo "file://$(CURDIR)/site/index.html"
 
 # One marker file for each set of extras that has been installed.

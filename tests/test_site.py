@@ -1,8 +1,13 @@
 """What MkDocs is told: every guide has a place, every mark becomes what the code says."""
 
 import re
+import subprocess
+import sys
 import types
 from pathlib import Path
+
+import pytest
+import yaml
 
 from tools import site_hooks
 
@@ -33,3 +38,19 @@ def test_commands_are_all_there() -> None:
     page = (ROOT / "docs" / "reference" / "commands.md").read_text("utf-8")
     assert commands
     assert {*commands} <= {*re.findall(r"^## (\w+)$", page, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("link", ["nowhere.md", "#nowhere"])
+def test_a_link_that_leads_nowhere_stops_the_build(tmp_path: Path, link: str) -> None:
+    """As the Makefile builds it, with the settings of mkdocs.yml."""
+    pytest.importorskip("mkdocs", reason="mkdocs is not installed: '.[docs]'")
+    [command] = re.findall(r"-m (mkdocs build.*)", (ROOT / "Makefile").read_text("utf-8"))
+    found = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))
+    settings = {name: found[name] for name in ("strict", "validation")}
+    (tmp_path / "mkdocs.yml").write_text(yaml.safe_dump({"site_name": "small", **settings}))
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.md").write_text(f"[page]({link})\n")
+    line = [sys.executable, "-m", *command.split()]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert link in done.stderr
