@@ -209,16 +209,21 @@ def corpus(arguments: EmbedSettings) -> Corpus:
     _require_kept(keep)
     return Corpus(
         model=arguments.model,
-        input=arguments.input,
+        input=_whole_place(arguments.input),
         format=format,
         column=arguments.column,
         keep=keep,
-        output=output,
+        output=_whole_place(output),
         dtype=arguments.dtype,
         batch_size=arguments.batch_size,
         threads=arguments.threads,
         overwrite=arguments.overwrite,
     )
+
+
+def _whole_place(name: str) -> str:
+    """A place as Beam finds it, which looks for no pattern in the folder that one is in."""
+    return name if "://" in name else str(Path(name).absolute())
 
 
 class _Pace:

@@ -211,6 +211,18 @@ def test_overwrite_replaces_outputs_alone(
     assert all(path.read_text() == "a" for path in others)
 
 
+def test_places_may_be_relative(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for text in "ab":
+        (tmp_path / f"in-{text}.txt").write_text(text)
+    for code in (0, 1):
+        assert embed(model, "in-*.txt", Path("x.parquet")) == code
+        assert sorted(tables(tmp_path)["text"].to_pylist()) == ["a", "b"]
+    assert "exists; choose another name" in capsys.readouterr().err
+
+
 def test_places_that_beam_cannot_look_at(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -270,6 +282,11 @@ def test_lines_that_are_null_at_first(model: Path, tmp_path: Path) -> None:
         (["--format=jsonl", "--column=vector"], "keep: vector: is a column of the output"),
         (["--restart"], "restart: not with a --runner"),
         (["--model=none"], "not a text embedding"),
+        (["--format=tfrecord"], "in.txt: damaged, or no TFRecord"),
+        (
+            ["--", "--direct_num_workers=two"],
+            "error: argument --direct_num_workers: invalid",
+        ),
     ],
 )
 def test_arguments_that_lead_nowhere(

@@ -98,9 +98,10 @@ class ParquetRows(Records[Mapping[str, Any]]):
 
 def require_columns(file: str, columns: Sequence[str], wanted: Sequence[str]) -> None:
     """Raises SourceError where a file does not have each of them, or has one several times."""
+    wanted = [*dict.fromkeys(wanted)]
     if missing := [name for name in wanted if name not in columns]:
         raise SourceError(f"{file}: expected {', '.join(missing)}; found {', '.join(columns)}")
-    if several := [name for name in dict.fromkeys(wanted) if columns.count(name) > 1]:
+    if several := [name for name in wanted if columns.count(name) > 1]:
         raise SourceError(f"{file}: several columns are called {', '.join(several)}")
 
 

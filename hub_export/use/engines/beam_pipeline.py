@@ -1,5 +1,7 @@
 """The pipeline of Apache Beam that `hub_embed --runner=...` runs."""
 
+import contextlib
+import io
 import itertools
 import json
 import os
@@ -57,12 +59,7 @@ def run(corpus: Corpus, options: Sequence[str]) -> dict[str, int]:
     width = TextEmbedder(corpus.model, corpus.batch_size, corpus.threads).width
     types = _types(corpus)
     schema = vector_table.schema(types, width, corpus.dtype)
-    try:
-        parsed = PipelineOptions([*options])
-        parsed.get_all_options()  # raises now what the pipeline would raise when it runs
-        pipeline = beam.Pipeline(options=parsed)
-    except (SystemExit, ValueError) as error:
-        raise ExportError(f"options of the pipeline: {' '.join(options)}: {error}") from error
+    pipeline = _pipeline(options)
     rows = pipeline | "Files" >> beam.Create([corpus.input]) | "Read" >> _source(corpus)
     read, bad = rows | "Rows" >> beam.ParDo(_Rows(corpus, types)).with_outputs(_BAD, main="read")
     handler = TextModelHandler(corpus.model, batch_size=corpus.batch_size, threads=corpus.threads)
@@ -78,6 +75,19 @@ def run(corpus: Corpus, options: Sequence[str]) -> dict[str, int]:
         raise ExportError(f"the pipeline failed: {error}") from error
     found = result.metrics().query(MetricsFilter().with_namespace(_NAMESPACE))["counters"]
     return {"rows": 0, "bad_rows": 0} | {each.key.metric.name: each.result for each in found}
+
+
+def _pipeline(options: Sequence[str]) -> beam.Pipeline:
+    """An empty one; raises ExportError where an option is none."""
+    said = io.StringIO()  # by argparse: all options that there are, and what is wrong
+    try:
+        with contextlib.redirect_stderr(said):
+            parsed = PipelineOptions([*options])
+            parsed.get_all_options()  # raises now what the pipeline would raise when it runs
+        return beam.Pipeline(options=parsed)
+    except (SystemExit, ValueError) as error:
+        *_, reason = str(error), *said.getvalue().splitlines()
+        raise ExportError(f"options of the pipeline: {' '.join(options)}: {reason}") from error
 
 
 def _earlier(corpus: Corpus) -> list[str]:
@@ -227,8 +237,11 @@ def _first_records(file: str, corpus: Corpus) -> Iterator[Any]:
         if corpus.format == TFRECORD:
             from apache_beam.io.tfrecordio import _TFRecordUtil  # noqa: PLC0415
 
-            while (record := _TFRecordUtil.read_record(stream)) is not None:
-                yield record
+            try:
+                while (record := _TFRecordUtil.read_record(stream)) is not None:
+                    yield record
+            except ValueError as error:
+                raise SourceError(f"{file}: damaged, or no TFRecord ({error!s:.100})") from error
         else:
             yield from (line.rstrip(b"\r\n") for line in iter(stream.readline, b""))
 
