@@ -32,6 +32,7 @@ from hub_export.litert.model import Row
 from hub_export.models.product import OfRows
 from hub_export.publish.pages import facts, pages, places, speed
 from hub_export.use import embed_cli, predict_cli
+from hub_export.use.corpora.text_embedder import TextEmbedder
 from hub_export.verify.checks import Outcome
 from tests import checkpoints
 from tests.hub_export import samples
@@ -298,6 +299,13 @@ def test_the_commands_take_it(embedding: Path, classification: Path, tmp_path: P
     assert predict_cli.main(predict) == 0
     rows = [json.loads(line) for line in answers.read_text(encoding="utf-8").splitlines()]
     assert [row["label"] for row in rows] == [*TextModel(classification)(TEXTS)["label"]]
+
+
+def test_tokens_are_counted(copied: hub_export.Export, embedding: Path) -> None:
+    lines = [text.encode() for text in TEXTS]
+    saved, copy = (TextEmbedder(each, 2) for each in (copied.paths["text_embedding"], embedding))
+    assert copy.tokens(lines) == saved.tokens(lines) > len(lines)
+    assert copy.tokens([]) == saved.tokens([]) == 0
 
 
 def test_longer_texts_are_cut(tmp_path: Path) -> None:

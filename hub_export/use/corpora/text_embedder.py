@@ -29,6 +29,7 @@ class TextEmbedder:
         Raises:
             SourceError: there is none.
         """
+        self._batch_size = batch_size
         self._model = TextModel(
             folder,
             batch_size=batch_size,
@@ -62,9 +63,6 @@ class TextEmbedder:
     def tokens(self, lines: Sequence[bytes]) -> int:
         """How many tokens lines have, special ones included.
 
-        It is 0 where the model has no signature that says so.
+        It is 0 where the model does not say so.
         """
-        if contract.TOKENS not in self._model.model.signatures or not lines:
-            return 0
-        asked = self._model.batches(contract.TOKENS, {contract.TEXT: lines})
-        return sum(int(np.sum(outputs[contract.MASK])) for _, outputs in asked)
+        return self._model.model.tokens(lines, self._batch_size)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_text  # noqa: F401 (its operations)
 
-from hub_export.contract import CHOICES, LABELS, TEXT_INPUTS
+from hub_export.contract import CHOICES, LABELS, MASK, TEXT, TEXT_INPUTS, TOKENS
 from hub_export.errors import ExportError, SourceError
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -55,6 +55,9 @@ class AnyTextModel(Protocol):
         self, signature: str, texts: Mapping[str, Sequence[Text]], batch_size: int
     ) -> Iterator[tuple[npt.NDArray[np.intp], Arrays]]:
         """Answers rows of similar length together."""
+
+    def tokens(self, texts: Sequence[bytes], batch_size: int) -> int:
+        """How many tokens texts have, special ones included; 0 where it does not say so."""
 
     def unlike(self, error: Exception) -> SourceError:
         """What to raise where it is not what it should be."""
@@ -128,6 +131,16 @@ class SavedTextModel:
             except tf.errors.OpError as error:
                 raise ExportError(f"{self._folder}: {signature}: {error.message}") from error
             yield rows, outputs
+
+    def tokens(self, texts: Sequence[bytes], batch_size: int) -> int:
+        """How many tokens texts have, special ones included.
+
+        It is 0 where the model has no signature that says so.
+        """
+        if TOKENS not in self._functions or not texts:
+            return 0
+        asked = self(TOKENS, {TEXT: texts}, batch_size)
+        return sum(int(np.sum(outputs[MASK])) for _, outputs in asked)
 
     def unlike(self, error: Exception) -> SourceError:
         """What to raise where it is not what it should be."""
