@@ -28,6 +28,7 @@ import hub_export
 from hub_export.errors import ExportError, TargetError
 from hub_export.use import embed_cli
 from hub_export.use.corpora import parquet_rows, records, text_job, vector_files
+from hub_export.use.corpora.pace import Pace
 from hub_export.use.corpora.processes import ProcessEmbedder, embedder
 from hub_export.use.corpora.text_rows import Row
 
@@ -764,7 +765,7 @@ def test_a_sample_alone_is_counted() -> None:
     """All lines of a window would be sent to a worker for nothing."""
     model, asked = mock.Mock(), list[int]()
     model.tokens = lambda lines: asked.append(len(lines)) or 3 * len(lines)
-    pace = embed_cli._Pace(model)
+    pace = Pace(model)
     pace.advance = mock.Mock()
     pace([Row((b"a b",), {})] * 1000, lambda _: None)
     assert asked[0] < 32
