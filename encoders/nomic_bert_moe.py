@@ -39,7 +39,7 @@ class NomicBertMoeConfig(nomic_bert.NomicBertConfig):
     moe_every_n_layers: int = at_least(2, default=2)
 
     fixed: ClassVar = {"hidden_act": "gelu"}
-    ignored: ClassVar = ()
+    ignored: ClassVar = ("classifier_dropout",)
     renamed: ClassVar = {}
     usual_theta: ClassVar = 10_000.0
 

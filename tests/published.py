@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_torch
 
@@ -99,16 +100,40 @@ OWN: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 
 
 def save_own(
-    folder: Path, model_type: str, dtype: torch.dtype = torch.float32, **options: Any
+    folder: Path,
+    model_type: str,
+    dtype: torch.dtype = torch.float32,
+    head: str = "",
+    **options: Any,
 ) -> None:
-    """One that transformers has no class for; weights are as those of `checkpoints.save_model`."""
+    """One that transformers has no class for; weights are as those of `checkpoints.save_model`.
+
+    A head is named by the class of BERT's that it is like, such as `ForMaskedLM`.
+    """
     torch.manual_seed(1)
     config = {**SIZES, **options}
     model = MODELS[model_type](config, True)
     checkpoints.spread_out(model)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(OWN[model_type](config)))
-    save_torch(model.to(dtype).state_dict(), folder / _WEIGHTS, {"format": "pt"})
+    published, state = OWN[model_type](config), model.to(dtype).state_dict()
+    if head:
+        is_nomic = model_type == "nomic_bert_moe"
+        name = "ForPreTraining" if is_nomic and head == "ForMaskedLM" else head
+        published["architectures"] = [published["architectures"][0].replace("Model", name)]
+        like = berts(head, config)
+        checkpoints.spread_out(like)
+        state = {f"bert.{name}": each for name, each in state.items()}
+        for name, each in like.state_dict().items():
+            if not name.startswith("bert.") or (is_nomic and name.startswith("bert.pooler")):
+                state[name.replace("LayerNorm", "layer_norm") if is_nomic else name] = each
+    (folder / "config.json").write_text(json.dumps(published))
+    save_torch(state, folder / _WEIGHTS, {"format": "pt"})
+
+
+def berts(head: str, config: dict[str, Any]) -> Any:
+    """A BERT with a head."""
+    sized = transformers.BertConfig(**config, tie_word_embeddings=False)
+    return getattr(transformers, f"Bert{head}")(sized).eval()
 
 
 GTE = {

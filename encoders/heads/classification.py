@@ -44,6 +44,7 @@ _FORMS: Mapping[str, Form] = {
     "gpt2": _DECODER,
     "gte": Form("classifier", "gte.pooler.dense"),
     "ibert": _HIDDEN_TWICE,
+    "jina_bert": _POOLED,
     "jina_embeddings_v3": _TWO_LAYERS,
     "llama": _DECODER,
     "megatron-bert": dataclasses.replace(_POOLED, dropouts=_HIDDEN),
@@ -61,6 +62,7 @@ _FORMS: Mapping[str, Form] = {
     "mpnet": _HIDDEN_TWICE,
     # Its pooler is no part of the encoder, as embedders do not have it.
     "nomic_bert": Form("classifier", "nomic_bert.pooler.dense"),
+    "nomic_bert_moe": Form("classifier", "nomic_bert.pooler.dense"),
     "nystromformer": dataclasses.replace(_HIDDEN_TWICE, activation="{hidden_act}"),
     "qwen2": _DECODER,
     "qwen3": _DECODER,

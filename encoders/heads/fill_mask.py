@@ -116,6 +116,7 @@ class FillMask(TaskHead):
         "fnet": _transformed(),
         "gte": dataclasses.replace(_LM_HEAD, norm="lm_head.norm"),
         "ibert": _LM_HEAD,
+        "jina_bert": _transformed(),
         "jina_embeddings_v3": _LM_HEAD,
         "longformer": _LM_HEAD,
         "megatron-bert": _transformed(),
@@ -130,6 +131,7 @@ class FillMask(TaskHead):
         ),
         "mpnet": _LM_HEAD,
         "nomic_bert": _transformed("layer_norm"),
+        "nomic_bert_moe": _transformed("layer_norm"),
         "nystromformer": _transformed(),
         "rembert": Form(
             "cls.predictions.dense",

@@ -121,6 +121,11 @@ class TaskHead(Head):
         """
 
     @classmethod
+    def is_of(cls, name: str) -> bool:
+        """Whether a class of `transformers` is for the task."""
+        return name.endswith(cls.ending)
+
+    @classmethod
     def form_of(cls, config: Mapping[str, Any]) -> Any:
         """What is special to the family of a configuration.
 

@@ -44,6 +44,7 @@ class TokenClassification(FormedHead):
         "fnet": _HIDDEN,
         "gte": _PLAIN,
         "ibert": _HIDDEN,
+        "jina_bert": _PLAIN,
         "jina_embeddings_v3": _PLAIN,
         "longformer": _HIDDEN,
         "megatron-bert": _HIDDEN,

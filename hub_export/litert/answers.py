@@ -53,10 +53,10 @@ def spans(
     [ids] = window.row[0]
     kept = np.zeros(len(ids), bool)
     kept[window.inside] = True
-    if window.special:
-        kept |= ids == ids[0]
+    if window.special is not None:
+        kept |= ids == ids[window.special]
     start, end = (softmax(np.where(kept, each, np.float32(MASKED))) for each in (start, end))
-    none = float(start[0] * end[0])
+    none = 0.0 if window.special is None else float((start * end)[window.special])
     start, end = start[window.inside], np.pad(end[window.inside], (0, longest))
     moved = np.lib.stride_tricks.sliding_window_view(end, longest)[: len(start)]
     products = (start[:, np.newaxis] * moved).ravel()

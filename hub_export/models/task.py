@@ -200,14 +200,14 @@ def _found(checkpoint: Checkpoint, settings: Settings) -> tuple[str, str]:
     if LATE_INTERACTION in tasks and checkpoint.is_late():
         return LATE_INTERACTION, ""
     classes = [str(each) for each in checkpoint.config.get("architectures") or ()]
-    endings = {name: KINDS[name].head.ending for name in tasks}
+    heads = {name: KINDS[name].head for name in tasks}
     names = [
         name
-        for name, end in endings.items()
-        if name != LATE_INTERACTION and any(each.endswith(end) for each in classes)
+        for name, head in heads.items()
+        if name != LATE_INTERACTION and any(head.is_of(each) for each in classes)
     ]
     if not names:
-        expected = " or ".join(f"...{ending}" for ending in endings.values())
+        expected = " or ".join(f"...{head.ending}" for head in heads.values())
         found = ", ".join(classes) or "nothing"
         also = f", or {OWN} or {PYLATE} as model_type in {MODEL}" * (LATE_INTERACTION in tasks)
         return "", f"expected {expected} under architectures{also}, found {found}"

@@ -1,5 +1,6 @@
 """Comparing named outputs of an exported model with those of its source, by every road to them."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -105,6 +106,14 @@ def differences(subject: str, found: Sequence[Any], compared: int) -> Check:
     words += f", the first: {found[0]!a:.200}" if found else ""
     outcome = Outcome.FAILED if found else Outcome.PASSED
     return Check(subject, outcome, words, {"compared": compared, "differences": len(found)})
+
+
+def with_left_out(check: Check, count: int, what: str = "numbers") -> Check:
+    """The check, with how many texts were not compared, if any, as what is of them is not sure."""
+    if not count:
+        return check
+    words = f"{check.found}; {count} left out, whose {what} hang on a rounding"
+    return dataclasses.replace(check, found=words, figures={**check.figures, "left_out": count})
 
 
 def not_compared(subject: str, needs: str) -> Check:

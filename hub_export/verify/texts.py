@@ -10,11 +10,16 @@ import tensorflow as tf
 from tokenizers import Tokenizer
 
 from hub_export import contract
+from hub_export.errors import SourceError
 from hub_export.models.embedding_plan import Plan
 from hub_export.verify import samples
+from hub_export.verify.references.task import TaskReference
 from hub_export.verify.samples import Ids
 
 A = TypeVar("A", bound="OfTexts")
+T = TypeVar("T")
+Rows = Sequence[Ids]
+"""Ids, mask and type ids, int32 [B, S] each."""
 
 RANDOM, OF_ALL_LENGTHS = 40, 24
 """How many texts of a kind there are."""
@@ -90,6 +95,22 @@ def row(tokenizer: Tokenizer, types: int, text: str, *others: str) -> list[Ids]:
     read = tokenizer.encode(text, next(iter(others), None))
     type_ids = np.minimum(read.type_ids, max(types, 1) - 1)
     return [np.array([each], np.int32) for each in (read.ids, read.attention_mask, type_ids)]
+
+
+def certain(model: TaskReference, texts: Sequence[T], packed: Callable[[T], Rows]) -> list[T]:
+    """The texts without those whose outputs hang on a rounding.
+
+    Raises:
+        SourceError: that is all of them.
+    """
+    found = [each for each in texts if not model.is_doubtful(*packed(each))]
+    if texts and not found:
+        raise SourceError(
+            f"all {len(texts)} texts hang on a rounding between two experts, so that no numbers "
+            "can be compared; are the weights of a router all the same? Say verify=none to export "
+            "without comparing"
+        )
+    return found
 
 
 def batches(texts: Texts) -> Iterator[tuple[slice, list[tf.Tensor]]]:

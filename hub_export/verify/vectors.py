@@ -124,14 +124,8 @@ def compare(
         worst = outputs.distances(asked, _roads(model, each), alike)
         check = outputs.check(subject, worst[contract.DEFAULT], alike, len(each.texts))
         check = _of_sentences(model, check, each) if each.sentences else check
-        checks.append(_with_left_out(check, each.left_out) if each.left_out else check)
+        checks.append(outputs.with_left_out(check, each.left_out, "vectors"))
     return checks
-
-
-def _with_left_out(check: Check, count: int) -> Check:
-    """The check, with how many texts were not compared."""
-    words = f"{check.found}; {count} left out, whose vectors hang on a rounding"
-    return dataclasses.replace(check, found=words, figures={**check.figures, "left_out": count})
 
 
 def _of_sentences(model: Any, check: Check, answers: Answers) -> Check:

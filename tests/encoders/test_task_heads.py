@@ -41,6 +41,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     f"{task} {model_type}": (task, model_type, {})
     for task, (head, *_) in HEADS.items()
     for model_type in head.forms
+    if model_type in transformers.CONFIG_MAPPING
 }
 CASES |= {
     "modernbert mean": (
@@ -177,6 +178,10 @@ def test_what_the_head_does_not_know() -> None:
         Classification({"model_type": "modernbert", "classifier_pooling": "max"}, 8, 2)
     with pytest.raises(ConfigError, match="no multiple-choice for model_type deberta; supported"):
         MultipleChoice({"model_type": "deberta"}, 8, 1)
+    for family in ("XLNet", "XLM", "Flaubert"):
+        name = f"{family}ForQuestionAnswering"
+        with pytest.raises(ConfigError, match=f"{name} searches with a beam.* {name}Simple, whose"):
+            QuestionAnswering({"model_type": family.lower(), "architectures": [name]}, 8, 2)
     for key, value in (("summary_type", "last"), ("summary_use_proj", False)):
         with pytest.raises(ConfigError, match=f"{key}: expected .*, found {value!r}"):
             MultipleChoice({"model_type": "electra", key: value}, 8, 1)

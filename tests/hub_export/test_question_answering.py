@@ -19,7 +19,9 @@ from tokenizers import pre_tokenizers
 
 import hub_export
 from hub_export import ExportError, SourceError, VerificationError
+from hub_export.litert.text_model import TextModel
 from hub_export.litert.windows import windows
+from hub_export.models import litert
 from hub_export.models.tasks import passages
 from hub_export.verify import samples
 from hub_export.verify.loaded import NUMBER, TEXT, of_any_size
@@ -68,6 +70,15 @@ def save_modernbert(folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
 
 
+def save_xlnet(folder: Path) -> None:
+    """Pads on the left: the context comes first, and the token for no answer last."""
+    folder.mkdir(parents=True)
+    (folder / "spiece.model").write_bytes(checkpoints.sentence_pieces())
+    size = len(transformers.XLNetTokenizer.from_pretrained(folder))
+    options = {"vocab_size": size, "n_positions": 40, "n_layer": 1}
+    checkpoints.save_model(folder, "xlnet", "XLNetForQuestionAnsweringSimple", **options)
+
+
 SAVE = {
     "bert": save_bert,
     "roberta": save_roberta,
@@ -84,13 +95,20 @@ class Answer(NamedTuple):
 
 
 class Pipeline:
-    """The answers of the pipeline of transformers 4 (version 4.57), without spans of score zero."""
+    """The answers of the pipeline of transformers 4 (version 4.57), without spans of score zero.
+
+    Where the context comes first, it puts answers into questions, and reads at the first place how
+    probable it is that there is none, wherever models are trained to say so: not here.
+    """
 
     def __init__(self, folder: Path, longest: int) -> None:
         self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
         self.model = transformers.AutoModelForQuestionAnswering.from_pretrained(folder).eval()
         # ALBERT's tokenizer gives none in transformers 5, as it did in 4.
-        self.has_types = getattr(self.model.config, "type_vocab_size", 0) > 1
+        config = self.model.config
+        self.has_types = config.model_type == "xlnet" or getattr(config, "type_vocab_size", 0) > 1
+        is_first = self.tokenizer.padding_side == "left"
+        self.side, self.none = (0, -1) if is_first else (1, 0)
         self.longest, self.stride = min(longest, 384), min(min(longest, 384) // 2, 128)
 
     def takes(self, question: str, context: str) -> bool:
@@ -107,9 +125,8 @@ class Pipeline:
 
     def rows(self, question: str, context: str) -> Any:
         return self.tokenizer(
-            question,
-            context,
-            truncation="only_second",
+            *(question, context) if self.side else (context, question),
+            truncation="only_second" if self.side else "only_first",
             max_length=self.longest,
             stride=self.stride,
             return_overflowing_tokens=True,
@@ -123,9 +140,9 @@ class Pipeline:
         null, merged, clear = 1e6, dict[str, Answer](), True
         for window, start, end in self.windows(question, context):
             ids = window.ids
-            null = min(null, float(start[0] * end[0]))
+            null = min(null, float(start[self.none] * end[self.none]))
             products = np.tril(np.triu(start[:, np.newaxis] * end), 14)
-            products[0] = 0
+            products[self.none] = products[:, self.none] = 0
             order = np.argsort(-products, axis=None, kind="stable")
             scores = products.reshape(-1)[order]
             cut = 2 * top_k + 10
@@ -149,7 +166,7 @@ class Pipeline:
             names = ("input_ids", "attention_mask", *["token_type_ids"] * self.has_types)
             with torch.inference_mode():
                 found = self.model(**{name: torch.tensor([read[name][at]]) for name in names})
-            kept = np.array([side == 1 for side in window.sequence_ids])
+            kept = np.array([side == self.side for side in window.sequence_ids])
             kept |= np.array(window.ids) == self.tokenizer.cls_token_id
             probable = [
                 self.softmax(np.where(kept, each[0].numpy(), np.float32(-10000)))
@@ -163,10 +180,9 @@ class Pipeline:
         raised = np.exp(x - x.max())
         return raised / raised.sum()
 
-    @staticmethod
-    def extent(window: Any, first: int, last: int) -> tuple[int, int]:
+    def extent(self, window: Any, first: int, last: int) -> tuple[int, int]:
         words = [window.token_to_word(each) for each in (first, last)]
-        begin, limit = (window.word_to_chars(word, sequence_index=1) for word in words)
+        begin, limit = (window.word_to_chars(word, sequence_index=self.side) for word in words)
         return begin[0], limit[1]
 
 
@@ -247,6 +263,37 @@ def test_the_pipeline_of_transformers(case: str, tmp_path: Path) -> None:
         called = answer[none](*texts_, 5)
         for output in ("answer", "score", "start", "limit"):
             np.testing.assert_array_equal(served[output], called[output])
+
+
+def test_contexts_before_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In graph and LiteRT copy: `verify` compares the latter, and its windows are compared here."""
+    monkeypatch.setattr(litert, "LENGTHS", (40,))
+    save_xlnet(tmp_path / "source")
+    done = hub_export.export(
+        tmp_path / "source", tmp_path / "out", parts=["task_model"], litert=["float32"]
+    )
+    pipeline = Pipeline(tmp_path / "source", 40)
+    pairs = [pair for pair in texts(pipeline.tokenizer) if pipeline.takes(*pair)]
+    assert sum(len(pipeline.rows(*pair).encodings) > 1 for pair in pairs) >= 10
+    model = tf.saved_model.load(str(done.paths[PART]))
+    assert compare(answering(model), pipeline, pairs, top_k=3) >= 30
+    copy = TextModel(done.paths[f"{PART}_litert"])
+    assert compare({none: copied(copy, none) for none in (False, True)}, pipeline, pairs, 3) >= 30
+
+
+def copied(copy: Any, none: bool) -> Callable[..., Any]:
+    """What a LiteRT copy answers, as a SavedModel does."""
+
+    def answer(questions: tf.Tensor, contexts: tf.Tensor, top_k: int) -> dict[str, tf.Tensor]:
+        columns = [[*each.numpy()] for each in (questions, contexts)]
+        found = copy.answer(*columns, top_k, handle_impossible_answer=none)
+        said = [[each.encode() for each in row] for row in found["answer"]]
+        return {
+            **{key: tf.constant(each) for key, each in found.items() if key != "answer"},
+            "answer": tf.constant(said),
+        }
+
+    return answer
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import tensorflow as tf
 import torch
 import transformers
 from safetensors.numpy import load_file, save_file
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 import encoders
 import hub_export
@@ -31,6 +32,7 @@ from hub_export.verify.source import Source
 from tests import checkpoints, published
 
 IDS = np.array([[2, 9, 8, 7, 12, 3], [2, 30, 3, 0, 0, 0]], np.int32)
+WEIGHTS = "model.safetensors"
 MASK = (IDS != 0).astype(np.int32)
 
 
@@ -142,6 +144,46 @@ def test_jina_bert_of_ours_is_bert_with_other_parts(tmp_path: Path) -> None:
 def geglu(x: torch.Tensor) -> torch.Tensor:
     gate, other = x.chunk(2, dim=-1)
     return torch.nn.functional.gelu(gate) * other
+
+
+@pytest.mark.parametrize(
+    ("model_type", "head"),
+    [
+        ("jina_bert", "SequenceClassification"),
+        ("jina_bert", "TokenClassification"),
+        ("jina_bert", "QuestionAnswering"),
+        ("jina_bert", "MaskedLM"),
+        ("nomic_bert_moe", "SequenceClassification"),
+        ("nomic_bert_moe", "MaskedLM"),
+    ],
+)
+def test_heads_of_ours_are_berts(tmp_path: Path, model_type: str, head: str) -> None:
+    """transformers' BERT with the head, given our encoder in the place of its own."""
+    options = MOE if model_type == "nomic_bert_moe" else {}
+    labels = {"id2label": {"0": "a", "1": "b"}, **options}
+    published.save_own(tmp_path, model_type, head=f"For{head}", **labels)
+    session = Session(find.read(str(tmp_path)), Settings(str(tmp_path)))
+    assert session.task is not None
+    reference = TaskReference(session)
+    found = reference(IDS, MASK, np.zeros_like(IDS))
+    theirs = published.berts(f"For{head}", {**published.SIZES, **options, "num_labels": 2})
+    for name, each in load_file(tmp_path / WEIGHTS).items():
+        if not name.startswith("bert.") or (theirs.bert.pooler and "bert.pooler" in name):
+            like = name.replace("transform.layer_norm", "transform.LayerNorm")
+            theirs.get_parameter(like).data.copy_(torch.tensor(each))
+    with torch.inference_mode():
+        ours, pooler = reference.encoder(torch.tensor(IDS), torch.tensor(MASK)), theirs.bert.pooler
+        pooled = pooler(ours[0]) if pooler is not None and ours[1] is None else ours[1]
+        theirs.bert.forward = lambda *_, **__: BaseModelOutputWithPooling(ours[0], pooled)
+        wanted = theirs(torch.tensor(IDS))
+    encoder, _ = session.built
+    headed = encoders.HeadedEncoder(encoder, session.head[0])
+    given = headed(tf.constant(IDS), tf.constant(MASK))
+    assert found.keys() == given.keys()
+    for name, each in found.items():
+        close(each, wanted[name].numpy())
+        real = (slice(None),) if each.shape[1] == 2 else MASK != 0
+        close(given[name].numpy()[real], each[real])
 
 
 def test_normalised_queries_and_keys_of_ours_are_whole_vectors() -> None:

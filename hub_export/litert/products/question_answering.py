@@ -32,9 +32,10 @@ from hub_export.litert.windows import Window, windows
 class QuestionAnswering(TextModel):
     """Questions and contexts to answers.
 
-    Its description has four options: `row`, tokens of a row of question and context; `overlap`,
+    Its description has these options: `row`, tokens of a row of question and context; `overlap`,
     those that two rows of one context share; `answer`, those that an answer has, before it is
-    extended to whole words; `best`, how many answers a signature gives.
+    extended to whole words; `best`, how many answers a signature gives; `context_first`, whether a
+    row begins with the context (where it is not there, with the question).
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class QuestionAnswering(TextModel):
             longest=longest,
             overlap=options["overlap"],
             direction=self.reading.truncation_side,
+            context_first=options.get("context_first", False),
         )
         pairs = zip(read(questions), read(contexts), strict=True)
         return [(context, [*cut(question, context)]) for question, context in pairs]

@@ -10,7 +10,7 @@ import tensorflow as tf
 from hub_export import contract
 from hub_export.contract import Tensors
 from hub_export.litert.answers import MASKED
-from hub_export.models.tasks.passages import Passages
+from hub_export.models.tasks.passages import Passages, Special
 from hub_export.models.texts import cut
 
 LONGEST = 15
@@ -57,7 +57,7 @@ def best(
     end_logits: tf.Tensor,
     contexts: tf.Tensor,
     top_k: tf.Tensor,
-    special: int | None,
+    special: Special | None,
     may_be_none: bool,
 ) -> Tensors:
     """The best answers of each text.
@@ -68,7 +68,7 @@ def best(
         end_logits: float32 [W, S].
         contexts: string [B].
         top_k: how many answers to give, int32 scalar.
-        special: the id of the token that stands for no answer.
+        special: what stands for no answer; None for nothing.
         may_be_none: whether an empty answer, of the score of that, is one of them.
 
     Returns:
@@ -90,7 +90,7 @@ def _spans(
     start_logits: tf.Tensor,
     end_logits: tf.Tensor,
     most: tf.Tensor,
-    special: int | None,
+    special: Special | None,
 ) -> Spans:
     """The most probable spans of each row: products of two softmaxes.
 
@@ -99,10 +99,10 @@ def _spans(
     inside = passages.sources >= 0
     kept = inside
     if special is not None:
-        kept |= tf.equal(passages.rows.word_ids, special) & tf.equal(passages.rows.mask, 1)
+        kept |= tf.equal(passages.rows.word_ids, special.id) & tf.equal(passages.rows.mask, 1)
     masked = (tf.where(kept, each, MASKED) for each in (start_logits, end_logits))
     start, end = map(tf.nn.softmax, masked)
-    none = start[:, 0] * end[:, 0]
+    none = _at(special, passages, start * end)
     start, end = (tf.where(inside, each, 0.0) for each in (start, end))
     ends, length = tf.pad(end, [[0, 0], [0, LONGEST - 1]]), tf.shape(end)[1]
     moved = tf.stack([ends[:, by : by + length] for by in range(LONGEST)], axis=2)
@@ -110,6 +110,13 @@ def _spans(
     scores, at = tf.math.top_k(products, tf.minimum(most, length * LONGEST))
     firsts, at = tf.cast(at // LONGEST, tf.int64), tf.cast(at % LONGEST, tf.int64)
     return Spans(scores, firsts, firsts + at, none)
+
+
+def _at(special: Special | None, passages: Passages, x: tf.Tensor) -> tf.Tensor:
+    """What [W, S] says of the special token, [W]; zero where there is none."""
+    if special is None:
+        return tf.zeros_like(x[:, 0])
+    return tf.gather(x, special.places(passages.rows), axis=1, batch_dims=1)
 
 
 def _located(passages: Passages, spans: Spans, contexts: tf.Tensor) -> Answers:

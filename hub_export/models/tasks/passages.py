@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import tensorflow as tf
+import tokenizers
 
 from hub_export.errors import SourceError
 from hub_export.models.texts import traced
@@ -19,6 +20,23 @@ from preprocess import (
 
 LONGEST, OVERLAP = 384, 128
 """Of a row, and of what two windows of one context share, in tokens."""
+
+
+class Special(NamedTuple):
+    """The token that stands for no answer: the one that a row begins with, or else ends with.
+
+    Attributes:
+        id: its id.
+        is_last: whether rows end with it, as XLNet's do.
+    """
+
+    id: int
+    is_last: bool
+
+    def places(self, rows: Packed) -> tf.Tensor:
+        """Where it stands in each row, int32 [W]."""
+        last = tf.reduce_sum(rows.mask, axis=1) - 1
+        return last if self.is_last else tf.zeros_like(last)
 
 
 class Tokens(NamedTuple):
@@ -61,16 +79,26 @@ class Passages(NamedTuple):
 
 
 class Reader(tf.Module):
-    """Makes rows of questions and contexts."""
+    """Makes rows of questions and contexts.
 
-    def __init__(self, preprocessor: Preprocessor) -> None:
+    Attributes:
+        special: what stands for no answer; None for nothing.
+    """
+
+    def __init__(self, preprocessor: Preprocessor, context_first: bool = False) -> None:
         """Takes what tokenizes and packs; its `seq_length` may be shorter than a row of ours.
+
+        Args:
+            preprocessor: what tokenizes and packs.
+            context_first: whether a row begins with the context rather than with the question.
 
         Raises:
             SourceError: rows are too short for windows that overlap.
         """
         super().__init__()
         tokenizer, self._packer = preprocessor.tokenizer, preprocessor.packer
+        self._is_context_first = context_first
+        self.special = _special(preprocessor, context_first)
         self._tokenizer = tokenizer  # whose functions use tables
         split = tokenizer.traced(tokenizer.tokenize)
         self._asked = traced(lambda question: flat_segment(split(question)))
@@ -107,11 +135,29 @@ class Reader(tf.Module):
             whole,
             from_end=self._packer.cuts_beginnings,
         )
-        segments = [found.question, found.context]
+        segments, at = [found.question, found.context], 1
+        if self._is_context_first:
+            segments, at = segments[::-1], 0
         lengths = [each.row_splits[1:] - each.row_splits[:-1] for each in segments]
         longest = tf.reduce_max(tf.concat([[0], sum(lengths)], axis=0))
         rows = self._packer(segments, tf.cast(longest, tf.int32) + max(self._specials, 1))
-        return Passages(rows, found, self._packer.begins(lengths)[1], Tokens(*tokens))
+        return Passages(rows, found, self._packer.begins(lengths)[at], Tokens(*tokens))
+
+
+def is_context_first(source: tokenizers.Tokenizer) -> bool:
+    """Whether a row begins with the context.
+
+    It does so where the tokenizer pads on the left: so the scripts of `transformers` train XLNet,
+    and so its pipeline asks.
+    """
+    return (source.padding or {}).get("direction") == "left"
+
+
+def _special(preprocessor: Preprocessor, is_context_first: bool) -> Special | None:
+    first, last = preprocessor.special.start, preprocessor.special.end
+    if first is None and is_context_first and last is not None:
+        return Special(last, is_last=True)
+    return None if first is None else Special(first, is_last=False)
 
 
 def _read(tokenizer: Tokenizer, context: tf.Tensor) -> tuple[Segment, Tokens]:

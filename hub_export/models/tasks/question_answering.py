@@ -1,7 +1,8 @@
 """Question answering as the root of a SavedModel: where a context says what is asked."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -26,10 +27,13 @@ TOP_K = 5
 class QuestionAnsweringModel(TaskModel):
     """Wraps preprocessor, encoder and head as `hub_export.contract` says."""
 
-    def __init__(self, preprocessor: Preprocessor, headed: HeadedEncoder, task: Task) -> None:
+    def __init__(
+        self, context_first: bool, preprocessor: Preprocessor, headed: HeadedEncoder, task: Task
+    ) -> None:
         """Traces them.
 
         Args:
+            context_first: whether a row begins with the context rather than with the question.
             preprocessor: its `seq_length` is the longest row, if that is less than the pipeline's.
             headed: gets rows as long as the longest one of the batch. Except in training, it
                 computes nothing for padding, and rows of similar length together.
@@ -40,8 +44,8 @@ class QuestionAnsweringModel(TaskModel):
         """
         super().__init__(preprocessor, headed)
         del task
-        self._reader = reader = Reader(preprocessor)
-        compute, special = _computing(headed), preprocessor.special.start
+        self._reader = reader = Reader(preprocessor, context_first)
+        compute = _computing(headed)
 
         def rows(training: bool, question: tf.Tensor, context: tf.Tensor) -> Tensors:
             read = reader(question, context, whole=False)
@@ -54,7 +58,7 @@ class QuestionAnsweringModel(TaskModel):
         ) -> Tensors:
             read = reader(question, context)
             start, end = compute[False](*read.rows)
-            return answers.best(read, start, end, context, top_k, special, may_be_none)
+            return answers.best(read, start, end, context, top_k, reader.special, may_be_none)
 
         bodies = {each: traced(functools.partial(rows, each), texts=2) for each in (False, True)}
         self._rows = bodies[False]
@@ -164,14 +168,16 @@ def product(session: Session, task: Task) -> Product:
         SourceError: the head is not supported, or is not in the checkpoint.
     """
     longest = min(session.plan.max_length, passages.LONGEST)
-    return task_model.product(
-        session, task, QuestionAnsweringModel, _USAGE, _of_rows, longest=longest
-    )
+    first = passages.is_context_first(session.tokenizer)
+    build = functools.partial(QuestionAnsweringModel, first)
+    of_rows = functools.partial(_of_rows, {"context_first": first})
+    return task_model.product(session, task, build, _USAGE, of_rows, longest=longest)
 
 
-def _of_rows(headed: HeadedEncoder, task: Task) -> OfRows:
+def _of_rows(options: Mapping[str, Any], headed: HeadedEncoder, task: Task) -> OfRows:
     del task
     options = {
+        **options,
         "row": passages.LONGEST,
         "overlap": passages.OVERLAP,
         "answer": answers.LONGEST,

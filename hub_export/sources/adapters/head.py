@@ -109,7 +109,7 @@ def read(folder: Path) -> Head | None:
 def _of_family(file: Path, content: Mapping[str, Any], weights: WeightsFile) -> Head:
     """That of a class of `transformers`."""
     model = str(content.get("model_class"))
-    if not any(model.endswith(head.ending) for head in _KINDS.values()):
+    if not any(head.is_of(model) for head in _KINDS.values()):
         problem = f"{file}: the head of {model} is not supported"
         return Head(file, weights, problem=problem)
     names = _labels(file, content.get("label2id"), content.get("num_labels"))

@@ -4,13 +4,16 @@
 published code; here they get those of the former.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+import encoders
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.formats.options import Options
+from hub_export.sources.formats.tensors import LazyTensors
 
 NOTE = (
     "Nomic BERT with a mixture of experts: its code is remote and is never run, and transformers "
@@ -18,6 +21,9 @@ NOTE = (
     "from public descriptions."
 )
 _PUBLISHED = "nomic_bert"
+_PREFIX = re.compile(r"^bert\.")
+_MASKED = ("ForPreTraining", "ForMaskedLM")
+"""What that code calls a masked language model, and what `transformers` does."""
 
 NAMES = {
     "activation_function": "hidden_act",
@@ -59,7 +65,7 @@ _FIXED: Mapping[str, tuple[Any, ...]] = {
 }
 """Options that select another computation, with the values that are supported."""
 _IGNORED = """
-    add_pooling_layer dense_seq_output embd_pdrop fused_bias_fc fused_dropout_add_ln
+    add_pooling_layer dense_seq_output fused_bias_fc fused_dropout_add_ln
     last_layer_subset max_trained_positions moe_impl pad_vocab_size_multiple
     parallel_block_tied_norm reorder_and_upcast_attn router_aux_loss_coef summary_activation
     summary_first_dropout summary_proj_to_labels summary_type summary_use_proj use_flash_attn
@@ -82,12 +88,17 @@ def configuration(options: Options) -> Mapping[str, Any]:
     for key, values in _FIXED.items():
         options.fix(key, *values)
     options.ignore(*_IGNORED)
+    dropout = options.take("embd_pdrop", int | float, 0.1)  # of heads alone, as GPT-2 has it
     theta = options.positive_number("rotary_emb_base", 10_000.0)
     known = {NAMES.get(key, key): value for key, value in options.left.items()}
+    classes = known.get("architectures") or ()
+    known["architectures"] = [str(each).replace(*_MASKED) for each in classes]
+    known["classifier_dropout"] = known.get("classifier_dropout", dropout)
     rope = {"rope_type": "default", "rope_theta": theta}
     return {**known, "model_type": "nomic_bert_moe", "rope_parameters": rope}
 
 
 def tensors(found: Checkpoint) -> Mapping[str, np.ndarray]:
-    """The tensors as they are."""
-    return found.tensors()
+    """The tensors, under the prefix of `transformers` where they stand beside those of a head."""
+    stored, prefix = found.tensors(), encoders.architectures()["nomic_bert_moe"].table.prefix
+    return LazyTensors.renamed(stored, {_PREFIX.sub(prefix, each): each for each in stored})

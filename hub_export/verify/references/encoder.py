@@ -124,13 +124,7 @@ class Reference:
 
         Whichever of the two computes, the other one would be as right, and gives something else.
         """
-        found = np.zeros(len(mask), bool)
-        if not hasattr(self._model, "margins"):
-            return found
-        self(word_ids, mask, type_ids)
-        for margin in self._model.margins:
-            found |= ((margin.numpy() < _LEAST_MARGIN) & (mask != 0)).any(axis=1)
-        return found
+        return doubtful(self._model, self, word_ids, mask, type_ids)
 
     def certain(self, word_ids: Ids, mask: Ids, type_ids: Ids) -> tuple[Ids, Ids, Ids]:
         """The same batch; the ids of rows that hang on a rounding are turned until none does.
@@ -212,6 +206,27 @@ class Reference:
         finally:
             for hook in hooks:
                 hook.remove()
+
+
+def doubtful(
+    encoder: Any, compute: Callable[..., Any], word_ids: Ids, mask: Ids, type_ids: Ids
+) -> npt.NDArray[np.bool_]:
+    """Which rows hang on a rounding, bool [B]; see `Reference.doubtful`.
+
+    Args:
+        encoder: the model that tells.
+        compute: computes rows with it.
+        word_ids: int32 [B, S].
+        mask: int32 [B, S].
+        type_ids: int32 [B, S].
+    """
+    found = np.zeros(len(mask), bool)
+    if not hasattr(encoder, "margins"):
+        return found
+    compute(word_ids, mask, type_ids)
+    for margin in encoder.margins:
+        found |= ((margin.numpy() < _LEAST_MARGIN) & (mask != 0)).any(axis=1)
+    return found
 
 
 def rows_of(words: Ids | Floats, mask: Ids, type_ids: Ids | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from encoders import architectures
 from hub_export.models.session import Session
 from hub_export.settings import (
     FILL_MASK,
@@ -13,7 +14,7 @@ from hub_export.settings import (
     TOKEN_CLASSIFICATION,
 )
 from hub_export.verify.closeness import Floats
-from hub_export.verify.references.encoder import Ids, loaded_encoder, rows_of
+from hub_export.verify.references.encoder import Ids, doubtful, loaded_encoder, rows_of
 from hub_export.verify.references.families import settled
 from hub_export.verify.references.loading import loaded
 
@@ -49,7 +50,11 @@ class TaskReference:
         task, (head, _) = session.task, session.head
         assert task is not None
         checkpoint, pooler = session.checkpoint, head.needs_pooler
-        if task.form is None:
+        if not architectures()[checkpoint.config["model_type"]].reference:
+            from hub_export.verify.references.own import models  # noqa: PLC0415
+
+            self._model = models.load_headed(checkpoint, pooler, task.name)
+        elif task.form is None:
             self._model = settled(loaded(checkpoint, pooler, *TASKS[task.name]).eval())
         else:
             from hub_export.verify.references.adapters import Headed  # noqa: PLC0415
@@ -62,6 +67,10 @@ class TaskReference:
     def encoder(self) -> Any:
         """The encoder in it."""
         return self._model.base_model
+
+    def is_doubtful(self, word_ids: Ids, mask: Ids, type_ids: Ids) -> bool:
+        """Whether what it gives hangs on a rounding; see `Reference.doubtful`."""
+        return bool(doubtful(self.encoder, self, word_ids, mask, type_ids).any())
 
     def __call__(self, word_ids: Ids, mask: Ids, type_ids: Ids) -> Mapping[str, Floats]:
         """int32 [B, S] each -> its outputs by name, float32."""

@@ -28,9 +28,11 @@ from hub_export.verify.source import Source
 from hub_export.verify.texts import (
     Columns,
     OfTexts,
+    Rows,
     Texts,
     batches,
     by_signature,
+    certain,
     row,
     sample_pairs,
     sample_texts,
@@ -49,11 +51,13 @@ class Answers(OfTexts):
         task: labels and activation.
         texts: one a row; two where a pair is.
         logits: float32 [B, C].
+        left_out: how many more texts there were, whose logits hang on a rounding.
     """
 
     task: Task
     texts: Texts
     logits: Floats
+    left_out: int = 0
 
     def named(self, logits: Floats) -> list[bytes]:
         """The labels of the largest logits, float32 [B, C]."""
@@ -79,13 +83,21 @@ def ask(source: Source, progress: Progress) -> list[Answers]:
     answers = []
     with plan.applied(tokenizer):
         texts = sample_texts(tokenizer, plan)
-        for asked in ([(text,) for text in texts], sample_pairs(tokenizer, texts)):
+        packed = functools.partial(_packed, source)
+        for drawn in ([(text,) for text in texts], sample_pairs(tokenizer, texts)):
+            asked = certain(model, drawn, packed)
             logits = [
-                model(*row(tokenizer, session.size.types, plan.prompt + text, *pair))[LOGITS][0]
-                for text, *pair in progress.over("asking torch for logits", asked)
+                model(*packed(each))[LOGITS][0]
+                for each in progress.over("asking torch for logits", asked)
             ]
-            answers.append(Answers(task, asked, np.stack(logits)))
+            answers.append(Answers(task, asked, np.stack(logits), len(drawn) - len(asked)))
     return answers
+
+
+def _packed(source: Source, texts: tuple[str, ...]) -> Rows:
+    """A text or a pair as the source packs it, with the prompt."""
+    session, (text, *others) = source.session, texts
+    return row(session.tokenizer, session.size.types, session.plan.prompt + text, *others)
 
 
 def compare(
@@ -106,11 +118,12 @@ def compare(
             road = Road(functools.partial(_noted, call, given))
             asked = each.samples()
             worst = outputs.distances(progress.over("verifying logits", asked), [road], closeness)
-            checks += [
+            found = [
                 outputs.check(f"{name} of {way}", worst[name], closeness, len(each.texts))
                 for name in _NUMBERS
             ]
-            checks.append(_labels(each, given, way))
+            found.append(_labels(each, given, way))
+            checks += [outputs.with_left_out(check, each.left_out) for check in found]
     return checks
 
 

@@ -22,7 +22,15 @@ from hub_export.verify.checks import Check
 from hub_export.verify.closeness import Closeness, Floats
 from hub_export.verify.outputs import Named, Road, Sample
 from hub_export.verify.source import Source
-from hub_export.verify.texts import OfTexts, batches, by_signature, row, sample_texts, words_of
+from hub_export.verify.texts import (
+    OfTexts,
+    batches,
+    by_signature,
+    certain,
+    row,
+    sample_texts,
+    words_of,
+)
 
 _PLACES = 5
 """How many positions of a row are asked about."""
@@ -37,11 +45,13 @@ class Answers(OfTexts):
         texts: with masks; one a row.
         logits: of each text's masks, float32 [masks, V].
         words: what each id stands for.
+        left_out: how many more texts there were, whose logits hang on a rounding.
     """
 
     texts: Sequence[tuple[str]]
     logits: Sequence[Floats]
     words: Callable[[int], str]
+    left_out: int = 0
 
 
 def ask(source: Source, progress: Progress) -> Answers:
@@ -52,12 +62,14 @@ def ask(source: Source, progress: Progress) -> Answers:
     assert token is not None
     id = tokenizer.token_to_id(token)
     with plan.applied(tokenizer):
-        texts = [_masked(text, token) for text in sample_texts(tokenizer, plan)]
+        drawn = [_masked(text, token) for text in sample_texts(tokenizer, plan)]
+        texts = certain(model, drawn, lambda text: row(tokenizer, session.size.types, text))
         found = []
         for text in progress.over("asking torch for logits", texts):
             packed = row(tokenizer, session.size.types, text)
             found.append(model(*packed)[LOGITS][packed[0] == id])
-    return Answers([(text,) for text in texts], found, words_of(tokenizer))
+    left_out = len(drawn) - len(texts)
+    return Answers([(text,) for text in texts], found, words_of(tokenizer), left_out)
 
 
 def compare(model: Any, answers: Answers, closeness: Closeness, progress: Progress) -> list[Check]:
@@ -77,7 +89,10 @@ def compare(model: Any, answers: Answers, closeness: Closeness, progress: Progre
     worst = outputs.distances(asked, [Road(call), Road(signature)], closeness)
     count = sum(map(len, answers.logits))
     checks = [
-        outputs.check(f"{name} of masks", worst[name], closeness, count) for name in (LOGITS, SCORE)
+        outputs.with_left_out(
+            outputs.check(f"{name} of masks", worst[name], closeness, count), answers.left_out
+        )
+        for name in (LOGITS, SCORE)
     ]
     logits = call.found(LOGITS)
     return [
@@ -90,7 +105,8 @@ def compare(model: Any, answers: Answers, closeness: Closeness, progress: Progre
 def ask_positions(source: Source) -> list[Sample]:
     """Batches for `encoder.mlm`, and the source's logits at positions drawn by a seed."""
     draw, found = np.random.default_rng(samples.SEED), []
-    for batch in samples.batches(source.session.size):
+    for drawn in samples.batches(source.session.size):
+        batch = source.model.certain(*drawn)
         length = batch[0].shape[1]
         places = draw.integers(0, length, (len(batch[0]), _PLACES), np.int32)
         logits = source.task_model(*batch)[LOGITS]

@@ -95,13 +95,16 @@ def ask(source: Source, progress: Progress) -> Answers:
     tokenizer, plan = session.tokenizer, session.plan
     longest = min(plan.max_length, passages.LONGEST)
     texts, asked = list[tuple[str, ...]](), list[Asked]()
+    first = passages.is_context_first(tokenizer)
     with plan.applied(tokenizer):
         pairs = [*itertools.pairwise(sample_texts(tokenizer, plan))]
         direction = str((tokenizer.truncation or {}).get("direction", "right"))
         tokenizer.no_truncation()
         with progress.bar("asking torch for answers", len(pairs)) as advance:
             for question, context in pairs:
-                found = windows(tokenizer, question, context, longest, passages.OVERLAP, direction)
+                found = windows(
+                    tokenizer, question, context, longest, passages.OVERLAP, direction, first
+                )
                 cut = [*itertools.islice(found, _MOST_WINDOWS + 1)]
                 if len(cut) <= _MOST_WINDOWS:
                     rows = [_row(each, session.size.types) for each in cut]

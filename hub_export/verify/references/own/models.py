@@ -7,6 +7,7 @@ import encoders
 from hub_export.errors import SourceError
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.verify.references.loading import as_torch
+from hub_export.verify.references.own.heads import Headed
 from hub_export.verify.references.own.jina_bert import JinaBert, JinaBertQkPostNorm
 from hub_export.verify.references.own.model import Model
 from hub_export.verify.references.own.nomic_bert_moe import NomicBertMoe
@@ -41,3 +42,16 @@ def load(checkpoint: Checkpoint, pooler: bool) -> Model:
     found = as_torch({name: tensors[stored[name]] for name in model.state_dict()})
     model.load_state_dict(found)
     return model
+
+
+def load_headed(checkpoint: Checkpoint, pooler: bool, task: str) -> Headed:
+    """The model of a checkpoint with the head of a task on it; arguments and errors as of `load`.
+
+    The head's tensors are there: the export has taken them.
+    """
+    encoder, tensors = load(checkpoint, pooler), checkpoint.tensors()
+    prefix = encoders.architectures()[checkpoint.config["model_type"]].table.prefix
+    known = encoder.state_dict()
+    names = {name.removeprefix(prefix): name for name in tensors}
+    others = {own: tensors[name] for own, name in names.items() if own not in known}
+    return Headed(encoder, task, as_torch(others))
