@@ -146,8 +146,9 @@ class Settings:
         (),
     )
     padded_embedding: bool = option(
-        "Accept a word embedding with more rows than the vocabulary has entries. One that is "
-        "padded to a multiple of 64 is accepted anyway.",
+        "Accept a word embedding with more rows than a vocab.txt has lines. One whose rows are "
+        "these, rounded up to a multiple of 8, 64 or 128, is accepted anyway, and so is any beside "
+        "a file that cannot end early: a tokenizer.json, a SentencePiece model.",
         False,
     )
     special_tokens_in_text: bool | None = option(

@@ -65,10 +65,11 @@ export class TextModel {
     const { ids, token_type_ids: types } = this.tokenizer.encode(read, {
       return_token_type_ids: true,
     });
+    const numbers = this.description.reading.numbers ?? {};
     const kept = ids.length > longest ? this.kept(read, ids, longest) : [...ids.keys()];
     const lastType = Math.max(this.description.types, 1) - 1;
     return [
-      kept.map((at) => ids[at]),
+      kept.map((at) => numbers[ids[at]] ?? ids[at]),
       kept.map(() => 1),
       kept.map((at) => Math.min(types[at], lastType)),
     ];

@@ -35,6 +35,8 @@ class Reading:
         special_tokens_in_text: whether a special token in a text is read as one.
         pairs: whether two texts may share a row.
         cuts: whether texts are cut that the model that it is a copy of does not cut.
+        numbers: id of tokenizer.json -> id of the vocabulary, where the two differ; JSON has the
+            former as a string.
     """
 
     prompt: str
@@ -44,6 +46,7 @@ class Reading:
     special_tokens_in_text: bool
     pairs: bool
     cuts: bool = False
+    numbers: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

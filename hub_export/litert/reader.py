@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from tokenizers import Encoding, Tokenizer, normalizers
 from hub_export.errors import ExportError, SourceError
 from hub_export.litert.description import Reading
 from hub_export.litert.model import Row
+from hub_export.litert.renumbered import Renumbered
 
 Text = str | bytes
 Texts = Sequence[Text]
@@ -119,4 +120,13 @@ def _tokenizer(file: Path, reading: Reading) -> Tokenizer:
     if reading.lower_case:
         steps = [] if tokenizer.normalizer is None else [tokenizer.normalizer]
         tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *steps])
-    return tokenizer
+    return _renumbered(tokenizer, reading)
+
+
+def _renumbered(tokenizer: Tokenizer, reading: Reading) -> Tokenizer:
+    if not reading.numbers:
+        return tokenizer
+    numbers = [*range(max(tokenizer.get_vocab().values()) + 1)]
+    for id, number in reading.numbers.items():
+        numbers[int(id)] = number
+    return cast(Tokenizer, Renumbered(tokenizer, numbers))

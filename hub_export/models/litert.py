@@ -21,6 +21,7 @@ from hub_export.contract import Tensors
 from hub_export.errors import ExportError, TargetError
 from hub_export.litert import description, interpreters
 from hub_export.litert.description import Description, Reading
+from hub_export.litert.renumbered import Renumbered
 from hub_export.models.product import OfRows, Product
 from hub_export.models.session import Session
 from hub_export.settings import ENCODER, FLOAT16, FLOAT32
@@ -143,6 +144,7 @@ class LiteRtCopy:
             special_tokens_in_text=not tokenizer.encode_special_tokens,
             pairs=rows.pairs,
             cuts=self.longest < self.of.longest,
+            numbers=numbers_of(tokenizer),
         )
 
     def _made(
@@ -225,6 +227,13 @@ def _write(tokenizer: Tokenizer, source: Path, file: Path) -> None:
         file.write_bytes(source.read_bytes())
     else:
         tokenizer.save(str(file))
+
+
+def numbers_of(tokenizer: Tokenizer) -> Mapping[str, int]:
+    """What its ids stand for that a tokenizer.json has no place for."""
+    if not isinstance(tokenizer, Renumbered):
+        return {}
+    return {str(id): number for id, number in enumerate(tokenizer.numbers) if id != number}
 
 
 def _content(tokenizer: Tokenizer) -> Mapping[str, Any]:

@@ -9,20 +9,21 @@ import preprocess
 from encoders import Dimensions
 from hub_export import contract
 from hub_export.errors import SourceError
+from hub_export.litert.renumbered import Renumbered
 from hub_export.models.naming import naming
 from hub_export.settings import Settings
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.find import explained
 from hub_export.sources.tokenizer import files as tokenizer_files
 from hub_export.sources.tokenizer.markers import mark
-from hub_export.sources.tokenizer.renumbered import Renumbered
 from preprocess import Preprocessor
 
 _PADDING, _MASK = ("[PAD]", "<pad>"), ("[MASK]", "<mask>")
 """What `transformers` calls the tokens of a checkpoint that does not tell."""
-_PADDED_TO, _MOST_PADDING = 64, 512
-"""Of a word embedding, as accelerators like it: what its rows are a multiple of, and how many of
-them no published vocabulary is short of (T5: 28; Qwen3: 267)."""
+_PADDED_TO = (8, 64, 128)
+"""What the rows of a word embedding are a multiple of, as accelerators like it."""
+_LISTS = frozenset({".codes", ".txt"})
+"""Endings of tokenizers whose vocabulary is a list of lines, which may end early."""
 
 Markers = Callable[[], Iterable[str]]
 
@@ -65,7 +66,8 @@ class Tokenization:
                 f"{file}: the tokenizer has ids up to {found - 1}, the word embedding only {rows} "
                 "rows; one of the two is of another checkpoint"
             )
-        if found < rows and not (self._settings.padded_embedding or _is_padded(found, rows)):
+        padded = self._settings.padded_embedding or file.suffix not in _LISTS
+        if found < rows and not padded and rows not in _padded(found):
             raise SourceError(
                 f"{file}: the vocabulary ends at id {found - 1}, the word embedding has {rows} "
                 "rows; if no line of the vocabulary is missing and the embedding was padded on "
@@ -164,9 +166,9 @@ def _entries(tokenizer: Tokenizer) -> int:
     return max(tokenizer.get_vocab().values()) + 1
 
 
-def _is_padded(entries: int, rows: int) -> bool:
-    """Whether an embedding is larger than the vocabulary for the sake of fast products."""
-    return not rows % _PADDED_TO and rows - entries < _MOST_PADDING
+def _padded(entries: int) -> set[int]:
+    """How many rows an embedding may have for the sake of fast products."""
+    return {-(-entries // multiple) * multiple for multiple in _PADDED_TO}
 
 
 def _first(tokenizer: Tokenizer, tokens: Sequence[str]) -> str | None:

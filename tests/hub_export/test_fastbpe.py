@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tensorflow as tf
 import transformers
@@ -12,10 +13,14 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 import hub_export
 import preprocess
-from hub_export.errors import ExportError, SourceError
+from hub_export.errors import SourceError
+from hub_export.litert import TextModel
+from hub_export.litert.description import Reading
+from hub_export.litert.reader import Reader
+from hub_export.litert.renumbered import Renumbered
+from hub_export.models import litert
 from hub_export.sources import find
 from hub_export.sources.tokenizer import files
-from hub_export.sources.tokenizer.renumbered import Renumbered
 from hub_export.verify import samples
 from hub_export.verify.checks import Outcome
 from hub_export.verify.loaded import Preprocessor
@@ -82,7 +87,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> hub_export.Export:
     out = tmp_path_factory.mktemp("fastbpe")
-    return hub_export.export(checkpoint, out, parts=["preprocessor"], verify="quick")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(litert, "LENGTHS", (16, 128))
+        options: dict[str, Any] = {"pooling": ["mean"], "litert": ["float32"], "verify": "quick"}
+        return hub_export.export(
+            checkpoint, out, parts=["preprocessor", "text_embedding"], **options
+        )
 
 
 def test_an_export_is_verified(exported: hub_export.Export) -> None:
@@ -156,12 +166,28 @@ def test_tokens_of_real_texts(assets: Path, tmp_path: Path) -> None:
     theirs = transformers.AutoTokenizer.from_pretrained(str(tmp_path))
     made = preprocess.build(source, "<pad>", "<mask>", 16, 1, numbers=source.numbers)
     found = made.tokenizer.tokenize(tf.constant(lines)).to_list()
-    wanted = [theirs(line, add_special_tokens=False)["input_ids"] for line in lines]
+    wanted = [theirs(line)["input_ids"] for line in lines]
     assert len(lines) >= 2000
-    assert found == wanted
+    assert [[0, *ids, 2] for ids in found] == wanted
+    file = tmp_path / "copy.json"
+    source.save(str(file))
+    reading = Reading("", 10_000, "right", False, True, False, numbers=litert.numbers_of(source))
+    assert [row.word_ids for row in Reader(file, reading, 1).rows(lines)] == wanted
 
 
-def test_what_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_litert_copy_reads_texts(exported: hub_export.Export, checkpoint: Path) -> None:
+    """Its tokenizer.json has ids of its own for what the vocabulary lacks."""
+    copy = TextModel(exported.paths["text_embedding_litert"])
+    assert copy.reading.numbers
+    theirs = transformers.AutoTokenizer.from_pretrained(str(checkpoint))
+    given = [*LINES, *learnable()]
+    rows = copy.reader.rows(given)
+    assert [row.word_ids for row in rows] == [theirs(text)["input_ids"] for text in given]
+    model = tf.saved_model.load(str(exported.paths["text_embedding"]))
+    np.testing.assert_allclose(copy(given), model(tf.constant(given)), rtol=0, atol=1e-5)
+
+
+def test_what_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "tweets", learnable()[:20], "BertweetTokenizer", normalization=True)
     with pytest.raises(SourceError, match="normalization: true is not supported: it rewrites"):
         files.read(files.find(tmp_path / "tweets"))
@@ -175,8 +201,6 @@ def test_what_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "far" / "tokenizer_config.json").write_text(json.dumps(config))
     with pytest.raises(SourceError, match="'<far>' has the id 10000000000, beyond a vocabulary"):
         files.read(files.find(tmp_path / "far"))
-    with pytest.raises(ExportError, match="cannot number the pieces of this tokenizer; leave"):
-        files.read(files.find(checkpoint)).save(str(tmp_path / "tokenizer.json"))
 
 
 def test_a_difference_is_a_failure(checkpoint: Path) -> None:

@@ -150,7 +150,7 @@ def test_a_vocabulary_that_the_class_does_not_read(tmp_path: Path, model_type: s
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("EsmTokenizer", "runs in Python, .*to export the encoder alone, say parts=encoder"),
+        ("CanineTokenizer", "runs in Python, .*to export the encoder alone, say parts=encoder"),
         ("BertJapaneseTokenizer", "splits texts into words by MeCab, .*say parts=encoder"),
         ("XLMTokenizer", "splits texts into words by the rules of Moses, .*say parts=encoder"),
         ("BertweetTokenizer", r"needs bpe\.codes beside it"),
@@ -312,11 +312,34 @@ def test_an_encoder_alone_tells_of_another_vocabulary(tmp_path: Path, more: int)
     assert (words in " ".join(card.split())) == bool(more)
 
 
-def test_a_word_embedding_padded_for_fast_products(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("file", "rows", "is_refused"),
+    [
+        ("tokenizer.json", 60, False),
+        ("tokenizer.json", 999, False),
+        ("vocab.txt", 60, True),
+        ("vocab.txt", 64, False),
+        ("vocab.txt", 72, True),
+        ("vocab.txt", 128, False),
+        ("vocab.txt", 192, True),
+    ],
+)
+def test_a_word_embedding_of_more_rows(
+    tmp_path: Path, file: str, rows: int, is_refused: bool
+) -> None:
+    """A list of lines may end early; that of a tokenizer.json is whole."""
     checkpoints.save_tokenizer(tmp_path, checkpoints.wordpiece(checkpoints.PIECES))
-    checkpoints.save_model(tmp_path, "bert", vocab_size=128)
-    session = Session(find.read(str(tmp_path)), Settings(tmp_path))
-    assert session.tokenizer.get_vocab_size() == len(checkpoints.PIECES)
+    for other in {"tokenizer.json", "vocab.txt"} - {file}:
+        (tmp_path / other).unlink()
+    checkpoints.config("bert", vocab_size=rows).save_pretrained(tmp_path)
+    read = find.read(str(tmp_path), weights=False)
+    session = Session(read, Settings(tmp_path, weights="none"))
+    if is_refused:
+        with pytest.raises(SourceError, match=f"ends at id 56.* {rows} rows.*padded_embedding"):
+            _ = session.tokenizer
+    else:
+        assert session.tokenizer.get_vocab_size() == len(checkpoints.PIECES)
+        assert f"{rows} rows, the vocabulary 57 entries" in session.tokenization.remark
 
 
 @pytest.mark.parametrize("method", ["gptq", "awq", "bitsandbytes", "fp8"])

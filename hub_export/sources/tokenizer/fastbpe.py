@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
 
-from hub_export.sources.tokenizer.renumbered import Renumbered
+from hub_export.litert.renumbered import Renumbered
 
 CODES, VOCABULARY = "bpe.codes", "vocab.txt"
 CLASSES = ("BertweetTokenizer", "PhobertTokenizer")
@@ -48,7 +48,7 @@ def built(source: Any) -> Tokenizer:
     tokenizer = Tokenizer(
         models.BPE(ids, merges, unk_token=source.unk_token, end_of_word_suffix=_END)
     )
-    words = Regex(f"[^{_whitespace()}]+\\n?")
+    words = Regex(f"[^{whitespace()}]+\\n?")
     tokenizer.pre_tokenizer = pre_tokenizers.Split(words, "removed", invert=True)
     tokenizer.decoder = decoders.BPEDecoder(_END)
     start, end = source.cls_token, source.sep_token
@@ -98,6 +98,6 @@ def _piece(symbol: str) -> str:
     return symbol.removesuffix(_END) if symbol.endswith(_END) else symbol + _GOES_ON
 
 
-def _whitespace() -> str:
+def whitespace() -> str:
     """What `\\s` matches in Python."""
     return "".join(re.findall(r"\s", "".join(map(chr, range(sys.maxunicode + 1)))))
