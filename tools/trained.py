@@ -67,8 +67,8 @@ def recipes(corpora: Mapping[str, Sequence[str]]) -> Mapping[str, Make]:
         corpora: name -> lines, to train on; made-up text takes the place of none.
     """
     lines = _sample(corpora)
-    parts = (_wordpiece(lines), _unigram(lines), _byte_bpe(lines), _character_bpe(lines))
-    return {name: make for part in parts for name, make in part.items()}
+    kinds = (_wordpiece, _unigram, _byte_bpe, _character_bpe, _wordlevel)
+    return {name: make for kind in kinds for name, make in kind(lines).items()}
 
 
 def _wordpiece(lines: Sequence[str]) -> Mapping[str, Make]:
@@ -293,6 +293,34 @@ def _character_bpe(lines: Sequence[str]) -> Mapping[str, Make]:
         ),
         "bpe no unknown token": lambda: make(
             {}, normal=n.NFD(), pre=p.Whitespace(), decoder=decoders.Fuse(), added=_FLAGS
+        ),
+    }
+
+
+def _wordlevel(lines: Sequence[str]) -> Mapping[str, Make]:
+    def make(pre: Any, **parts: Any) -> Tokenizer:
+        whole = Tokenizer(models.WordLevel(unk_token="[UNK]"))
+        trainer = trainers.WordLevelTrainer(vocab_size=_WORDS, special_tokens=_SPECIAL)
+        whole.pre_tokenizer = pre
+        return _finished(whole, trainer, lines, **parts)
+
+    n, p = normalizers, pre_tokenizers
+    start = n.Replace(Regex(r"(?<!\n)^"), "▁")
+    classes = p.Split(Regex(r"\p{Han}|[[:alpha:]]+|\p{S}"), "isolated")
+    ends = p.Split(Regex(r"^\p{P}+|\p{P}+$"), "merged_with_next")
+    return {
+        "wordlevel words": lambda: make(p.Whitespace(), normal=n.Lowercase(), added=_FLAGS),
+        "wordlevel characters": lambda: make(
+            p.Split(Regex("."), "isolated"),
+            normal=n.Sequence([start, n.Replace(" ", "▁")]),
+            decoder=decoders.Fuse(),
+            added=_OVERLAPPING,
+        ),
+        "wordlevel scripts, ends of lines": lambda: make(
+            p.Sequence([p.UnicodeScripts(), classes, ends]),
+            added=_FLAGS,
+            as_text=True,
+            sides="left",
         ),
     }
 

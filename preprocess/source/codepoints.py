@@ -3,7 +3,7 @@
 import functools
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from tokenizers import pre_tokenizers
 
@@ -81,6 +81,28 @@ def split_marks(component: Component) -> CodepointMap:
 @functools.lru_cache(maxsize=32)
 def _split_marks(component: str) -> CodepointMap:
     return probe_splits(pre_tokenizer(json.loads(component)).pre_tokenize_str)
+
+
+@functools.cache
+def scripts() -> tuple[frozenset[str], Sequence[frozenset[str]]]:
+    """The characters that go with any script, and those of each, by the `tokenizers` library."""
+    split = pre_tokenizers.UnicodeScripts().pre_tokenize_str
+    found, anywhere = dict[str, set[str]](), set[str]()
+    for block in codepoint_blocks():
+        runs = [run for run, _ in split(block)]
+        # By itself, what goes with any script is dropped; else it is in the run before it.
+        anywhere |= {*block} - {*"".join(runs)}
+        anywhere.update(each for run in runs for each in run[1:] if not split(each))
+        for run in runs:
+            found.setdefault(_script_of(run[0], found, split), set()).update(run)
+    return frozenset(anywhere), [frozenset(each - anywhere) for each in found.values()]
+
+
+def _script_of(character: str, known: Iterable[str], split: PreTokenize) -> str:
+    """One of some characters of different scripts that is of this one's, or else itself."""
+    firsts = [*known]
+    begins = {begin for _, (begin, _) in split("".join(each + character for each in firsts))}
+    return next((each for at, each in enumerate(firsts) if 2 * at + 1 not in begins), character)
 
 
 @functools.cache

@@ -1,8 +1,8 @@
 r"""Regular expressions of tokenizers (Oniguruma's syntax), written for RE2.
 
-What the two read differently is spelled out: `\s`, `\w`, `\p{L}` and `\p{N}` become the ranges of
-the source's own Unicode classes (RE2's `\s` is ASCII, and its Unicode another version). What is not
-known by name is refused.
+What the two read differently is spelled out: `.`, `\s`, `\p{L}`, `\p{Han}`, `[...]` and whatever
+else is for one character become the ranges of those that the source matches (RE2's `\s` is ASCII,
+and its Unicode another version). What is not known by name is refused.
 """
 
 import functools
@@ -17,13 +17,17 @@ from preprocess.source.codepoints import character_class, codepoint_blocks
 from preprocess.source.errors import UnsupportedTokenizerError
 
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "f": "\f", "v": "\v"}
+_IN_SET = r"(?:[^\[\]\\]|\\.(?:\{\^?\w+\})?|\[:\^?[a-z]+:\])"
+_SET = rf"\[\^?(?:{_IN_SET}|\[\^?{_IN_SET}+\])+\]"
 _TOKEN = re.compile(
-    r"""(?P<class>\\[sSwWdD]|\\p\{(?:L|N|P|M|Lu|Ll)\})
+    rf"(?P<set>{_SET})"
+    r"""
+    | (?P<class>\\[sSwWdDhH]|\\[pP]\{\^?\w+\}|\\x\{[0-9A-Fa-f]+\}|\\u[0-9A-Fa-f]{4}|\.)
     | (?P<escape>\\[nrtfv])
     | (?P<quoted>\\[^a-zA-Z0-9])
-    | (?P<set>\[\^?(?:[^\[\]\\&]|\\.(?:\{\w+\})?)+\])
     | (?P<caseless>\(\?i:[^\\\[\](){}*+?.^$]+\))
-    | (?P<operator>\(\?:|[()|*?+.^$]|\{\d+(?:,\d*)?\})
+    | (?P<operator>\(\?:|[()|*?+]|\{\d+(?:,\d*)?\})
+    | (?P<anchor>[$^])
     | (?P<character>[^\\\[\](){}*+?.|^$])""",
     re.VERBOSE | re.DOTALL,
 )
@@ -72,20 +76,56 @@ def _caseless(alternatives: str) -> str:
     return "".join(classes.get(each, each) for each in alternatives)
 
 
-def _translated(pattern: str) -> Iterator[str]:
-    at, bare = 0, True  # bare: nothing precedes that may be repeated
+def is_anchored(pattern: str) -> bool:
+    """Whether what a pattern matches hangs on where a line begins or ends.
+
+    Raises:
+        UnsupportedTokenizerError: it has a construct that is not known.
+    """
+    return any(found["anchor"] for found in _tokens(pattern))
+
+
+def _tokens(pattern: str) -> Iterator[re.Match[str]]:
+    at = 0
     while at < len(pattern):
         found = _TOKEN.match(pattern, at)
-        text = found.group() if found else ""
-        is_quantifier = bool(text) and (text in "*+?" or text.startswith("{"))
-        if found is None or text in ".^$" or (bare and is_quantifier):
-            raise UnsupportedTokenizerError(
-                f"the regular expression {pattern!r} is not supported from {pattern[at : at + 9]!r}"
-            )
-        bare = is_quantifier or text in ("(", "(?:", "|")
+        if found is None:
+            raise _refused(pattern, at)
+        yield found
         at = found.end()
+
+
+def _refused(pattern: str, at: int) -> UnsupportedTokenizerError:
+    return UnsupportedTokenizerError(
+        f"the regular expression {pattern!r} is not supported from {pattern[at : at + 9]!r}"
+    )
+
+
+def _is_in_place(found: re.Match[str], depth: int) -> bool:
+    """Whether an anchor is where both mean the same: at the end of an alternative of the whole.
+
+    Behind the last line's end, Oniguruma has no line any more, and RE2 an empty one.
+    """
+    whole, text = found.string, found.group()
+    before, behind = whole[: found.start()], whole[found.end() :]
+    is_first = not before or (before.endswith("|") and not before.endswith("\\|"))
+    is_last = not behind or behind.startswith("|")
+    return depth == 0 and (is_first if text == "^" else is_last)
+
+
+def _translated(pattern: str) -> Iterator[str]:
+    depth, bare = 0, True  # bare: nothing precedes that may be repeated
+    for found in _tokens(pattern):
+        text = found.group()
+        is_quantifier = text in ("*", "+", "?") or text.startswith("{")
+        if (bare and is_quantifier) or (found["anchor"] and not _is_in_place(found, depth)):
+            raise _refused(pattern, found.start())
+        bare = is_quantifier or text in ("(", "(?:", "|", "^", "$")
+        depth += text.startswith("(") - text.endswith(")") if found["operator"] else 0
         if found["operator"]:
             yield text
+        elif found["anchor"]:
+            yield f"(?m:{text})"
         elif found["class"] or found["set"]:
             yield _class_of(text)
         elif found["caseless"]:

@@ -21,8 +21,11 @@ from preprocess.source.errors import UnsupportedTokenizerError
 from preprocess.text.charsmap import Charsmap
 from preprocess.text.codepoint_step import CodepointStep
 from preprocess.text.marks import CanonicalOrder, CompatibleComposition, Composition
-from preprocess.text.replacing import Prefix, Replace, ReplaceLiteral
+from preprocess.text.replacing import Beginning, Prefix, Replace, ReplaceLiteral
 from preprocess.text.steps import Change, Step
+
+_BEGINNINGS = (r"(?<!\n)^", r"\A")
+"""Regular expressions for the place where a text begins."""
 
 Items: TypeAlias = list[CodepointMap | Step]
 C = TypeVar("C", bound=Change)
@@ -127,6 +130,8 @@ def _precompiled(component: Component, behind: CodepointMap) -> Items:
 
 def _replace(component: Component, behind: CodepointMap) -> Items:
     (kind, pattern), content = next(iter(component["pattern"].items())), component["content"]
+    if kind == "Regex" and pattern in _BEGINNINGS:
+        return [Beginning(content)]
     if kind == "Regex":
         return [Replace(regex.translate(pattern), content)]
     if not pattern:

@@ -15,6 +15,7 @@ from preprocess.source.codepoints import (
     CodepointMap,
     character_class,
     literal,
+    scripts,
     split_marks,
     whitespace,
     word_characters,
@@ -23,6 +24,7 @@ from preprocess.source.components import Component, flatten, require
 from preprocess.source.errors import UnsupportedTokenizerError
 from preprocess.text.normalizers import Items, join
 from preprocess.text.replacing import ISOLATED, Cut, Prefix, Replace
+from preprocess.text.scripts import ScriptCut
 
 _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "BertPreTokenizer": (),
@@ -32,6 +34,7 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "Metaspace": ("replacement", "prepend_scheme", "split"),
     "Punctuation": ("behavior",),
     "Split": ("pattern", "behavior", "invert"),
+    "UnicodeScripts": (),
     "Whitespace": (),
     "WhitespaceSplit": (),
 }
@@ -186,6 +189,8 @@ def _punctuation(component: Component, stages: list[Stage]) -> None:
 
 def _split(component: Component, stages: list[Stage]) -> None:
     (kind, pattern), behavior = next(iter(component["pattern"].items())), component["behavior"]
+    if kind == "Regex" and stages[-1].items and _sees_marks(pattern):
+        stages.append(Stage())
     items, removed = stages[-1].items, component["invert"] and behavior == "Removed"
     if not pattern and not removed:
         # Whatever the behavior: between every two characters there is nothing.
@@ -221,6 +226,20 @@ def _split(component: Component, stages: list[Stage]) -> None:
         items.append(Cut(found, _REWRITES[behavior]))
 
 
+def _sees_marks(pattern: str) -> bool:
+    """Whether it must be matched in words by themselves, as an anchor must."""
+    return not pattern.endswith(_LAST_SPACE) and regex.is_anchored(pattern)
+
+
+def _scripts(component: Component, stages: list[Stage]) -> None:
+    """Words are runs of one script; what goes with any is of the run before it, or is dropped."""
+    del component
+    if stages[-1].items:
+        stages.append(Stage())
+    anywhere, classes = scripts()
+    stages[-1].items += [Replace(f"^{character_class(anywhere)}+", ""), ScriptCut(classes)]
+
+
 def _whitespace(component: Component, stages: list[Stage]) -> None:
     word, spaces = word_characters(), whitespace()
     found = f"{character_class(word)}+|{character_class(word | spaces, negated=True)}+"
@@ -234,5 +253,6 @@ _READERS: Mapping[str, Callable[[Component, list[Stage]], None]] = {
     "Metaspace": _metaspace,
     "Punctuation": _punctuation,
     "Split": _split,
+    "UnicodeScripts": _scripts,
     "Whitespace": _whitespace,
 }

@@ -109,3 +109,13 @@ class Prefix(Step):
 
     def _takes(self, x: tf.Tensor) -> tf.Tensor:
         return ~tf.strings.regex_full_match(x, self._has)
+
+
+class Beginning(Prefix):
+    """Puts a prefix before every text that is not empty, which comes from nothing in the source."""
+
+    def align(self, x: tf.Tensor, chosen: tf.Tensor | bool = True) -> Aligned:
+        text, first, last = super().align(x, chosen)
+        is_own = unmoved(text).first.values < len(self._prefix.encode())
+        nowhere = tf.constant(-1, tf.int64)
+        return Aligned(text, first, last.with_values(tf.where(is_own, nowhere, last.values)))

@@ -18,7 +18,8 @@ class Aligned(NamedTuple):
     Attributes:
         text: string [n].
         first: int64 [n, (bytes)], for each byte of `text` the first byte of its source.
-        last: int64 [n, (bytes)], the last byte of its source.
+        last: int64 [n, (bytes)], the last byte of its source; of what comes from nothing, at the
+            beginning of a text, the one before that.
     """
 
     text: tf.Tensor
@@ -27,11 +28,13 @@ class Aligned(NamedTuple):
 
     def then(self, change: "Aligned") -> "Aligned":
         """The alignment of a change of `text`, led back to where this one came from."""
-        rows = owners(change.first.row_splits)
+        rows, last = owners(change.first.row_splits), change.last.values
+        before = lookup(self.first, rows, tf.zeros_like(last)) - 1
+        last = tf.where(last < 0, before, lookup(self.last, rows, tf.maximum(last, 0)))
         return Aligned(
             change.text,
             change.first.with_values(lookup(self.first, rows, change.first.values)),
-            change.last.with_values(lookup(self.last, rows, change.last.values)),
+            change.last.with_values(last),
         )
 
     def slices(self, rows: tf.Tensor, begins: tf.Tensor, texts: tf.Tensor) -> "Aligned":

@@ -19,6 +19,7 @@ from tokenizers import (
     Regex,
     Tokenizer,
     decoders,
+    models,
     normalizers,
     pre_tokenizers,
     processors,
@@ -952,6 +953,18 @@ def _bpe_characters() -> Tokenizer:
     )
 
 
+def _wordlevel_characters() -> Tokenizer:
+    """As llm-jp begins texts: the mark at their start comes from nothing."""
+    vocabulary = {each: id for id, each in enumerate([*_characters(), "▁", "日"])}
+    start = normalizers.Replace(Regex(r"(?<!\n)^"), "▁")
+    return _altered(
+        checkpoints.framed(Tokenizer(models.WordLevel(vocabulary, "[UNK]")), FLAGS),
+        normalizer=normalizers.Sequence([start, normalizers.Replace(" ", "▁")]),
+        pre_tokenizer=pre_tokenizers.Split(Regex("."), "isolated"),
+        decoder=decoders.Fuse(),
+    )
+
+
 _BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 
 TOKENIZERS = [
@@ -996,6 +1009,7 @@ TOKENIZERS = [
     TokenizerCase("bpe_clip", _bpe_clip),
     TokenizerCase("bpe_llama", _bpe_llama),
     TokenizerCase("bpe_characters", _bpe_characters),
+    TokenizerCase("wordlevel", _wordlevel_characters, segments=contract.MOST_SEGMENTS),
 ]
 
 

@@ -25,6 +25,12 @@ _CASES = {
     "NFKC": normalizers.NFKC(),
     "NFKD, StripAccents": normalizers.Sequence([normalizers.NFKD(), normalizers.StripAccents()]),
     "Nmt, Strip": normalizers.Sequence([normalizers.Nmt(), normalizers.Strip()]),
+    "Prefix from nothing": normalizers.Sequence(
+        [normalizers.Replace(Regex(r"(?<!\n)^"), "▁"), normalizers.Replace(" ", "▁")]
+    ),
+    "Lowercase, prefix from nothing": normalizers.Sequence(
+        [normalizers.Lowercase(), normalizers.Replace(Regex(r"\A"), "▁ ")]
+    ),
     "Strip left, Prepend": normalizers.Sequence(
         [normalizers.Strip(right=False), normalizers.Prepend("▁ ")]
     ),

@@ -8,7 +8,8 @@ from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers, p
 from preprocess.source.codepoints import word_characters
 from tests.preprocess.same import assert_same, characters, words
 
-_TEXTS = ["a-b--c", "don't they're 'S", "x1 22,3!? ...", " a  b ▁c▁▁d", "a\u200db 👩\u200d👩 a²b"]
+_TEXTS = ["a-b--c", "don't they're 'S", "x1 22,3!? ...", " a  b ▁c▁▁d", "日本ひカー ab дом 1"]
+_TEXTS += ["a\u200db 👩\u200d👩 a²b"]
 _GPT_2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
 _OF_LINES = (
@@ -51,6 +52,14 @@ _CASES = {
     ),
     "Digits, Split removed": sequence(
         pre_tokenizers.Digits(), pre_tokenizers.Split(" ", "removed"), pre_tokenizers.Punctuation()
+    ),
+    "UnicodeScripts": pre_tokenizers.UnicodeScripts(),
+    "Punctuation, UnicodeScripts": sequence(
+        pre_tokenizers.Punctuation(), pre_tokenizers.UnicodeScripts()
+    ),
+    "Split of classes": pre_tokenizers.Split(Regex(r"\p{Han}+|\p{S}."), "isolated"),
+    "Digits, Split at the ends of lines": sequence(
+        pre_tokenizers.Digits(), pre_tokenizers.Split(Regex(r"^\s+|[a-c]$"), "merged_with_previous")
     ),
     "Split of GPT-2": pre_tokenizers.Split(Regex(_GPT_2), "isolated"),
     "Split of Qwen": pre_tokenizers.Split(Regex(r"\p{N}".join(_OF_LINES)), "isolated"),

@@ -22,6 +22,13 @@ from preprocess.source import regex
         r"\.\(\n",
         "é+|日",
         r"\p{P}|\p{M}",
+        r"\p{S}|\p{Han}+|\P{L}b",
+        r"[^\p{Hiragana}\p{^N}]+",
+        r"[[:upper:]a-c&&[^b]]+|\h{2}",
+        r"\x{e9}|\u65e5",
+        "a.",
+        r"^a|b$",
+        r"^\s+|.$",
     ],
 )
 def test_matches_what_the_source_matches(pattern: str) -> None:
@@ -37,7 +44,21 @@ def test_matches_what_the_source_matches(pattern: str) -> None:
 
 @pytest.mark.parametrize(
     "pattern",
-    ["a*", "(?=a)", "(?i)a", r"\bword", "^a", "a$", "a.", "a+?", "a++", r"\p{Han}", "[[a]]", ""],
+    [
+        "a*",
+        "(?=a)",
+        "(?i)a",
+        r"\bword",
+        "(?:^a)",
+        "a^",
+        "$a",
+        "a+?",
+        "a++",
+        "a$|b*",
+        "[]a]",
+        "^",
+        "",
+    ],
 )
 def test_others_are_refused(pattern: str) -> None:
     with pytest.raises(UnsupportedTokenizerError, match="regular expression"):

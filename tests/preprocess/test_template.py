@@ -36,7 +36,7 @@ def test_bert_processing_is_the_bert_template() -> None:
             "id 9",
         ),
         ("normalizer", {"type": "ByteLevel"}, "normalizer of type ByteLevel"),
-        ("pre_tokenizer", {"type": "UnicodeScripts"}, "pre-tokenizer of type UnicodeScripts"),
+        ("pre_tokenizer", {"type": "FixedLength", "length": 5}, "pre-tokenizer of type FixedLen"),
         (
             "decoder",
             {"type": "CTC", "pad_token": "[PAD]", "word_delimiter_token": "|", "cleanup": True},
@@ -49,12 +49,6 @@ def test_other_components_are_refused_by_name(
 ) -> None:
     with pytest.raises(preprocess.PreprocessError, match=message):
         build(altered(part, value))
-
-
-def test_other_models_are_refused_by_name() -> None:
-    model = {"type": "WordLevel", "vocab": {"[UNK]": 1}, "unk_token": "[UNK]"}
-    with pytest.raises(preprocess.UnsupportedTokenizerError, match="type WordLevel"):
-        build(altered("model", model))
 
 
 def test_a_template_without_the_entry_of_a_token_is_refused() -> None:

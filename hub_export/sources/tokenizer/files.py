@@ -1,6 +1,6 @@
 """The tokenizer of a checkpoint folder, as `transformers` would read it."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from tokenizers import AddedToken, Tokenizer
 
 from hub_export.errors import SourceError
 from hub_export.sources.formats.json_files import read_json
-from hub_export.sources.tokenizer import fastbpe, sentencepiece
+from hub_export.sources.tokenizer import esm, fastbpe, sentencepiece
 
 TOKENIZER = "tokenizer.json"
 VOCABULARIES = ("spiece.model", "sentencepiece.bpe.model", "spm.model", "vocab.json", "vocab.txt")
@@ -46,6 +46,13 @@ _PASSED_OVER: Mapping[str, Any] = {
     "wordpieces_prefix": "##",
 }
 """Options that `transformers` 5 accepts without effect, and their defaults."""
+
+
+_FROM_PYTHON: Mapping[str, Callable[[Any], Tokenizer]] = {
+    **dict.fromkeys(fastbpe.CLASSES, fastbpe.built),
+    **dict.fromkeys(esm.CLASSES, esm.built),
+}
+"""Class of `transformers` that runs in Python -> what builds the same tokenizer."""
 
 
 def find(folder: Path) -> Path:
@@ -191,15 +198,15 @@ def _built(vocabulary: Path) -> Tokenizer:
             f"{fastbpe.CODES} beside it is of {' or '.join(fastbpe.CLASSES)}: name the one in "
             f'{CONFIGS[1]}, such as "tokenizer_class": "{fastbpe.CLASSES[0]}"'
         )
-    if named not in fastbpe.CLASSES:
+    if named not in _FROM_PYTHON:
         # Before it asks for packages that would not help.
         _refuse_python(named)
     automatic = transformers.AutoTokenizer.from_pretrained(
         vocabulary.parent, local_files_only=True, trust_remote_code=False
     )
     kind = type(automatic).__name__
-    if kind in fastbpe.CLASSES:
-        return fastbpe.built(automatic)
+    if kind in _FROM_PYTHON:
+        return _FROM_PYTHON[kind](automatic)
     _refuse_python(kind)
     backend: Tokenizer = automatic.backend_tokenizer
     written, built = sentencepiece.kind(vocabulary), type(backend.model).__name__
@@ -218,6 +225,11 @@ def _built(vocabulary: Path) -> Tokenizer:
             f'"tokenizer_class": "{other}"'
         )
     return backend
+
+
+def runs_in_python(path: Path) -> bool:
+    """Whether a tokenizer is built from a vocabulary as a class in Python reads it."""
+    return path.name != TOKENIZER and _class_of(path.parent) in _FROM_PYTHON
 
 
 def _class_of(folder: Path) -> object:
@@ -337,7 +349,7 @@ def _content(token: Any) -> Any:
 def _set_sides(config: Path, options: Mapping[str, Any], tokenizer: Tokenizer) -> None:
     truncation, padding = tokenizer.truncation or {}, tokenizer.padding or {}
     sides = {}
-    kind = str(options.get("tokenizer_class", "")).removesuffix("Fast")
+    kind = str(options.get("tokenizer_class") or _class_of(config.parent)).removesuffix("Fast")
     usual = "left" if kind in PADS_LEFT else "right"
     for key, found in (
         ("truncation_side", {"direction": "right", **truncation}),

@@ -2,7 +2,7 @@
 
 It builds some classes of tokenizers anew from the vocabulary, with the steps of the class instead
 of those in tokenizer.json. An export follows tokenizer.json, and says where that matters. What runs
-in Python there (see `fastbpe`) is the source itself, and no difference is allowed.
+in Python there (see `fastbpe`, `esm`) is the source itself, and no difference is allowed.
 """
 
 import re
@@ -12,8 +12,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from hub_export.sources.checkpoint import Checkpoint
-from hub_export.sources.tokenizer import fastbpe
-from hub_export.sources.tokenizer.files import CONFIGS, TOKENIZER, unpacked
+from hub_export.sources.tokenizer.files import CONFIGS, TOKENIZER, runs_in_python, unpacked
 from hub_export.verify import samples
 from hub_export.verify.checks import Check, Outcome
 
@@ -44,18 +43,19 @@ def read(checkpoint: Checkpoint, special_in_text: bool | None) -> Reading:
         checkpoint: where both are from.
         special_in_text: whether special tokens in a text are special, where the user says so.
     """
-    name = checkpoint.tokenizer_file.name
-    if checkpoint.is_static or name not in (TOKENIZER, fastbpe.CODES):
+    file = checkpoint.tokenizer_file
+    in_python = runs_in_python(file)
+    if checkpoint.is_static or not (in_python or file.name == TOKENIZER):
         return None
     import transformers  # noqa: PLC0415 (slow)
 
     transformers.utils.logging.set_verbosity_error()
     try:
         loaded = transformers.AutoTokenizer.from_pretrained(
-            checkpoint.tokenizer_file.parent, local_files_only=True, trust_remote_code=False
+            file.parent, local_files_only=True, trust_remote_code=False
         )
         is_text = loaded.split_special_tokens if special_in_text is None else not special_in_text
-        if name == fastbpe.CODES:
+        if in_python:
             loaded.split_special_tokens = is_text
             return InPython(loaded)
         theirs: Tokenizer = loaded.backend_tokenizer
