@@ -1,7 +1,7 @@
 """In-graph text preprocessing, compiled from the tokenizer of a published checkpoint.
 
-One file, or one room, a tokenizer kind: `wordpiece`, `unigram`, `bpe`. They share the rooms `text`
-(strings to words), `tokenizer`, `packing`, and below these `source` and `graph`.
+One file, or one room, a tokenizer kind: `wordpiece`, `unigram`, `bpe`, `wordlevel`. They share the
+rooms `text` (strings to words), `tokenizer`, `packing`, and below these `source` and `graph`.
 
     >>> "WordPiece" in kinds()
     True

@@ -57,7 +57,7 @@ class Rule:
         )
 
 
-KINDS = ("wordpiece", "bpe", "unigram")
+KINDS = ("bpe", "unigram", "wordlevel", "wordpiece")
 OF_KINDS = tuple(f"preprocess.{each}" for each in KINDS)
 GROUND = (
     "checksums",

@@ -98,6 +98,17 @@ def assert_same(source: Path, tensors: Tensors) -> None:
     assert all(np.array_equal(found[name], tensors[name]) for name in tensors)
 
 
+def test_lightning_trains_a_model() -> None:
+    """Outside of a training run, and behind another wrapper, that is a name of `transformers`."""
+    for prefix, wrapper in (
+        ("state_dict.model.", "state_dict.model."),
+        ("state_dict.model._orig_mod.", "state_dict.model._orig_mod."),
+        ("state_dict.model.model.", "state_dict.model."),
+        ("model.", ""),
+    ):
+        assert wrapper_of([f"{prefix}embeddings.a", f"{prefix}layer.b"]) == wrapper
+
+
 def test_names_that_only_some_tensors_have_are_names() -> None:
     names = ["module.a", "b"]
     assert wrapper_of(names) == ""

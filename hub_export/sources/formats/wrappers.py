@@ -6,7 +6,9 @@ import numpy as np
 
 from hub_export.sources.formats.tensors import LazyTensors
 
-_WRAPPERS = ("state_dict.", "module.", "_orig_mod.", "0.auto_model.")
+_RUN, _OF_RUNS = "state_dict.", "model."
+"""Of training runs; what Lightning's modules usually call the model that they train."""
+_WRAPPERS = (_RUN, "module.", "_orig_mod.", "0.auto_model.")
 """Of training runs, of torch's parallel and compiled modules, of sentence-transformers."""
 _SEQUENTIAL = "0."
 
@@ -16,9 +18,10 @@ def wrapper_of(names: Iterable[str]) -> str:
 
     A sequence of modules has others behind the one that is wanted.
     """
-    found, left = "", [*names]
-    while wrapper := next((w for w in _WRAPPERS if _is_around(w, left)), ""):
+    found, left, known = "", [*names], _WRAPPERS
+    while wrapper := next((w for w in known if _is_around(w, left)), ""):
         found += wrapper
+        known = (*_WRAPPERS, _OF_RUNS) if found == _RUN else _WRAPPERS
         left = [name.removeprefix(wrapper) for name in left if name.startswith(wrapper)]
     return found
 
