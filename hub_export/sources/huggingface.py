@@ -20,6 +20,8 @@ from hub_export.sources.tokenizer import files as tokenizer_files
 from hub_export.sources.unread_options import unread
 
 CONFIG = "config.json"
+_GPTQ = "quantize_config.json"
+"""Beside weights of AutoGPTQ, before configurations told."""
 # What a repository of the hub may hold in place of such a checkpoint (see `sources`) comes along.
 TEXTS = [CONFIG, *tokenizer_files.ALL, *sentence_transformers.TEXTS, *documents.PATTERNS]
 TEXTS += ["adapter_config.json", "head_config.json", "model.weights.json", "assets/tokenizer/*"]
@@ -151,10 +153,12 @@ def with_own_files(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
 
 def _refuse_quantized(config: Mapping[str, Any], file: Path) -> None:
     """Raises SourceError where weights are stored as integers, or as floats of eight bits."""
-    if found := config.get("quantization_config"):
+    found, beside = config.get("quantization_config"), file.with_name(_GPTQ)
+    if found or beside.exists():
         method = found.get("quant_method", "") if isinstance(found, dict) else ""
+        method = method or ("quantization_config" if found else f"gptq, by {_GPTQ}")
         raise SourceError(
-            f"{file}: the weights are quantised ({method or 'quantization_config'}); expected "
+            f"{file}: the weights are quantised ({method}); expected "
             "float32, float16 or bfloat16: export the checkpoint that it was made of, and let "
             "--litert=int8 or --compute_dtype=bfloat16 make it small"
         )

@@ -151,7 +151,7 @@ def test_a_vocabulary_that_the_class_does_not_read(tmp_path: Path, model_type: s
     ("kind", "words"),
     [
         ("CanineTokenizer", "runs in Python, .*to export the encoder alone, say parts=encoder"),
-        ("BertJapaneseTokenizer", "splits texts into words by MeCab, .*say parts=encoder"),
+        ("BertJapaneseTokenizer", "splits texts into words by MeCab, .*at spaces alone"),
         ("XLMTokenizer", "splits texts into words by the rules of Moses, .*say parts=encoder"),
         ("BertweetTokenizer", r"needs bpe\.codes beside it"),
     ],
@@ -349,4 +349,11 @@ def test_quantized_weights_are_refused_in_these_words(
     folder = Path(shutil.copytree(tiny_bert, tmp_path / "source"))
     checkpoints.changing("config.json", quantization_config={"quant_method": method})(folder)
     with pytest.raises(SourceError, match=rf"config.json: the weights are quantised \({method}\)"):
+        find.read(str(folder))
+
+
+def test_weights_of_older_gptq_are_refused(tiny_bert: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_bert, tmp_path / "source"))
+    (folder / "quantize_config.json").write_text('{"bits": 4}')
+    with pytest.raises(SourceError, match=r"are quantised \(gptq, by quantize_config\.json\)"):
         find.read(str(folder))

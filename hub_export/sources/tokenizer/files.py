@@ -251,7 +251,8 @@ def _refuse_python(kind: object) -> None:
     if splitting := _SPLITTING.get(kind.removesuffix("Fast")):
         raise ValueError(
             f"{kind} splits texts into words by {splitting}, in Python; to export the encoder "
-            "alone, and give it the ids of that tokenizer, say parts=encoder"
+            "alone, and give it the ids of that tokenizer, say parts=encoder; to give it words "
+            f"that you have split so, save a {TOKENIZER} beside it that splits at spaces alone"
         )
     found = tokenization_auto.tokenizer_class_from_name(kind)
     if found is not None and not issubclass(found, transformers.PreTrainedTokenizerFast):
