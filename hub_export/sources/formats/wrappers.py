@@ -1,6 +1,6 @@
 """What training code leaves around the names of tensors: they are known without it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -18,12 +18,15 @@ def wrapper_of(names: Iterable[str]) -> str:
 
     A sequence of modules has others behind the one that is wanted.
     """
-    found, left, known = "", [*names], _WRAPPERS
-    while wrapper := next((w for w in known if _is_around(w, left)), ""):
+    found, left = "", [*names]
+    while wrapper := next((w for w in _known_behind(found) if _is_around(w, left)), ""):
         found += wrapper
-        known = (*_WRAPPERS, _OF_RUNS) if found == _RUN else _WRAPPERS
         left = [name.removeprefix(wrapper) for name in left if name.startswith(wrapper)]
     return found
+
+
+def _known_behind(found: str) -> Sequence[str]:
+    return (*_WRAPPERS, _OF_RUNS) if found == _RUN else _WRAPPERS
 
 
 def unwrapped(tensors: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:

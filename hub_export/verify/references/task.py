@@ -50,6 +50,7 @@ class TaskReference:
         task, (head, _) = session.task, session.head
         assert task is not None
         checkpoint, pooler = session.checkpoint, head.needs_pooler
+        self._model: Any
         if not architectures()[checkpoint.config["model_type"]].reference:
             from hub_export.verify.references.own import models  # noqa: PLC0415
 
