@@ -22,13 +22,14 @@ from hub_export.models.session import Session
 from hub_export.settings import Settings
 from hub_export.sources import find
 from hub_export.terminal import Progress
-from hub_export.verify import vectors
-from hub_export.verify.checks import Outcome
+from hub_export.verify import outputs, vectors
+from hub_export.verify.checks import Check, Outcome
 from hub_export.verify.closeness import CLOSENESS
 from hub_export.verify.references.encoder import Reference
 from hub_export.verify.references.own import models, nomic_bert_moe
 from hub_export.verify.references.task import TaskReference
 from hub_export.verify.source import Source
+from hub_export.verify.texts import certain
 from tests import checkpoints, published
 
 IDS = np.array([[2, 9, 8, 7, 12, 3], [2, 30, 3, 0, 0, 0]], np.int32)
@@ -385,6 +386,18 @@ def test_texts_that_hang_on_a_rounding_are_left_out(
     assert checks[1].figures["left_out"] == after.left_out
     assert checks[2].outcome == Outcome.NOT_COMPARED
     assert f"all {len(before.texts)} hang on a rounding" in checks[2].found
+
+
+def test_texts_of_a_task_that_hang_on_a_rounding_are_left_out() -> None:
+    model: Any = types.SimpleNamespace(is_doubtful=lambda text: text in "bd")
+    assert certain(model, ["a", "b", "c"], lambda text: [text]) == ["a", "c"]
+    with pytest.raises(hub_export.SourceError, match="all 2 texts hang on a rounding between two"):
+        certain(model, ["b", "d"], lambda text: [text])
+    check = Check("logits", Outcome.PASSED, "2 compared")
+    assert outputs.with_left_out(check, 0) is check
+    told = outputs.with_left_out(check, 1)
+    assert told.found == "2 compared; 1 left out, whose numbers hang on a rounding"
+    assert told.figures["left_out"] == 1
 
 
 @pytest.mark.parametrize("model_type", models.MODELS)
