@@ -25,7 +25,7 @@ from hub_export.litert.renumbered import Renumbered
 from hub_export.models.product import OfRows, Product
 from hub_export.models.session import Session
 from hub_export.settings import ENCODER, FLOAT16, FLOAT32
-from hub_export.sources.tokenizer import files
+from hub_export.sources.tokenizer.names import TOKENIZER
 from hub_export.terminal import silenced
 
 Shape = tuple[int, int]
@@ -222,7 +222,7 @@ def _write(tokenizer: Tokenizer, source: Path, file: Path) -> None:
     The library reads some numbers of what it has written itself with another last bit, by which
     ties between pieces of the same score would be broken otherwise.
     """
-    own = source.name == files.TOKENIZER and source.is_file()
+    own = source.name == TOKENIZER and source.is_file()
     if own and _content(Tokenizer.from_file(str(source))) == _content(tokenizer):
         file.write_bytes(source.read_bytes())
     else:

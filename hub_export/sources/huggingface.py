@@ -16,6 +16,7 @@ from hub_export.sources.checkpoint import Checkpoint
 from hub_export.sources.formats.json_files import has_mark, read_json, sums
 from hub_export.sources.module_list import MODULES, module_files
 from hub_export.sources.stored_weights import PICKLED, SAFE, StoredWeights
+from hub_export.sources.tokenizer import configured, names
 from hub_export.sources.tokenizer import files as tokenizer_files
 from hub_export.sources.unread_options import unread
 
@@ -23,7 +24,7 @@ CONFIG = "config.json"
 _GPTQ = "quantize_config.json"
 """Beside weights of AutoGPTQ, before configurations told."""
 # What a repository of the hub may hold in place of such a checkpoint (see `sources`) comes along.
-TEXTS = [CONFIG, *tokenizer_files.ALL, *sentence_transformers.TEXTS, *documents.PATTERNS]
+TEXTS = [CONFIG, *names.ALL, *sentence_transformers.TEXTS, *documents.PATTERNS]
 TEXTS += ["adapter_config.json", "head_config.json", "model.weights.json", "assets/tokenizer/*"]
 TEXTS += ["task.json", "preprocessor.json"]
 DOWNLOADED = ["model*.safetensors", SAFE[1], "adapter*.safetensors"]
@@ -112,7 +113,7 @@ def read(
         tokenizer_file=tokenizer,
         tensors=stored.tensors,
         tokenizer=functools.partial(tokenizer_files.read, tokenizer),
-        special_tokens=tokenizer_files.special_tokens(encoder),
+        special_tokens=configured.special_tokens(encoder),
         files={**sums(read), **sentence_transformers.file_sums(folder)},
         pipeline=functools.partial(sentence_transformers.read, folder, config, route),
         is_late=functools.partial(sentence_transformers.is_late, folder, config),
@@ -137,7 +138,7 @@ def with_own_files(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
             checkpoint,
             tokenizer_file=tokenizer,
             tokenizer=functools.partial(tokenizer_files.read, tokenizer),
-            special_tokens=tokenizer_files.special_tokens(folder) or checkpoint.special_tokens,
+            special_tokens=configured.special_tokens(folder) or checkpoint.special_tokens,
             files={**checkpoint.files, **files},
             notes=(*_without(checkpoint), *tokenizer_files.notes(folder)),
         )

@@ -27,7 +27,7 @@ from hub_export.sources.modules import (
     read_weights,
 )
 from hub_export.sources.poolings import read_pooling, read_splade
-from hub_export.sources.tokenizer import files as tokenizer_files
+from hub_export.sources.tokenizer.names import CONFIGS
 
 CLIP = "clip"
 """The `model_type` of models whose first module makes the vector of a text by itself."""
@@ -196,7 +196,7 @@ def _prompts(model: Options) -> Mapping[str, str]:
 
 def _length(folder: Path) -> int | None:
     """The tokenizer's longest row; a number as large as no text stands for none."""
-    options = Options.read(folder / tokenizer_files.CONFIGS[1])
+    options = Options.read(folder / CONFIGS[1])
     length = options.left.get("model_max_length")
     return int(length) if isinstance(length, int | float) and 1 <= length < 1e9 else None
 

@@ -30,6 +30,7 @@ from hub_export.sources.modules import (
     read_module,
 )
 from hub_export.sources.tokenizer import files as tokenizer_files
+from hub_export.sources.tokenizer.names import TOKENIZER
 
 MODEL_TYPE = "static_embedding"
 _MODULE, _MODEL2VEC = "StaticEmbedding", "model2vec"
@@ -72,7 +73,7 @@ def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> C
     file = WeightsFile.find(place, WEIGHTS)
     if file is None:
         raise SourceError(f"{place}: no weights; expected {' or '.join(WEIGHTS)}")
-    tokenizer_file = place / tokenizer_files.TOKENIZER
+    tokenizer_file = place / TOKENIZER
     rows, width = _tensors(file)[_TABLE].shape
     tokenizer = _tokenizer(tokenizer_file)
     read = sums([folder / CONFIG, file.path, tokenizer_file], folder)

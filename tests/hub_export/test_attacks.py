@@ -24,7 +24,7 @@ from hub_export import ExportError, SourceError
 from hub_export.publish.staging import Staging
 from hub_export.sources import find
 from hub_export.sources.formats import json_files, torch_files
-from hub_export.sources.tokenizer import files
+from hub_export.sources.tokenizer import configured
 from tests import checkpoints
 
 PAYLOAD = """
@@ -283,7 +283,7 @@ def test_sides_where_no_file_says_any_are_those_of_the_class() -> None:
         kind = getattr(transformers, name, None)
         if getattr(kind, "padding_side", None) == "left":
             left.add(name)
-    assert left == files.PADS_LEFT
+    assert left == configured.PADS_LEFT
 
 
 def test_type_ids_that_the_encoder_lacks_are_told(tiny_bert: Path, tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from hub_export.sources.checkpoint import Checkpoint
-from hub_export.sources.tokenizer.files import CONFIGS, TOKENIZER, runs_in_python, unpacked
+from hub_export.sources.tokenizer.built import runs_in_python
+from hub_export.sources.tokenizer.files import unpacked
+from hub_export.sources.tokenizer.names import CONFIGS, TOKENIZER
 from hub_export.verify import samples
 from hub_export.verify.checks import Check, Outcome
 
