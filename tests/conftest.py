@@ -125,7 +125,16 @@ def minilm_export(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> hub
 def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random BERT checkpoint with all its files."""
     folder = tmp_path_factory.mktemp("checkpoints") / "tiny-bert"
-    checkpoints.save_model(folder, "bert")
+    checkpoints.save_model(folder, "bert", num_hidden_layers=1)
+    checkpoints.save_tokenizer(folder, checkpoints.wordpiece(checkpoints.PIECES))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def deeper_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another one of two layers, for what may choose among them."""
+    folder = tmp_path_factory.mktemp("checkpoints") / "deeper-bert"
+    checkpoints.save_model(folder, "bert", num_hidden_layers=2)
     checkpoints.save_tokenizer(folder, checkpoints.wordpiece(checkpoints.PIECES))
     return folder
 

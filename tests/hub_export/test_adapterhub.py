@@ -78,14 +78,14 @@ def assert_equal(folder: Path, base: Path, model: Any) -> None:
 
 
 @pytest.mark.parametrize("case", CONFIGS)
-def test_numbers(case: str, tiny_bert: Path, tmp_path: Path) -> None:
+def test_numbers(case: str, deeper_bert: Path, tmp_path: Path) -> None:
     config = CONFIGS[case]
-    model = adapterhub.load(tiny_bert)
+    model = adapterhub.load(deeper_bert)
     before = adapterhub.outputs(model, IDS, MASK)
     adapterhub.adapt(model, config)
     adapterhub.save(tmp_path / "mine", model, config, old="norm" in case)
     assert np.abs(adapterhub.outputs(model, IDS, MASK) - before).max() > 0.1
-    assert_equal(tmp_path / "mine", tiny_bert, model)
+    assert_equal(tmp_path / "mine", deeper_bert, model)
 
 
 # What adapters 1.3.0 itself gives in the places [0, 3, :5], the largest value being under 4.
@@ -128,11 +128,11 @@ def test_every_architecture(model_type: str, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def pfeiffer(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+def pfeiffer(deeper_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     """A folder with an adapter that names its base model, and its model in torch."""
-    folder, model = tmp_path_factory.mktemp("adapters") / "pfeiffer", adapterhub.load(tiny_bert)
+    folder, model = tmp_path_factory.mktemp("adapters") / "pfeiffer", adapterhub.load(deeper_bert)
     adapterhub.adapt(model, PFEIFFER)
-    adapterhub.save(folder, model, PFEIFFER, model_name=str(tiny_bert))
+    adapterhub.save(folder, model, PFEIFFER, model_name=str(deeper_bert))
     return folder, model
 
 
@@ -169,9 +169,9 @@ def test_dropout_in_training_alone(mine: Path, pfeiffer: tuple[Path, Any]) -> No
     assert np.mean(adapter.change(tf.ones([50, 24]), training=True) == 0) > 0.3
 
 
-def test_bfloat16(pfeiffer: tuple[Path, Any], tiny_bert: Path) -> None:
+def test_bfloat16(pfeiffer: tuple[Path, Any], deeper_bert: Path) -> None:
     folder, model = pfeiffer
-    encoder, _ = checkpoints.built(folder, tiny_bert, tf.bfloat16)
+    encoder, _ = checkpoints.built(folder, deeper_bert, tf.bfloat16)
     adapter = encoder.adapters[0].feed_forward
     assert adapter.down.kernel.dtype == tf.bfloat16
     found, wanted = encoder(IDS, MASK).sequence.numpy(), adapterhub.outputs(model, IDS, MASK)
@@ -191,16 +191,16 @@ def test_adapters_stand_in_the_order_of_their_blocks(tmp_path: Path) -> None:
         assert block.feed_forward_join is adapters.feed_forward
 
 
-def test_names_and_activations_of_the_first_version(tiny_bert: Path, tmp_path: Path) -> None:
+def test_names_and_activations_of_the_first_version(deeper_bert: Path, tmp_path: Path) -> None:
     """Without a version, `gelu` means its tanh form; lists had the names of their kinds."""
-    model = adapterhub.load(tiny_bert)
+    model = adapterhub.load(deeper_bert)
     adapterhub.adapt(model, {**PFEIFFER, "non_linearity": "gelu_new"})
     old_config = {**PFEIFFER, "non_linearity": "gelu", "inv_adapter": "nice"}
     adapterhub.save(tmp_path, model, old_config, old=True)
     read = torch.load(tmp_path / "pytorch_adapter.bin", weights_only=True)
     old = {name.replace(".adapters.", ".layer_text_task_adapters."): read[name] for name in read}
     torch.save(old, tmp_path / "pytorch_adapter.bin")
-    assert_equal(tmp_path, tiny_bert, model)
+    assert_equal(tmp_path, deeper_bert, model)
 
 
 LORA = {
@@ -255,10 +255,10 @@ def lora(folder: Path, base: Path, config: dict[str, Any], factor: float, **meta
     ],
 )
 def test_what_is_merged(
-    config: dict[str, Any], factor: float, version: str, tiny_bert: Path, tmp_path: Path
+    config: dict[str, Any], factor: float, version: str, deeper_bert: Path, tmp_path: Path
 ) -> None:
-    model = lora(tmp_path / "mine", tiny_bert, config, factor, version=version)
-    assert_equal(tmp_path / "mine", tiny_bert, model)
+    model = lora(tmp_path / "mine", deeper_bert, config, factor, version=version)
+    assert_equal(tmp_path / "mine", deeper_bert, model)
 
 
 CLASSIFIER = {
@@ -365,7 +365,7 @@ def test_an_export_is_compared_with_torch(exported: hub_export.Export) -> None:
     assert {check.outcome.value for check in exported.report.checks} == {"passed"}
     assert {CONFIG, HEAD, "adapter.safetensors"} <= exported.report.source["sha256"].keys()
     page = (exported.paths["text_classification"] / "assets.extra/README.md").read_text()
-    assert "Bottleneck adapters, inside the blocks of tiny-bert." in page
+    assert "Bottleneck adapters, inside the blocks of deeper-bert." in page
 
 
 def test_the_adapters_of_an_export_can_be_trained_alone(exported: hub_export.Export) -> None:
@@ -448,7 +448,7 @@ REFUSED: dict[str, tuple[Damage, str]] = {
     "a name for options": (top(config="pfeiffer"), "expected an object for config"),
     "another model": (
         top(model_type="roberta"),
-        "is for model_type roberta, but tiny-bert is bert; say the right base model",
+        "is for model_type roberta, but deeper-bert is bert; say the right base model",
     ),
     "an architecture": (top(model_type="mbart"), "model_type mbart are not supported"),
     "a tensor too much": (

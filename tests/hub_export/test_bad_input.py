@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,9 +24,18 @@ from tokenizers import Tokenizer
 import encoders
 import preprocess
 from encoders.core.blocks.layers import LayerNorm
-from hub_export import ExportError, SourceError, TargetError, VerificationError, export
+from hub_export import (
+    ExportError,
+    SourceError,
+    TargetError,
+    VerificationError,
+    cli,
+    export,
+)
 from hub_export.sources.formats import tensors
 from hub_export.verify import samples
+from hub_export.verify.checks import Outcome
+from tests import checkpoints, unsaved
 
 Damage = Callable[[Path], object]
 
@@ -40,7 +49,7 @@ WEIGHTS, INDEX, WEIGHTS_BIN = (
 WORDS = "embeddings.word_embeddings.weight"
 VALUE = "encoder.layer.0.attention.self.value.weight"
 SUPPORTED = ", ".join(sorted(encoders.architectures()))
-ENCODER_FOLDER = "x_L-2_H-24_A-3"
+ENCODER_FOLDER = "x_L-1_H-24_A-3"
 OPTIONS: dict[str, Any] = {"name": "x", "verify": "none", "parts": ENCODER, "seq_length": 32}
 
 
@@ -82,8 +91,8 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(each.relative_to(folder)): each.read_bytes() for each in files}
 
 
-def assert_variable(model: Path, name: str, wanted: np.ndarray) -> None:
-    (found,) = (v for v in tf.saved_model.load(str(model)).variables if v.name == f"{name}:0")
+def assert_variable(variables: Iterable[tf.Variable], name: str, wanted: np.ndarray) -> None:
+    (found,) = (each for each in variables if each.name == f"{name}:0")
     np.testing.assert_array_equal(found.numpy(), wanted)
 
 
@@ -202,9 +211,6 @@ class Run(NamedTuple):
     out: Path
 
 
-Result = Callable[[str], Run]
-
-
 def start(model: Path | str, out: Path, *arguments: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
@@ -231,36 +237,38 @@ def finish(process: subprocess.Popen[str], out: Path) -> Run:
     return Run(process.returncode, stdout, stderr, out)
 
 
-@pytest.fixture(scope="module")
-def result(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Result]:
-    """What came of each of some commands, which run side by side, and beside the tests."""
-    root = tmp_path_factory.mktemp("results")
-    bad = Path(shutil.copytree(tiny_bert, root / "checkpoint"))
-    options(model_type="bloom")(bad)
-    commands: dict[str, tuple[Path | str, ...]] = {
-        "good": (tiny_bert, "--verify=quick"),
-        "quiet": (tiny_bert, "--quiet", "--export=encoder"),
-        "bad": (bad, "--quiet"),
-        "offline": ("nobody/no-such-model",),
+def entered(capfd: pytest.CaptureFixture[str], model: Path | str, out: Path, *flags: str) -> Run:
+    """The command, in this process."""
+    common = [f"--model={model}", f"--output_dir={out}", "--name=x", "--seq_length=32"]
+    code = cli.main([*common, *flags])
+    return Run(code, *capfd.readouterr(), out)
+
+
+def test_a_good_export_prints_report_and_paths(
+    tiny_bert: Path, out: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = entered(capfd, tiny_bert, out, "--verify=quick")
+    assert (run.code, NOISE.findall(run.stderr)) == (0, []), run.stderr
+    for subject in ("numbers, pooled_output", "tokens, every codepoint", "offsets"):
+        assert re.search(rf"^{subject} +passed +\S", run.stdout, re.MULTILINE), run.stdout
+    places = {
+        "encoder": ENCODER_FOLDER,
+        "preprocessor": "x_preprocess",
+        "text_embedding": "x_text_embedding",
     }
-    started = {
-        name: start(model, root / name, *map(str, arguments))
-        for name, (model, *arguments) in commands.items()
-    }
-    yield lambda name: finish(started[name], root / name)
-    for process in started.values():
-        process.kill()
-        process.wait()
+    assert entries(run.out) == sorted(places.values())
+    for part, place in places.items():
+        assert re.search(
+            rf"^{part} +{re.escape(str(run.out / place / '1'))}$", run.stdout, re.MULTILINE
+        )
+        assert (run.out / place / "1" / "saved_model.pb").is_file()
 
 
-def test_quiet_says_nothing(result: Result) -> None:
-    run = result("quiet")
-    assert run[:3] == (0, "", "")
-    assert entries(run.out) == [ENCODER_FOLDER]
-
-
-def test_a_bad_export_says_why_in_one_line(result: Result) -> None:
-    run = result("bad")
+def test_a_bad_export_says_why_in_one_line(
+    folder: Path, out: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options(model_type="bloom")(folder)
+    run = entered(capfd, folder, out, "--quiet")
     assert (run.code, run.stdout) == (1, "")
     (line,) = run.stderr.splitlines()
     assert line.startswith("hub_export: ")
@@ -268,8 +276,8 @@ def test_a_bad_export_says_why_in_one_line(result: Result) -> None:
     assert entries(run.out) == []
 
 
-def test_an_id_that_cannot_be_downloaded(result: Result) -> None:
-    run = result("offline")
+def test_an_id_that_cannot_be_downloaded(out: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    run = entered(capfd, "nobody/no-such-model", out)
     assert (run.code, run.stdout) == (1, "")
     assert "Traceback" not in run.stderr
     (line,) = (each for each in run.stderr.splitlines() if each.startswith("hub_export: "))
@@ -477,7 +485,7 @@ def test_truncated_weights(folder: Path, out: Path, file: str, kept: float) -> N
 
 def test_every_wrong_tensor_is_in_one_message(folder: Path, out: Path) -> None:
     def edit(read: dict[str, np.ndarray]) -> None:
-        del read[WORDS], read["encoder.layer.1.output.dense.bias"]
+        del read[WORDS], read["encoder.layer.0.output.dense.bias"]
         read[VALUE] = read[VALUE][:, 1:]
         read["pooler.dense.bias"] = read["pooler.dense.bias"].astype(np.int64)
         read["one.more"] = np.zeros(1, np.float32)
@@ -487,7 +495,7 @@ def test_every_wrong_tensor_is_in_one_message(folder: Path, out: Path) -> None:
     assert message.splitlines()[1:] == [
         "missing (2):",
         f"  {WORDS} (for embeddings.word.table)",
-        "  encoder.layer.1.output.dense.bias (for blocks.1.feed_forward.output.bias)",
+        "  encoder.layer.0.output.dense.bias (for blocks.0.feed_forward.output.bias)",
         "not as expected (2):",
         f"  {VALUE}: expected shape [24, 24], found [24, 23]",
         "  pooler.dense.bias: expected floating-point values, found int64",
@@ -638,22 +646,23 @@ def test_pickled_code_is_not_run(folder: Path, out: Path, place: Path) -> None:
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "before torch 1.6"])
-def test_plain_bin_weights_are_read(folder: Path, out: Path, zipped: bool) -> None:
+def test_plain_bin_weights_are_read(folder: Path, zipped: bool) -> None:
+    wanted = {each.name: each.numpy() for each in checkpoints.built(folder)[0].variables}
     as_bin(lambda read: None, _use_new_zipfile_serialization=zipped)(folder)
-    done = export(folder, out, **{**OPTIONS, "verify": "full"})
-    assert {check.outcome.value for check in done.report.checks} == {"passed"}
-    assert entries(out) == [done.paths["encoder"].parent.name]
+    encoder, _ = checkpoints.built(folder)
+    assert len(encoder.variables) == len(wanted)
+    for each in encoder.variables:
+        np.testing.assert_array_equal(each, wanted[each.name])
+    assert {*unsaved.compared(folder).values()} == {Outcome.PASSED}
 
 
-def test_the_index_says_which_shard_has_a_tensor(folder: Path, out: Path) -> None:
+def test_the_index_says_which_shard_has_a_tensor(folder: Path) -> None:
     wanted = load_file(folder / WEIGHTS)[WORDS]
     shards(lambda index: None)(folder)
     first, second = (folder / f"model-{number}.safetensors" for number in (1, 2))
     assert WORDS in load_file(first)
     _save({**load_file(second), WORDS: wanted + 1}, second)
-    assert_variable(
-        export(folder, out, **OPTIONS).paths["encoder"], "embeddings/word/table", wanted
-    )
+    assert_variable(checkpoints.built(folder)[0].variables, "embeddings/word/table", wanted)
 
 
 # The arguments.
@@ -723,23 +732,18 @@ def test_an_older_version_stays_until_a_good_one_replaces_it(folder: Path, out: 
     assert final == out / ENCODER_FOLDER / "1"
     (final / "assets" / "mine").write_text("of the older version only")
     older = content(out)
-    refuse(folder, out, TargetError, f"{final}: exists", "another version", "say overwrite")
+    refuse(folder, out, TargetError, f"{final}: exists", "another name or version", "say overwrite")
     assert content(out) == older
 
-    weights(lambda read: read.pop(WORDS))(folder)
+    weights(lambda read: read.update(kept=read.pop(WORDS)))(folder)
     refuse(folder, out, SourceError, WORDS, overwrite=True)
     assert content(out) == older
 
-    assert entries(out) == [ENCODER_FOLDER]
-
-
-def test_overwriting(folder: Path, out: Path) -> None:
-    final = export(folder, out, **OPTIONS).paths["encoder"]
-    (final / "assets" / "mine").write_text("of the older version only")
-    weights(lambda read: read.update({VALUE: read[VALUE] + 1}))(folder)
+    weights(lambda read: read.update({WORDS: read.pop("kept"), VALUE: read[VALUE] + 1}))(folder)
     wanted = load_file(folder / WEIGHTS)[VALUE]
     assert export(folder, out, **OPTIONS, overwrite=True).paths == {"encoder": final}
-    assert_variable(final, "blocks/0/attention/value/kernel", wanted.T)
+    replaced = tf.saved_model.load(str(final)).variables
+    assert_variable(replaced, "blocks/0/attention/value/kernel", wanted.T)
     assert not (final / "assets" / "mine").exists()
     assert entries(out) == [ENCODER_FOLDER]
     assert entries(final.parent) == ["1"]
@@ -817,36 +821,49 @@ def disagree(folder: Path, out: Path, *failed: str, **options: Any) -> None:
     assert entries(out) == []
 
 
-@pytest.mark.parametrize(
-    ("name", "failed"),
-    [
-        (WORDS, "numbers, encoder_outputs_0"),
-        (VALUE, "numbers, encoder_outputs_0"),
-        ("pooler.dense.weight", "numbers, pooled_output"),
-    ],
-)
-def test_one_wrong_number(
-    folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch, name: str, failed: str
-) -> None:
+@pytest.fixture
+def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes one number of a tensor wrong, as it is read."""
     read = tensors.SafetensorsFiles.__getitem__
 
-    def wrong(self: tensors.SafetensorsFiles, each: str) -> np.ndarray:
-        values = read(self, each)
-        if each == name:
-            values = values.copy()
-            values.flat[values.size // 2] += 0.01
-        return values
+    def spoil(name: str) -> None:
+        def wrong(self: tensors.SafetensorsFiles, each: str) -> np.ndarray:
+            values = read(self, each)
+            if each == name:
+                values = values.copy()
+                values.flat[values.size // 2] += 0.01
+            return values
 
-    monkeypatch.setattr(tensors.SafetensorsFiles, "__getitem__", wrong)
-    disagree(folder, out, failed)
+        monkeypatch.setattr(tensors.SafetensorsFiles, "__getitem__", wrong)
+
+    return spoil
 
 
-def test_a_wrong_epsilon(folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_wrong_number(folder: Path, out: Path, spoil: Callable[[str], None]) -> None:
+    spoil(VALUE)
+    disagree(folder, out, "numbers, encoder_outputs_0")
+
+
+@pytest.mark.parametrize(
+    ("name", "failed"),
+    [(WORDS, "numbers, encoder_outputs_0"), ("pooler.dense.weight", "numbers, pooled_output")],
+)
+def test_a_wrong_number_elsewhere(
+    folder: Path, spoil: Callable[[str], None], name: str, failed: str
+) -> None:
+    assert {*unsaved.compared(folder).values()} == {Outcome.PASSED}
+    spoil(name)
+    assert unsaved.compared(folder)[failed] is Outcome.FAILED
+
+
+def test_a_wrong_epsilon(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     declare = LayerNorm.__init__
     monkeypatch.setattr(
         LayerNorm, "__init__", lambda self, width, epsilon: declare(self, width, 1e-3)
     )
-    disagree(folder, out, "numbers, pooled_output", "numbers, sequence_output")
+    found = unsaved.compared(folder)
+    for name in ("pooled_output", "sequence_output"):
+        assert found[f"numbers, {name}"] is Outcome.FAILED
 
 
 def test_a_wrong_vocabulary_line(folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -871,31 +888,18 @@ def test_a_source_that_torch_refuses(folder: Path, out: Path) -> None:
     assert entries(out) == []
 
 
-def test_how_torch_runs_the_source_does_not_matter(folder: Path, out: Path) -> None:
+def test_how_torch_runs_the_source_does_not_matter(folder: Path) -> None:
     options(return_dict=False, chunk_size_feed_forward=3)(folder)
-    done = export(folder, out, **{**OPTIONS, "verify": "full"})
-    assert {check.outcome.value for check in done.report.checks} == {"passed"}
+    assert {*unsaved.compared(folder).values()} == {Outcome.PASSED}
 
 
-# The commands that take longest, which by now are done or nearly.
+# Commands in processes of their own.
 
 
-def test_a_good_export_prints_report_and_paths(result: Result) -> None:
-    run = result("good")
-    assert (run.code, NOISE.findall(run.stderr)) == (0, []), run.stderr
-    for subject in ("numbers, pooled_output", "tokens, every codepoint", "offsets"):
-        assert re.search(rf"^{subject} +passed +\S", run.stdout, re.MULTILINE), run.stdout
-    places = {
-        "encoder": ENCODER_FOLDER,
-        "preprocessor": "x_preprocess",
-        "text_embedding": "x_text_embedding",
-    }
-    assert entries(run.out) == sorted(places.values())
-    for part, place in places.items():
-        assert re.search(
-            rf"^{part} +{re.escape(str(run.out / place / '1'))}$", run.stdout, re.MULTILINE
-        )
-        assert (run.out / place / "1" / "saved_model.pb").is_file()
+def test_quiet_says_nothing(tiny_bert: Path, out: Path) -> None:
+    run = finish(start(tiny_bert, out, "--quiet", "--export=encoder"), out)
+    assert run[:3] == (0, "", "")
+    assert entries(run.out) == [ENCODER_FOLDER]
 
 
 @pytest.fixture(scope="module")

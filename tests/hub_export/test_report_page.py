@@ -20,6 +20,7 @@ from hub_export.verify import samples
 from hub_export.verify.checks import Check, Outcome
 from hub_export.verify.details import Script, Similarities, Spread
 from hub_export.verify.tokens import scripts
+from tests import checkpoints
 
 SECTIONS = {
     "checks": 0,
@@ -38,17 +39,20 @@ STYLE = (Path(report_page.__file__).parent / "page.css").read_text(encoding="utf
 
 @pytest.fixture(scope="module")
 def exported(
-    tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[hub_export.Export, ET.Element]:
     """An export with a copy, whose rows are too short for the sample sentences, and its page."""
-    out = tmp_path_factory.mktemp("report")
+    source, out = (tmp_path_factory.mktemp(each) for each in ("source", "report"))
+    source /= "tiny-bert"
+    checkpoints.save_model(source, "bert", num_hidden_layers=2)
+    checkpoints.save_tokenizer(source, checkpoints.wordpiece(checkpoints.PIECES))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(speed, "LENGTHS", (8, 16))
         patch.setattr(timing, "SECONDS", 0.0)
         patch.setattr(contract, "MOST_SEGMENTS", 2)
         patch.setitem(samples.AMOUNTS, "quick", samples.Amount(step=200, fuzz=100, pairs=20))
         copies = {"litert": ["float32"], "litert_length": 16}
-        done = hub_export.export(tiny_bert, out, verify="quick", report=True, **copies)
+        done = hub_export.export(source, out, verify="quick", report=True, **copies)
     # It is XML, too: no tag is left open, no name unknown.
     return done, ET.fromstring(done.paths["report"].read_text(encoding="utf-8"))
 

@@ -13,8 +13,9 @@ from sentence_transformers.base.modules import Dense, Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 
 import hub_export
+from encoders import Encoder
 from hub_export.errors import SourceError
-from tests import checkpoints
+from tests import checkpoints, unsaved
 
 TEXTS = tf.constant(["a bad cab", "", "d e f"])
 
@@ -35,6 +36,11 @@ def export(source: Path, out: Path, **options: Any) -> hub_export.Export:
 
 def load(done: hub_export.Export, part: str = "encoder") -> Any:
     return tf.saved_model.load(str(done.paths[part]))
+
+
+def built(source: Path, weights: Path) -> Encoder:
+    """The encoder that an export would save."""
+    return unsaved.session(source, weights=str(weights)).built[0]
 
 
 def values(model: Any) -> dict[str, np.ndarray]:
@@ -65,10 +71,9 @@ def test_a_saved_model(tiny_bert: Path, tiny_export: hub_export.Export, tmp_path
     np.testing.assert_allclose(vectors, again(row)["pooled_output"], rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["saved_model", "weights", "checkpoint"])
-def test_within_a_model_of_keras(
-    kind: str, tiny_bert: Path, tiny_export: hub_export.Export, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def within_keras(tiny_export: hub_export.Export) -> tuple[tf_keras.Model, dict[str, np.ndarray]]:
+    """A model of Keras around the encoder, trained a step; and the encoder's variables."""
     specs = {
         name: tf_keras.Input([None], dtype=tf.int32, name=name)
         for name in ("input_word_ids", "input_mask", "input_type_ids")
@@ -78,43 +83,51 @@ def test_within_a_model_of_keras(
     model = tf_keras.Model(specs, logits)
     model.compile(tf_keras.optimizers.Adam(1e-3), "mse")
     model.fit({name: tf.ones([2, 4], tf.int32) for name in specs}, tf.ones([2, 3]), verbose=0)
-    path = tmp_path / "saved"
+    return model, {each.name: each.numpy() for each in layer.weights}
+
+
+@pytest.mark.parametrize("kind", ["saved_model", "weights", "checkpoint"])
+def test_within_a_model_of_keras(
+    kind: str,
+    tiny_bert: Path,
+    within_keras: tuple[tf_keras.Model, dict[str, np.ndarray]],
+    tmp_path: Path,
+) -> None:
+    path, (model, wanted) = tmp_path / "saved", within_keras
     if kind == "saved_model":
         model.save(path, save_format="tf")
     elif kind == "weights":
         model.save_weights(path / "weights", save_format="tf")
     else:
         path = Path(tf.train.Checkpoint(model=model).save(str(path / "step")))
-    done = export(tiny_bert, tmp_path / "out", parts=["encoder"], weights=path, verify="none")
-    same(values(load(done)), {each.name: each.numpy() for each in layer.weights})
+    same(values(built(tiny_bert, path)), wanted)
 
 
 def test_a_task_model_with_its_head(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    checkpoints.save_model(source, "bert", "BertForSequenceClassification")
+    checkpoints.save_model(source, "bert", "BertForSequenceClassification", num_hidden_layers=1)
     checkpoints.save_tokenizer(source, checkpoints.wordpiece(checkpoints.PIECES))
     part, parts = "text_classification", ["task_model"]
     model = load(export(source, tmp_path / "out", parts=parts, verify="none"), part)
     wanted = moved(model.variables)
     tf.saved_model.save(model, str(tmp_path / "saved"))
-    done = export(source, tmp_path / "again", parts=parts, weights=tmp_path / "saved")
-    same(values(load(done, part)), wanted)
-    encoder = export(
-        source, tmp_path / "encoder", parts=["encoder", *parts], weights=tmp_path / "saved"
-    )
-    assert values(load(encoder))["blocks/0/attention/query/kernel:0"] is not None
+    (again, _), checks = unsaved.checks(source, *parts, weights=str(tmp_path / "saved"))
+    assert {check.outcome.value for check in checks} == {"passed"}
+    same(values(again), wanted)
+    of_encoder = values(built(source, tmp_path / "saved"))
+    same(of_encoder, {name: wanted[name] for name in of_encoder})
 
 
 def test_a_decoder_stays_tied(tmp_path: Path) -> None:
     """The decoder of masked words is the word embedding, in training, too."""
     source = tmp_path / "source"
-    checkpoints.save_model(source, "bert", "BertForMaskedLM")
+    checkpoints.save_model(source, "bert", "BertForMaskedLM", num_hidden_layers=1)
     checkpoints.save_tokenizer(source, checkpoints.wordpiece(checkpoints.PIECES))
     model = load(export(source, tmp_path / "out", parts=["encoder"], verify="none"))
     wanted = moved(model.mlm.variables)
     tf.saved_model.save(model, str(tmp_path / "saved"))
-    options = {"parts": ["encoder"], "weights": tmp_path / "saved"}
-    again = load(export(source, tmp_path / "again", **options))
+    (again, _), checks = unsaved.checks(source, "encoder", weights=str(tmp_path / "saved"))
+    assert {check.outcome.value for check in checks} == {"passed"}
     same(values(again.mlm), wanted)
 
 
@@ -126,9 +139,10 @@ def test_a_text_embedding_with_its_modules(tiny_bert: Path, tmp_path: Path) -> N
     model = load(export(source, tmp_path / "out", parts=parts, verify="none"), *parts)
     wanted = moved(model.variables)
     tf.saved_model.save(model, str(tmp_path / "saved"))
-    done = export(source, tmp_path / "again", parts=parts, weights=tmp_path / "saved")
-    same(values(load(done, *parts)), wanted)
-    np.testing.assert_allclose(load(done, *parts)(TEXTS), model(TEXTS), rtol=0, atol=1e-6)
+    (again, _), checks = unsaved.checks(source, *parts, weights=str(tmp_path / "saved"))
+    assert {check.outcome.value for check in checks} == {"passed"}
+    same(values(again), wanted)
+    np.testing.assert_allclose(again(TEXTS), model(TEXTS), rtol=0, atol=1e-6)
 
 
 def test_modules_that_were_not_saved(
@@ -137,13 +151,14 @@ def test_modules_that_were_not_saved(
     source = tmp_path / "source"
     modules = [Transformer(str(tiny_bert)), Pooling(24, pooling_mode="mean"), Dense(24, 6)]
     SentenceTransformer(modules=modules, device="cpu").save(str(source), create_model_card=False)
-    weights = tiny_export.paths["encoder"]
-    done = export(source, tmp_path / "out", parts=["text_embedding"], weights=weights)
-    page = (done.paths["text_embedding"] / "assets.extra/README.md").read_text()
-    assert "Of the modules, they are the checkpoint's own." in page
+    weights = str(tiny_export.paths["encoder"])
+    _, checks = unsaved.checks(source, "text_embedding", weights=weights)
+    assert {check.outcome.value for check in checks} == {"passed"}
+    (note,) = unsaved.session(source, weights=weights).checkpoint.notes
+    assert note.endswith("Of the modules, they are the checkpoint's own.")
 
 
-def test_bad_paths(tiny_bert: Path, tiny_export: hub_export.Export, tmp_path: Path) -> None:
+def test_bad_paths(tiny_bert: Path, tmp_path: Path) -> None:
     def refuse(path: Path, *words: str, source: Path = tiny_bert) -> None:
         with pytest.raises(SourceError) as caught:
             export(source, tmp_path / "out", weights=path, parts=["encoder"])
@@ -154,19 +169,18 @@ def test_bad_paths(tiny_bert: Path, tiny_export: hub_export.Export, tmp_path: Pa
     refuse(tmp_path / "nothing", "no such folder or checkpoint")
     refuse(tiny_bert, "holds config.json", "expected a SavedModel")
     other = tmp_path / "other"
-    checkpoints.save_model(other, "bert", hidden_size=12)
-    encoder = tiny_export.paths["encoder"]
+    checkpoints.save_model(other, "bert", hidden_size=12, num_hidden_layers=2)
+    shallow, whole = tiny_bert, tmp_path / "whole"
+    checkpoints.save_model(whole, "bert", num_hidden_layers=2)
+    saved = tf.train.Checkpoint(encoder=checkpoints.built(whole)[0])
+    encoder = Path(saved.write(str(tmp_path / "saved")))
     refuse(encoder, "embeddings.word.table: expected shape", source=other)
-    shallow = tmp_path / "shallow"
-    checkpoints.save_model(shallow, "bert", num_hidden_layers=1)
     refuse(encoder, "blocks.1.", "the encoder of the model has none", source=shallow)
     deep = tmp_path / "deep"
     checkpoints.save_model(deep, "bert", num_hidden_layers=3)
     refuse(encoder, "no object in it has the", source=deep)
-    two = tf.train.Checkpoint(
-        one=tf.saved_model.load(str(encoder)), two=tf.saved_model.load(str(encoder))
-    )
-    two.write(str(tmp_path / "two"))
+    two = [tf.train.Checkpoint(encoder=checkpoints.built(whole)[0]) for _ in range(2)]
+    tf.train.Checkpoint(one=two[0], two=two[1]).write(str(tmp_path / "two"))
     refuse(tmp_path / "two", "holds 2 objects that may be the encoder: one.encoder, two.encoder")
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         variable = tf.compat.v1.get_variable("x", [1], initializer=tf.zeros_initializer())
