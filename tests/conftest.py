@@ -226,7 +226,12 @@ def verified_export(
 
 SHARED = ("minilm", "verified_export")
 CASES = ("encoder_case", "tokenizer_case", "task_case")
-WHOLE = {"whole_encoder_case": cases.WHOLE_ENCODERS, "whole_case": cases.WHOLE}
+WHOLE = {
+    "whole_encoder_case": cases.WHOLE_ENCODERS,
+    "resaved_encoder_case": cases.RESAVED_ENCODERS,
+    "whole_case": cases.WHOLE,
+    "unlike_task": task_cases.UNLIKE_TASKS,
+}
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
@@ -290,13 +295,19 @@ def saved(make: Callable[..., S], case: Any, factory: pytest.TempPathFactory) ->
 def encoder_case(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[cases.SavedEncoder]:
-    """An encoder of each kind: its checkpoint, and what was exported from it."""
+    """An encoder of each kind: its checkpoint, and what it computes before it is exported."""
     yield from saved(cases.save_encoder, request.param, tmp_path_factory)
 
 
 @pytest.fixture
 def whole_encoder_case(encoder_case: cases.SavedEncoder) -> cases.SavedEncoder:
-    """One encoder of each architecture, that with the most options of its own."""
+    """One encoder of each architecture, that with the most options of its own, exported."""
+    return encoder_case
+
+
+@pytest.fixture
+def resaved_encoder_case(encoder_case: cases.SavedEncoder) -> cases.SavedEncoder:
+    """Some of these, for what depends on the variables that there are, and on nothing else."""
     return encoder_case
 
 
@@ -304,7 +315,7 @@ def whole_encoder_case(encoder_case: cases.SavedEncoder) -> cases.SavedEncoder:
 def tokenizer_case(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[cases.SavedPreprocessor]:
-    """A tokenizer of each kind and setting, and the preprocessor exported from it."""
+    """A tokenizer of each kind and setting, and the preprocessor that is exported of it."""
     yield from saved(cases.save_preprocessor, request.param, tmp_path_factory)
 
 
@@ -320,3 +331,9 @@ def task_case(
 ) -> Iterator[task_cases.SavedTask]:
     """The model of each task."""
     yield from saved(task_cases.save_task, request.param, tmp_path_factory)
+
+
+@pytest.fixture
+def unlike_task(task_case: task_cases.SavedTask) -> task_cases.SavedTask:
+    """Some of these, for what depends on what a model takes and gives, and on nothing else."""
+    return task_case

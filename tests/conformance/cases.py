@@ -28,12 +28,14 @@ from tokenizers import (
 import encoders
 import hub_export
 from hub_export import contract
+from hub_export.models.session import Session
+from hub_export.settings import ENCODER, FEATURE_EXTRACTION, PREPROCESSOR
 from hub_export.sources import find
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.verify.loaded import Preprocessor
 from hub_export.verify.references.encoder import Reference
 from hub_export.verify.references.own.models import MODELS
-from tests import checkpoints, published
+from tests import checkpoints, published, unsaved
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,7 +161,6 @@ ENCODERS = [
         "roberta_masked_lm",
         "roberta",
         {
-            "num_hidden_layers": 3,
             "hidden_size": 21,
             "intermediate_size": 35,
             "hidden_act": "gelu_new",
@@ -186,7 +187,6 @@ ENCODERS = [
         "mpnet_masked_lm",
         "mpnet",
         {
-            "num_hidden_layers": 3,
             "hidden_size": 21,
             "intermediate_size": 35,
             "hidden_act": "silu",
@@ -204,7 +204,6 @@ ENCODERS = [
         "deberta_masked_lm",
         "deberta",
         {
-            "num_hidden_layers": 3,
             "hidden_size": 21,
             "intermediate_size": 35,
             "relative_attention": True,
@@ -251,7 +250,6 @@ ENCODERS = [
         "deberta_v2_convolution",
         "deberta-v2",
         {
-            "num_hidden_layers": 3,
             "hidden_size": 21,
             "intermediate_size": 35,
             "relative_attention": True,
@@ -339,7 +337,6 @@ ENCODERS = [
         "nomic_bert_masked_lm",
         "nomic_bert",
         {
-            "num_hidden_layers": 3,
             "hidden_size": 30,
             "intermediate_size": 19,
             "rope_parameters": {"rope_type": "default", "rope_theta": 30.0},
@@ -456,7 +453,6 @@ ENCODERS = [
         "t5_gated",
         "t5",
         {
-            "num_layers": 3,
             "num_decoder_layers": 1,
             "d_model": 21,
             "d_ff": 19,
@@ -722,19 +718,48 @@ _OWN = """
 """.split()
 WHOLE_ENCODERS = [case for case in ENCODERS if case.name in _OWN]
 """Of each kind of encoder the case with the most options of its own; of LLaMA's family one."""
+RESAVED_ENCODERS = [
+    case for case in WHOLE_ENCODERS if case.name in ("bert_options", "albert_groups", "esm_rotary")
+]
+"""A plain one, one whose layers share variables, and one with a variable that is not trained."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SavedEncoder:
-    """A case that has been exported."""
+    """A case whose checkpoint has been written; it is exported as soon as a test needs that."""
 
     case: EncoderCase
-    checkpoint: Path
-    path: Path
+    folder: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "source"
+
+    @functools.cached_property
+    def path(self) -> Path:
+        done = hub_export.export(
+            self.checkpoint, self.folder / "exported", parts=[ENCODER], verify="none"
+        )
+        return done.paths[ENCODER]
 
     @functools.cached_property
     def model(self) -> Any:
         return tf.saved_model.load(str(self.path))
+
+    def session(self, **options: Any) -> Session:
+        """A session that makes the encoder alone."""
+        given = {"parts": (ENCODER,), "task": FEATURE_EXTRACTION, **options}
+        return unsaved.session(self.checkpoint, **given)
+
+    @functools.cached_property
+    def encoder(self) -> encoders.Encoder:
+        """As it is before it is exported."""
+        encoder, _ = self.architecture.build(self.source.config, self.source.tensors())
+        return encoder
+
+    def encode(self, inputs: contract.Tensors, **options: Any) -> contract.Tensors:
+        """What the encoder itself gives for these inputs, by the names that a SavedModel has."""
+        return contract.outputs(*self.encoder(*inputs.values(), **options))
 
     @functools.cached_property
     def reference(self) -> Reference:
@@ -766,10 +791,9 @@ class SavedEncoder:
 
 
 def save_encoder(case: EncoderCase, folder: Path) -> SavedEncoder:
-    checkpoint = folder / "source"
-    case.store(checkpoint)
-    done = hub_export.export(checkpoint, folder / "exported", parts=["encoder"], verify="none")
-    return SavedEncoder(case, checkpoint, done.paths["encoder"])
+    saved = SavedEncoder(case, folder)
+    case.store(saved.checkpoint)
+    return saved
 
 
 @dataclasses.dataclass(frozen=True)
@@ -786,6 +810,11 @@ class TokenizerCase:
     types: int = 2
     special_tokens_in_text: bool = True
     segments: int = 2
+
+    @property
+    def options(self) -> dict[str, bool]:
+        """Of an export."""
+        return {"special_tokens_in_text": self.special_tokens_in_text}
 
 
 FLAGS = [
@@ -1040,7 +1069,16 @@ class SavedPreprocessor:
         return Preprocessor(self.model)
 
 
+class UnsavedPreprocessor(SavedPreprocessor):
+    """A case whose model is what an export would save."""
+
+    @functools.cached_property
+    def model(self) -> Any:
+        return unsaved.product(self.path, PREPROCESSOR, **self.case.options).model
+
+
 def save_preprocessor(case: TokenizerCase, folder: Path) -> SavedPreprocessor:
+    """Exports a whole case; of another one, it writes the checkpoint."""
     tokenizer = case.make()
     checkpoint = folder / "source"
     checkpoints.save_tokenizer(checkpoint, tokenizer)
@@ -1051,12 +1089,14 @@ def save_preprocessor(case: TokenizerCase, folder: Path) -> SavedPreprocessor:
         "max_position_embeddings": 128,
     }
     checkpoints.config("bert", **options).save_pretrained(checkpoint)  # without weights
+    if case not in WHOLE:
+        return UnsavedPreprocessor(case, checkpoint)
     with mock.patch.object(contract, "MOST_SEGMENTS", case.segments):
         done = hub_export.export(
             checkpoint,
             folder / "exported",
-            parts=["preprocessor"],
+            parts=[PREPROCESSOR],
             verify="none",
-            special_tokens_in_text=case.special_tokens_in_text,
+            **case.options,
         )
-    return SavedPreprocessor(case, done.paths["preprocessor"])
+    return SavedPreprocessor(case, done.paths[PREPROCESSOR])

@@ -94,6 +94,11 @@ TASKS = [
 ]
 
 
+_UNLIKE = (settings.TEXT_CLASSIFICATION, settings.QUESTION_ANSWERING, settings.LATE_INTERACTION)
+UNLIKE_TASKS = [case for case in TASKS if case.name in _UNLIKE]
+"""One that gives dense numbers, one that takes two texts, and one that gives ragged tensors."""
+
+
 @dataclasses.dataclass(frozen=True)
 class SavedTask:
     """A case that has been exported."""

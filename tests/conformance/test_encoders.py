@@ -1,7 +1,8 @@
-"""What holds for every encoder, seen through its SavedModel."""
+"""What holds for every encoder, and for whole cases seen through its SavedModel."""
 
 import copy
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,13 @@ import transformers
 from safetensors.numpy import load_file
 
 import encoders
+from encoders import RealTokens
 from encoders.core.declared import expand
 from encoders.core.rows import Row
-from hub_export import support
+from hub_export import contract, support
 from hub_export.models.litert import LiteRtCopy
 from hub_export.models.products import PRODUCTS
-from hub_export.models.session import Session
-from hub_export.settings import ENCODER, FEATURE_EXTRACTION, Settings
+from hub_export.settings import ENCODER
 from hub_export.terminal import Progress
 from hub_export.verify import litert, numbers
 from hub_export.verify.checks import Outcome
@@ -68,20 +69,46 @@ def assert_same(one: dict[str, Any], other: dict[str, Any], tolerance: float = 0
 def test_every_layer_equals_torch(encoder_case: SavedEncoder, length: int | None) -> None:
     inputs = batch(encoder_case, length=length or encoder_case.size.positions)
     expected = encoder_case.reference(*inputs.values())
-    found = encoder_case.model(inputs, training=False)
+    found = encoder_case.encode(inputs)
     assert len(found["encoder_outputs"]) == len(expected.layers)
     assert len(expected.layers) == encoder_case.reference._model.config.num_hidden_layers
-    pairs = zip([*found["encoder_outputs"]], expected.layers, strict=True)
-    for values, wanted in [*pairs, (found["pooled_output"], expected.pooled)]:
-        assert np.abs(wanted).max() > 0.5
-        np.testing.assert_allclose(values, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+    assert_equals(found, expected)
     np.testing.assert_array_equal(found["sequence_output"], found["encoder_outputs"][-1])
     np.testing.assert_array_equal(found["default"], found["pooled_output"])
 
 
+def assert_equals(found: contract.Tensors, expected: encoders.Encoded, kept: Any = ...) -> None:
+    """Every layer and the pooled output are those of the source, at the positions that are kept."""
+    layers = zip([*found["encoder_outputs"]], expected.layers, strict=True)
+    pairs = [(np.asarray(values)[kept], wanted[kept]) for values, wanted in layers]
+    for values, wanted in [*pairs, (found["pooled_output"], expected.pooled)]:
+        assert np.abs(wanted).max() > 0.5
+        np.testing.assert_allclose(values, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
 @pytest.mark.usefixtures("optimized")
-def test_verification_passes(encoder_case: SavedEncoder) -> None:
-    case = encoder_case
+def test_a_graph_without_padding_equals_torch(encoder_case: SavedEncoder) -> None:
+    """As signatures compute it: traced once for batches of any shape, of real tokens alone."""
+    specs = contract.input_specs().values()
+    traced = tf.function(
+        lambda *row: contract.outputs(*encoder_case.encoder(*row, arrange=RealTokens)),
+        autograph=False,
+    ).get_concrete_function(*specs)
+    for rows, length in ((5, 17), (9, 6)):
+        inputs = batch(encoder_case, rows, length)
+        found = traced(*map(tf.constant, inputs.values()))
+        real = inputs["input_mask"] == 1
+        some = real.any(axis=1)
+        expected = encoder_case.reference(*(each[some] for each in inputs.values()))
+        for name in ("pooled_output", "sequence_output"):
+            found[name] = found[name][some]
+        found["encoder_outputs"] = [each.numpy()[some] for each in found["encoder_outputs"]]
+        assert_equals(found, expected, real[some])
+
+
+@pytest.mark.usefixtures("optimized")
+def test_verification_passes(whole_encoder_case: SavedEncoder) -> None:
+    case = whole_encoder_case
     answers = numbers.ask(case.reference, case.size)
     checks = numbers.compare(case.model, answers, CLOSENESS["float32"], Progress(quiet=True))
     assert {check.outcome for check in checks} == {Outcome.PASSED}
@@ -92,7 +119,7 @@ def test_pooled_output_without_pooler_is_the_vector_of_one_token(
     encoder_case: SavedEncoder,
 ) -> None:
     inputs = batch(encoder_case)
-    found = encoder_case.model(inputs)
+    found = encoder_case.encode(inputs)
     places = pooled_places(encoder_case, inputs)
     vectors = found["sequence_output"].numpy()[np.arange(len(places)), places]
     assert np.array_equal(found["pooled_output"], vectors) != encoder_case.case.pooler
@@ -101,8 +128,9 @@ def test_pooled_output_without_pooler_is_the_vector_of_one_token(
         encoders.last_token: "last token's vector, padding aside",
         encoders.TokenById(None): "vector of a row's first token of the highest id, padding aside",
     }[encoder_case.token]
-    card = (encoder_case.path / "assets.extra" / "README.md").read_text()
-    assert (f"`pooled_output` is the {token}." in card) != encoder_case.case.pooler
+    product = PRODUCTS[ENCODER](encoder_case.session())
+    assert product is not None
+    assert (product.notes()["pooled_output"] == f"the {token}") != encoder_case.case.pooler
 
 
 def pooled_places(case: SavedEncoder, inputs: dict[str, np.ndarray]) -> list[int]:
@@ -122,16 +150,16 @@ def test_padding_changes_no_real_position(encoder_case: SavedEncoder) -> None:
     inputs["input_mask"] = (np.arange(17) < [[5], [9], [17]]).astype(np.int32)
     changed = {**inputs, "input_word_ids": inputs["input_word_ids"].copy()}
     changed["input_word_ids"][inputs["input_mask"] == 0] = 3
-    one, other = (encoder_case.model(each)["sequence_output"] for each in (inputs, changed))
+    one, other = (encoder_case.encode(each)["sequence_output"] for each in (inputs, changed))
     real = inputs["input_mask"] == 1
     np.testing.assert_allclose(one.numpy()[real], other.numpy()[real], rtol=0, atol=1e-6)
 
 
-def test_type_ids_default_to_zeros(encoder_case: SavedEncoder) -> None:
-    inputs = batch(encoder_case)
+def test_type_ids_default_to_zeros(whole_encoder_case: SavedEncoder) -> None:
+    inputs = batch(whole_encoder_case)
     zeros = {**inputs, "input_type_ids": np.zeros_like(inputs["input_type_ids"])}
     without = {name: inputs[name] for name in NAMES[:2]}
-    assert_same(encoder_case.model(without), encoder_case.model(zeros))
+    assert_same(whole_encoder_case.model(without), whole_encoder_case.model(zeros))
 
 
 def test_type_ids_that_mean_nothing_are_ignored(encoder_case: SavedEncoder) -> None:
@@ -139,29 +167,29 @@ def test_type_ids_that_mean_nothing_are_ignored(encoder_case: SavedEncoder) -> N
     zeros = np.zeros_like(inputs["input_type_ids"])
     some = np.where(np.arange(zeros.shape[1]) < 5, 1, zeros)  # of XLNet, it counts which are equal
     some, zeros = ({**inputs, "input_type_ids": each} for each in (some, zeros))
-    one, zero = (encoder_case.model(each)["default"] for each in (some, zeros))
+    one, zero = (encoder_case.encode(each)["default"] for each in (some, zeros))
     assert np.array_equal(one, zero) == (encoder_case.size.types < 2)
 
 
-def test_signatures_equal_the_call(encoder_case: SavedEncoder) -> None:
-    inputs = {name: tf.constant(each) for name, each in batch(encoder_case).items()}
-    signatures = encoder_case.model.signatures
+def test_signatures_equal_the_call(whole_encoder_case: SavedEncoder) -> None:
+    inputs = {name: tf.constant(each) for name, each in batch(whole_encoder_case).items()}
+    signatures = whole_encoder_case.model.signatures
     assert set(signatures) == {"serving_default", "encoder_outputs"}
     served = signatures["serving_default"](**inputs)
     assert set(served) == {"pooled_output", "sequence_output", "default"}
     layers = signatures["encoder_outputs"](**inputs)
     mask = inputs["input_mask"].numpy() == 1
-    called, signed = flat(encoder_case.model(inputs)), flat({**served, **layers})
+    called, signed = flat(whole_encoder_case.model(inputs)), flat({**served, **layers})
     for outputs in (called, signed):
         for name, values in outputs.items():
             outputs[name] = values[mask if values.ndim == 3 else mask.any(axis=1)]
     assert_same(signed, called, 1e-5)
 
 
-def test_signatures_give_zeros_for_padding(encoder_case: SavedEncoder) -> None:
-    inputs = {name: tf.constant(each) for name, each in batch(encoder_case).items()}
+def test_signatures_give_zeros_for_padding(whole_encoder_case: SavedEncoder) -> None:
+    inputs = {name: tf.constant(each) for name, each in batch(whole_encoder_case).items()}
     padding = inputs["input_mask"].numpy() == 0
-    for signature in encoder_case.model.signatures.values():
+    for signature in whole_encoder_case.model.signatures.values():
         for values in signature(**inputs).values():
             assert np.all(np.isfinite(values))
             if values.shape.rank == 3:
@@ -187,19 +215,27 @@ def test_serve_endpoints(whole_encoder_case: SavedEncoder) -> None:
 
 
 def test_dropout_is_active_in_training_only(encoder_case: SavedEncoder) -> None:
-    inputs = batch(encoder_case)
-    one, other = (encoder_case.model(inputs, training=True)["default"] for _ in range(2))
+    assert_drops(encoder_case, encoder_case.encode)
+
+
+def test_dropout_of_the_saved_model(whole_encoder_case: SavedEncoder) -> None:
+    assert_drops(whole_encoder_case, whole_encoder_case.model)
+
+
+def assert_drops(case: SavedEncoder, encode: Callable[..., contract.Tensors]) -> None:
+    """In training it gives other numbers at every call, if any rate says so; else never."""
+    inputs = batch(case)
+    one, other = (encode(inputs, training=True)["default"] for _ in range(2))
     heads = ("classifier", "qa", "summary", "seq_classif")
-    rates = [rate for key, rate in encoder_case.dropout.items() if not key.startswith(heads)]
+    rates = [rate for key, rate in case.dropout.items() if not key.startswith(heads)]
     assert np.array_equal(one, other) == (not any(rates))
-    still = [encoder_case.model(inputs, training=False)["default"] for _ in range(2)]
+    still = [encode(inputs, training=False)["default"] for _ in range(2)]
     np.testing.assert_array_equal(*still)
 
 
-def test_gradients_reach_every_trainable_variable(encoder_case: SavedEncoder) -> None:
-    model, inputs = encoder_case.model, batch(encoder_case)
-    assert {variable.name for variable in model.variables} == set(sources(encoder_case))
-    assert len(model.variables) == len(sources(encoder_case))
+def test_gradients_reach_every_trainable_variable(whole_encoder_case: SavedEncoder) -> None:
+    model, inputs = whole_encoder_case.model, batch(whole_encoder_case)
+    assert_has_all_variables(whole_encoder_case, model.variables)
     with tf.GradientTape() as tape:
         outputs = model(inputs, training=True)
         loss = sum(tf.reduce_sum(tf.sin(each)) for each in flat_tensors(outputs))
@@ -208,6 +244,12 @@ def test_gradients_reach_every_trainable_variable(encoder_case: SavedEncoder) ->
         assert gradient is not None, variable.name
         if not moves_keys_alike(variable.name):
             assert np.abs(tf.convert_to_tensor(gradient)).max() > 0, variable.name
+
+
+def assert_has_all_variables(case: SavedEncoder, variables: Sequence[tf.Variable]) -> None:
+    names = sources(case)
+    assert {variable.name for variable in variables} == {*names}
+    assert len(variables) == len(names)
 
 
 def moves_keys_alike(name: str) -> bool:
@@ -281,9 +323,9 @@ def torch_gradients(
 
 
 def test_computed_positions_are_not_trained(encoder_case: SavedEncoder) -> None:
-    frozen = {v.name for v in encoder_case.model.variables} - {
-        v.name for v in encoder_case.model.trainable_variables
-    }
+    encoder = encoder_case.encoder
+    assert_has_all_variables(encoder_case, encoder.variables)
+    frozen = {v.name for v in encoder.variables} - {v.name for v in encoder.trainable_variables}
     options = encoder_case.case.options
     tables = {
         "embeddings/position/table:0": any("sinusoidal" in key for key in options),
@@ -293,19 +335,19 @@ def test_computed_positions_are_not_trained(encoder_case: SavedEncoder) -> None:
 
 
 def test_saved_again_after_the_first_copy_is_gone(
-    whole_encoder_case: SavedEncoder, tmp_path: Path
+    resaved_encoder_case: SavedEncoder, tmp_path: Path
 ) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    shutil.copytree(whole_encoder_case.path, first)
+    shutil.copytree(resaved_encoder_case.path, first)
     loaded = hub.load(str(first))
     tf.saved_model.save(loaded, str(second), signatures=dict(loaded.signatures))
     shutil.rmtree(first)
     again = tf.saved_model.load(str(second))
-    inputs = batch(whole_encoder_case)
+    inputs = batch(resaved_encoder_case)
     assert_same(
-        again(inputs, training=False), whole_encoder_case.model(inputs, training=False), 1e-5
+        again(inputs, training=False), resaved_encoder_case.model(inputs, training=False), 1e-5
     )
-    assert len(again.trainable_variables) == len(whole_encoder_case.model.trainable_variables)
+    assert len(again.trainable_variables) == len(resaved_encoder_case.model.trainable_variables)
 
 
 def test_no_path_is_left_in_any_file(whole_encoder_case: SavedEncoder) -> None:
@@ -321,15 +363,15 @@ def assert_no_path(path: Path) -> None:
             assert secret.encode() not in content, (file, secret)
 
 
-def test_keras_layer_trains(whole_encoder_case: SavedEncoder) -> None:
-    layer = hub.KerasLayer(whole_encoder_case.model, trainable=True)
+def test_keras_layer_trains(resaved_encoder_case: SavedEncoder) -> None:
+    layer = hub.KerasLayer(resaved_encoder_case.model, trainable=True)
     inputs = {name: tf_keras.Input([None], dtype=tf.int32, name=name) for name in NAMES}
     outputs = tf_keras.layers.Dense(1)(layer(inputs)["pooled_output"])
     model = tf_keras.Model(inputs, outputs)
-    assert len(layer.trainable_weights) == len(whole_encoder_case.model.trainable_variables)
+    assert len(layer.trainable_weights) == len(resaved_encoder_case.model.trainable_variables)
     before = [weight.numpy() for weight in layer.trainable_weights]
     model.compile(tf_keras.optimizers.Adam(1e-2), "mse")
-    data = {name: tf.constant(each) for name, each in batch(whole_encoder_case).items()}
+    data = {name: tf.constant(each) for name, each in batch(resaved_encoder_case).items()}
     model.fit(data, tf.ones([5, 1]), epochs=2, verbose=0)
     pairs = [*zip(before, layer.trainable_weights, strict=True)]
     still = [
@@ -414,7 +456,7 @@ def test_bfloat16_loses_as_much_as_in_torch(encoder_case: SavedEncoder) -> None:
     with torch.inference_mode():
         rounded = copy.deepcopy(case.reference._model).bfloat16()
         theirs = rounded(input_ids=words, attention_mask=mask, **optional).last_hidden_state
-    exact = case.model(inputs)["sequence_output"].numpy()
+    exact = case.encode(inputs)["sequence_output"].numpy()
     real = inputs["input_mask"] == 1
     ours, theirs = (
         np.mean(apart(each[real], exact[real]))
@@ -433,9 +475,8 @@ def test_output_dtypes(whole_encoder_case: SavedEncoder) -> None:
 def test_a_litert_copy_gives_the_numbers_of_the_source(
     whole_encoder_case: SavedEncoder, tmp_path: Path
 ) -> None:
-    case, asked = whole_encoder_case, {"litert": ["float32"], "litert_length": 16}
-    options = {"parts": (ENCODER,), "task": FEATURE_EXTRACTION, **asked}
-    session = Session(case.source, Settings(str(case.checkpoint), **options))
+    case = whole_encoder_case
+    session = case.session(litert=["float32"], litert_length=16)
     product = PRODUCTS[ENCODER](session)
     assert product is not None
     copy = LiteRtCopy(session, product)

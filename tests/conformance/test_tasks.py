@@ -140,26 +140,26 @@ def test_other_ranks_are_refused(task_case: SavedTask) -> None:
                 serve(**{**inputs, key: value[tf.newaxis]})
 
 
-def test_saved_again_after_the_first_copy_is_gone(task_case: SavedTask, tmp_path: Path) -> None:
+def test_saved_again_after_the_first_copy_is_gone(unlike_task: SavedTask, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    shutil.copytree(task_case.path, first)
+    shutil.copytree(unlike_task.path, first)
     loaded = hub.load(str(first))
     tf.saved_model.save(loaded, str(second), signatures=dict(loaded.signatures))
     shutil.rmtree(first)
-    again = dataclasses.replace(task_case, path=second)
-    given = task_case.given(TEXTS)
-    assert_same(again.model(given), task_case.model(given))
-    assert_same(again.serve(TEXTS), task_case.serve(TEXTS))
-    assert len(again.model.trainable_variables) == len(task_case.model.trainable_variables)
+    again = dataclasses.replace(unlike_task, path=second)
+    given = unlike_task.given(TEXTS)
+    assert_same(again.model(given), unlike_task.model(given))
+    assert_same(again.serve(TEXTS), unlike_task.serve(TEXTS))
+    assert len(again.model.trainable_variables) == len(unlike_task.model.trainable_variables)
 
 
-def test_keras_layer_trains(task_case: SavedTask, tmp_path: Path) -> None:
-    layer = hub.KerasLayer(str(task_case.path), trainable=True)
-    batch = [*task_case.requests()[contract.SERVING].values()]
+def test_keras_layer_trains(unlike_task: SavedTask, tmp_path: Path) -> None:
+    layer = hub.KerasLayer(str(unlike_task.path), trainable=True)
+    batch = [*unlike_task.requests()[contract.SERVING].values()]
     inputs = [tf_keras.Input(each.shape[1:], dtype=tf.string) for each in batch]
     summed = [tf.reduce_sum(tf.sin(x)) for x in numbers(layer(inputs if inputs[1:] else inputs[0]))]
     model = tf_keras.Model(inputs, tf.stack(summed))
-    assert len(layer.trainable_weights) == len(task_case.model.trainable_variables)
+    assert len(layer.trainable_weights) == len(unlike_task.model.trainable_variables)
     before = [weight.numpy() for weight in layer.trainable_weights]
     model.compile(tf_keras.optimizers.Adam(1e-2), lambda _, found: tf.reduce_sum(found))
     model.fit(batch, tf.zeros([len(TEXTS)]), batch_size=len(TEXTS), epochs=2, verbose=0)

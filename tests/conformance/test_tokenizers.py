@@ -1,4 +1,4 @@
-"""What holds for every tokenizer, or every kind of them, seen through its SavedModel.
+"""What holds for every tokenizer, and for whole cases seen through its SavedModel.
 
 A few hundred strings of each kind; `tools.token_parity` compares millions.
 """
