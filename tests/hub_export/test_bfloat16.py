@@ -9,7 +9,9 @@ import tensorflow as tf
 
 import encoders
 import hub_export
+from hub_export.verify.checks import Outcome
 from hub_export.verify.closeness import CLOSENESS, apart
+from tests import unsaved
 from tests.conformance.task_cases import TASKS, TaskCase
 
 PARTS = ["encoder", "text_embedding"]
@@ -44,9 +46,8 @@ def test_the_real_checkpoint(
     assert 0 < apart(found.numpy(), expected.numpy()).max() < 5e-4
 
 
-@pytest.mark.parametrize("part", PARTS)
 def test_a_wrong_weight_is_found(
-    part: str, minilm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    minilm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill = encoders.Architecture.fill
 
@@ -56,9 +57,14 @@ def test_a_wrong_weight_is_found(
         kernel.assign(kernel * tf.constant(0.9, tf.bfloat16))
         return filled
 
+    assert {*unsaved.compared(minilm, "bfloat16").values()} == {Outcome.PASSED}
     monkeypatch.setattr(encoders.Architecture, "fill", careless)
+    found = unsaved.compared(minilm, "bfloat16")
+    assert found["numbers, encoder_outputs_2"] is Outcome.PASSED
+    assert found["numbers, encoder_outputs_3"] is Outcome.FAILED
+    parts = ["text_embedding"]
     with pytest.raises(hub_export.VerificationError, match=r"FAILED .*lowest cosine"):
-        hub_export.export(minilm, tmp_path, parts=[part], compute_dtype="bfloat16")
+        hub_export.export(minilm, tmp_path, parts=parts, compute_dtype="bfloat16")
     assert not any(tmp_path.glob("*/1"))
 
 
@@ -104,13 +110,7 @@ def test_not_a_number_is_a_failure() -> None:
 @pytest.mark.parametrize("case", TASKS, ids=lambda case: case.name)
 def test_tasks(case: TaskCase, tmp_path: Path) -> None:
     """Labels, tokens and answers are those of the logits, however coarse these are."""
-    done = hub_export.export(
-        case.save_checkpoint(tmp_path / "source"),
-        tmp_path / "out",
-        parts=("task_model",),
-        task=case.name,
-        verify="full",
-        compute_dtype="bfloat16",
-        tolerance=2e-2,
-    )
-    assert {check.outcome.value for check in done.report.checks} == {"passed"}
+    source = case.save_checkpoint(tmp_path / "source")
+    options = {"task": case.name, "compute_dtype": "bfloat16", "tolerance": 2e-2}
+    _, checks = unsaved.checks(source, "task_model", **options)
+    assert {check.outcome.value for check in checks} == {"passed"}

@@ -11,10 +11,12 @@ import tensorflow as tf
 from sentence_transformers.sparse_encoder.modules import MLMTransformer, SpladePooling
 
 import hub_export
-from hub_export import SourceError, VerificationError
+from hub_export import SourceError
+from hub_export.models.products import products_of
 from hub_export.models.tasks import sparse_embedding
 from hub_export.verify import samples
-from tests import checkpoints
+from hub_export.verify.checks import Outcome
+from tests import checkpoints, unsaved
 
 PART = "sparse_embedding"
 
@@ -36,6 +38,14 @@ def sparse(base: Path, folder: Path, **options: Any) -> Any:
     return model
 
 
+def test_verification(tmp_path: Path) -> None:
+    sparse(save(tmp_path / "base"), tmp_path / "splade")
+    parts = ("encoder", "text_embedding", "task_model")
+    done = hub_export.export(tmp_path / "splade", tmp_path / "out", parts=parts, verify="full")
+    assert {check.outcome.value for check in done.report.checks} == {"passed"}
+    assert {*done.paths} == {"encoder", PART}
+
+
 @pytest.mark.parametrize(
     ("model_type", "name", "options"),
     [
@@ -49,11 +59,7 @@ def test_sentence_transformers(
 ) -> None:
     base = save(tmp_path / "base", model_type, name)
     source = sparse(base, tmp_path / "splade", **options)
-    parts = ("encoder", "text_embedding", "task_model")
-    done = hub_export.export(tmp_path / "splade", tmp_path / "out", parts=parts, verify="full")
-    assert {check.outcome.value for check in done.report.checks} == {"passed"}
-    assert {*done.paths} == {"encoder", PART}
-    model = tf.saved_model.load(str(done.paths[PART]))
+    model, _ = unsaved.product(tmp_path / "splade", "task_model")
     texts = [*samples.AWKWARD, *samples.fuzz(checkpoints.PIECES, checkpoints.SPECIAL, 60)]
     wanted = np.stack(
         [source.encode(text, convert_to_tensor=True, save_to_cpu=True).to_dense() for text in texts]
@@ -77,10 +83,8 @@ def test_as_sentence_transformers_makes_it(tmp_path: Path) -> None:
     made.prompts, made.default_prompt_name = {"query": "a bad "}, "query"
     made.save(str(tmp_path / "splade"))
     assert "MLMTransformer" not in (tmp_path / "splade" / "modules.json").read_text()
-    done = hub_export.export(
-        tmp_path / "splade", tmp_path / "out", parts=("task_model",), verify="full"
-    )
-    model = tf.saved_model.load(str(done.paths[PART]))
+    (model, _), checks = unsaved.checks(tmp_path / "splade", "task_model")
+    assert {check.outcome.value for check in checks} == {"passed"}
     wanted = made.encode(["cab c"], save_to_cpu=True).to_dense().numpy()
     np.testing.assert_allclose(model(["cab c"]), wanted, rtol=0, atol=1e-5)
     with pytest.raises(SourceError, match=r"task fill-mask: its modules\.json"):
@@ -101,9 +105,7 @@ def test_a_masked_language_model_by_name(tmp_path: Path, monkeypatch: pytest.Mon
     """SPLADE's own checkpoints say no more than that they are masked language models."""
     base = save(tmp_path / "base")
     monkeypatch.setattr(sparse_embedding, "MOST", 5)
-    options: dict[str, Any] = {"parts": ("task_model",), "verify": "none"}
-    done = hub_export.export(base, tmp_path / "out", task="sparse-embedding", **options)
-    model = tf.saved_model.load(str(done.paths[PART]))
+    model, _ = unsaved.product(base, "task_model", task="sparse-embedding")
     texts = tf.constant(["a b", "", b"\xff" * 300])
     weights = model(texts)
     terms = model.signatures["terms"](text=texts)
@@ -111,7 +113,8 @@ def test_a_masked_language_model_by_name(tmp_path: Path, monkeypatch: pytest.Mon
     assert np.diff(terms["row_splits"]).max() == 5
     first = terms["token_id"][: terms["row_splits"][1]]
     np.testing.assert_allclose(terms["weight"][:5], tf.gather(weights[0], first)[:5], atol=1e-6)
-    assert {*hub_export.export(base, tmp_path / "plain", **options).paths} == {"fill_mask"}
+    session = unsaved.session(base, parts=("task_model",))
+    assert [each.name for each in products_of(session)] == ["fill_mask"]
 
 
 def test_another_formula_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,9 +127,9 @@ def test_another_formula_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         return {name: each * 1.01 for name, each in call(self, *arguments).items()}
 
     monkeypatch.setattr(SparseEmbedding, "__call__", spoilt)
-    options: dict[str, Any] = {"parts": ("task_model",), "task": "sparse-embedding"}
-    with pytest.raises(VerificationError, match="weights of words"):
-        hub_export.export(base, tmp_path / "out", verify="quick", **options)
+    _, checks = unsaved.checks(base, "task_model", task="sparse-embedding")
+    failed = [check.subject for check in checks if check.outcome is Outcome.FAILED]
+    assert any("weights of words" in each for each in failed)
 
 
 def test_refusals(tmp_path: Path) -> None:

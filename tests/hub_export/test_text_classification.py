@@ -15,11 +15,12 @@ from safetensors.numpy import load_file, save_file
 
 import hub_export
 from hub_export import ExportError, SourceError, VerificationError
+from hub_export.models.products import products_of
 from hub_export.models.session import Session
 from hub_export.settings import Settings
 from hub_export.sources import find
 from hub_export.verify import samples
-from tests import checkpoints
+from tests import checkpoints, unsaved
 
 LABELS = {"id2label": {0: "no", 1: "maybe", 2: "yes"}, "label2id": {"no": 0, "maybe": 1, "yes": 2}}
 PART = "text_classification"
@@ -66,14 +67,12 @@ def exported(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("case", CASES)
 def test_the_pipeline_of_transformers(case: str, tmp_path: Path) -> None:
     folder = save(tmp_path / "source", case)
-    done = hub_export.export(folder, tmp_path / "out", parts=("task_model",), verify="full")
-    assert {check.outcome.value for check in done.report.checks} == {"passed"}
-    assert done.paths[PART] == tmp_path / "out" / "source_text_classification" / "1"
-    model = tf.saved_model.load(str(done.paths[PART]))
+    (model, notes), checks = unsaved.checks(folder, "task_model")
+    assert {check.outcome.value for check in checks} == {"passed"}
     pipeline = transformers.pipeline("text-classification", model=str(folder))
     texts = [*samples.AWKWARD, *samples.fuzz(checkpoints.PIECES, checkpoints.SPECIAL, 60)]
     texts = [text.encode("utf-8", "replace").decode() for text in texts]
-    longest = done.report.notes[PART]["task"]["max_length"]
+    longest = notes["task"]["max_length"]
     wanted = [
         pipeline(text, top_k=None, truncation=True, max_length=longest)
         for text in [*texts, {"text": "a b", "text_pair": "c"}]
@@ -95,6 +94,13 @@ def test_the_pipeline_of_transformers(case: str, tmp_path: Path) -> None:
     assert ("score" in found) == (len(columns) == 1)
     pair = model.signatures["serving_pair"](text=tf.constant(["a b"]), text_pair=tf.constant(["c"]))
     np.testing.assert_allclose(pair["probabilities"], numbers(wanted[-1:]), rtol=0, atol=atol)
+
+
+def test_verification(tmp_path: Path) -> None:
+    folder = save(tmp_path / "source")
+    done = hub_export.export(folder, tmp_path / "out", parts=("task_model",), verify="full")
+    assert {check.outcome.value for check in done.report.checks} == {"passed"}
+    assert done.paths[PART] == tmp_path / "out" / "source_text_classification" / "1"
 
 
 def test_a_changed_head_fails(source: Path, tmp_path: Path, monkeypatch: Any) -> None:
@@ -120,12 +126,9 @@ def test_what_auto_takes(source: Path, tiny_bert: Path, tmp_path: Path) -> None:
     assert [*out.paths] == ["preprocessor", PART]
     page = (out.paths[PART] / "assets.extra" / "README.md").read_text()
     assert "- no\n- maybe\n- yes\n" in page
-    out = hub_export.export(
-        source, tmp_path, parts=parts, verify="none", name="b", task="feature-extraction"
-    )
-    assert [*out.paths] == ["preprocessor"]
-    out = hub_export.export(tiny_bert, tmp_path, parts=parts, verify="none", name="c")
-    assert [*out.paths] == ["preprocessor"]
+    for folder, options in ((source, {"task": "feature-extraction"}), (tiny_bert, {})):
+        session = unsaved.session(folder, parts=parts, **options)
+        assert [each.name for each in products_of(session)] == ["preprocessor"]
 
 
 def refuse(folder: Path, out: Path, words: str, **options: Any) -> None:
@@ -173,8 +176,7 @@ def test_refusals(tiny_bert: Path, tmp_path: Path) -> None:
 def test_a_cross_encoder_has_its_own_activation(tmp_path: Path) -> None:
     folder = save(tmp_path / "source", "one label")
     edit(folder, sentence_transformers={"activation_fn": "torch.nn.modules.linear.Identity"})
-    done = hub_export.export(folder, tmp_path / "out", parts=("task_model",), verify="none")
-    found = tf.saved_model.load(str(done.paths[PART]))(["a b"])
+    found = unsaved.product(folder, "task_model").model(["a b"])
     np.testing.assert_array_equal(found["score"], found["logits"][:, 0])
 
 
@@ -224,18 +226,11 @@ def test_zero_shot_is_the_pipelines(first: bool, tmp_path: Path) -> None:
     """Entailment may be the last label, or the first one; contradiction is at the other end."""
     names = ["entailment", "neutral", "contradiction"] if first else [*NLI["label2id"]]
     own = {"id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
-    checkpoints.save_model(tmp_path / "nli", "bert", "BertForSequenceClassification", **own)
-    checkpoints.save_tokenizer(tmp_path / "nli", checkpoints.wordpiece(checkpoints.PIECES))
+    save(tmp_path / "nli", **own)
     config = tmp_path / "nli" / "tokenizer_config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "model_max_length": 40}))
     template = {} if first else {"hypothesis_template": "It is a {}!"}
-    done = hub_export.export(
-        tmp_path / "nli", tmp_path / "out", parts=("task_model",), verify="full", **template
-    )
-    checks = {check.subject: check.outcome.value for check in done.report.checks}
-    assert {*checks.values()} == {"passed"}
-    assert {"scores of zero_shot", "scores of zero_shot_multi_label"} <= {*checks}
-    model = tf.saved_model.load(str(done.paths[PART]))
+    model = unsaved.product(tmp_path / "nli", "task_model", **template).model
     pipeline = transformers.pipeline("zero-shot-classification", model=str(tmp_path / "nli"))
     texts = [*samples.AWKWARD[4:14], "a b c", "d e " * 60, "好" * 9]
     for labels in (["a", "b c", "日本"], ["ab"]):
@@ -245,6 +240,14 @@ def test_zero_shot_is_the_pipelines(first: bool, tmp_path: Path) -> None:
                 wanted = pipeline(text, labels, multi_label=multi, **template)
                 scores = dict(zip(wanted["labels"], wanted["scores"], strict=True))
                 np.testing.assert_allclose(row, [scores[label] for label in labels], atol=1e-5)
+
+
+def test_zero_shot_is_verified(tmp_path: Path) -> None:
+    folder = save(tmp_path / "nli", **NLI)
+    _, found = unsaved.checks(folder, "task_model")
+    checks = {check.subject: check.outcome.value for check in found}
+    assert {*checks.values()} == {"passed"}
+    assert {"scores of zero_shot", "scores of zero_shot_multi_label"} <= {*checks}
 
 
 def test_templates(source: Path, tmp_path: Path) -> None:

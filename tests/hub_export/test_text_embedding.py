@@ -1,7 +1,6 @@
 """The text embedding, from end to end, beside sentence-transformers."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,8 @@ from tokenizers import normalizers
 import hub_export
 from encoders import DenseModule
 from hub_export.models import text as text_model
-from tests import checkpoints
+from hub_export.verify.checks import Outcome
+from tests import checkpoints, unsaved
 
 TEXTS = ["a bad cab", "", "  \t ", "d e f", "x[MASK]y", "a " * 200, "Üben A b", "[SEP] \0 a\0b"]
 MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
@@ -62,11 +62,23 @@ def load(done: hub_export.Export) -> Any:
     return tf.saved_model.load(str(done.paths["text_embedding"]))
 
 
-def assert_same(done: hub_export.Export, source: Path, **options: Any) -> None:
+def product(source: Path, **options: Any) -> unsaved.Product:
+    """What an export would save."""
+    return unsaved.product(source, "text_embedding", **options)
+
+
+def subjects(source: Path, **options: Any) -> list[str]:
+    """What an export would compare, all of which must pass."""
+    _, checks = unsaved.checks(source, "text_embedding", **options)
+    assert {check.outcome.value for check in checks} == {"passed"}
+    return [check.subject for check in checks]
+
+
+def assert_same(call: Callable[..., Any], source: Path, **options: Any) -> None:
     """The vectors, in one batch, are those that sentence-transformers gives one by one."""
     model = SentenceTransformer(str(source), device="cpu", local_files_only=True)
     wanted = model.encode(TEXTS, batch_size=1, show_progress_bar=False, **options)
-    found = load(done)(tf.constant(TEXTS)).numpy()
+    found = call(tf.constant(TEXTS)).numpy()
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
 
 
@@ -83,7 +95,7 @@ def test_the_real_checkpoint(minilm: Path, minilm_export: hub_export.Export) -> 
         "weights of the text embedding",
         "vectors, against sentence-transformers",
     ]
-    assert_same(done, minilm)
+    assert_same(load(done), minilm)
     layer = hub.KerasLayer(
         str(done.paths["text_embedding"]), input_shape=[], dtype=tf.string, trainable=True
     )
@@ -94,10 +106,9 @@ def test_the_real_checkpoint(minilm: Path, minilm_export: hub_export.Export) -> 
 def test_poolings_stand_behind_each_other(make: Make) -> None:
     """And no row depends on its neighbours."""
     source = make(Pooling(24, pooling_mode=MODES[::-1]))
-    done = export(source)
-    assert_same(done, source)
-    assert notes(done)["pooling"] == " + ".join(MODES[::-1])
-    model = load(done)
+    model, said = product(source)
+    assert_same(model, source)
+    assert said["embedding"]["pooling"] == " + ".join(MODES[::-1])
     together = model(tf.constant(TEXTS)).numpy()
     assert np.isfinite(together).all()
     scale = np.linalg.norm(together, axis=1)
@@ -119,7 +130,7 @@ def test_modules(make: Make) -> None:
         Normalize(),
     )
     done = export(source, verify="full")
-    assert_same(done, source)
+    assert_same(load(done), source)
     assert load(done)(["a"]).shape == (1, 7)
     assert notes(done)["modules"][0] == "Dense (24 to 12, gelu)"
 
@@ -151,11 +162,10 @@ def test_prompts(make: Make) -> None:
     prompts = {"query": "a query: ", "passage": "b "}
     source = make(Pooling(24, pooling_mode="mean"), prompts=prompts, default_prompt_name="passage")
     done = export(source)
-    assert_same(done, source)
+    assert_same(load(done), source)
     assert notes(done)["prompt"] == "b "
-    assert_same(export(source, prompt="query", version=2), source, prompt_name="query")
-    done = export(source, prompt="", version=3, verify="none")
-    assert_same(done, source, prompt="")
+    assert_same(product(source, prompt="query").model, source, prompt_name="query")
+    assert_same(product(source, prompt="").model, source, prompt="")
     with pytest.raises(
         hub_export.ExportError, match=r"no prompt 'nope'; it has: document, passage, query"
     ):
@@ -168,14 +178,16 @@ def test_a_prompt_that_is_not_pooled(make: Make) -> None:
         prompts={"query": "represent this: "},
         default_prompt_name="query",
     )
-    assert_same(export(source, verify="full"), source)
+    (model, _), checks = unsaved.checks(source, "text_embedding")
+    assert {check.outcome.value for check in checks} == {"passed"}
+    assert_same(model, source)
 
 
 def test_dimensions(make: Make) -> None:
     source = make(Pooling(24, pooling_mode="mean"), Normalize())
-    done = export(source, dimensions=8)
-    assert_same(done, source, truncate_dim=8, normalize_embeddings=True)
-    assert notes(done)["dimensions"] == 8
+    found = product(source, dimensions=8)
+    assert_same(found.model, source, truncate_dim=8, normalize_embeddings=True)
+    assert found.notes["embedding"]["dimensions"] == 8
     with pytest.raises(hub_export.ExportError, match="dimensions must be 1 or more, not 0"):
         export(source, dimensions=0)
     with pytest.raises(hub_export.ExportError, match="dimensions must be from 1 to 24, not 25"):
@@ -186,60 +198,61 @@ def test_dimensions(make: Make) -> None:
 @pytest.mark.parametrize("asked", [False, True])
 def test_normalized_or_not(make: Make, own: list[Any], asked: bool) -> None:
     pooling, wanted = Pooling(24, pooling_mode="mean"), [Normalize()] if asked else []
-    verify = "none" if bool(own) == asked else "full"
-    done = export(make(pooling, *own), normalize=asked, verify=verify)
-    assert done.report.passed
-    assert_same(done, make(pooling, *wanted))
-    assert notes(done)["modules"] == ["Normalize"] * asked
+    source = make(pooling, *own)
+    found = product(source, normalize=asked)
+    assert_same(found.model, make(pooling, *wanted))
+    assert found.notes["embedding"]["modules"] == ["Normalize"] * asked
+
+
+@pytest.mark.parametrize(
+    ("own", "options"),
+    [([], {"normalize": True}), ([Normalize()], {"normalize": False, "dimensions": 8})],
+    ids=["normalize", "neither"],
+)
+def test_another_choice_is_verified(make: Make, own: list[Any], options: dict[str, Any]) -> None:
+    assert subjects(make(Pooling(24, pooling_mode="mean"), *own), **options)
 
 
 def test_columns_left_out_are_normalized_once(make: Make) -> None:
     source = make(Pooling(24, pooling_mode="mean"), Normalize())
-    done = export(source, dimensions=8, normalize=True)
-    assert notes(done)["modules"] == ["Normalize", "the first 8 columns", "Normalize"]
+    said = unsaved.notes(source, "text_embedding", dimensions=8, normalize=True)["embedding"]
+    assert said["modules"] == ["Normalize", "the first 8 columns", "Normalize"]
 
 
 def test_dimensions_of_the_checkpoint(make: Make) -> None:
     source = make(Pooling(24, pooling_mode="mean"), Normalize(), truncate_dim=6)
-    assert_same(export(source), source)
+    assert_same(product(source).model, source)
 
 
 def test_another_pooling(make: Make) -> None:
     source = make(Pooling(24, pooling_mode="mean"), Normalize())
-    done = export(source, pooling=["max"])
+    found = product(source, pooling=["max"])
     model = SentenceTransformer(str(source), device="cpu", local_files_only=True)
     model[1].pooling_mode = "max"
     wanted = model.encode(TEXTS, batch_size=1, show_progress_bar=False)
-    np.testing.assert_allclose(load(done)(tf.constant(TEXTS)), wanted, atol=1e-5)
-    assert notes(done)["pooling"] == "max"
+    np.testing.assert_allclose(found.model(tf.constant(TEXTS)), wanted, atol=1e-5)
+    assert found.notes["embedding"]["pooling"] == "max"
 
 
 def test_special_tokens_in_a_text_may_be_text(make: Make) -> None:
-    done = export(
-        make(Pooling(24, pooling_mode="mean")), special_tokens_in_text=False, verify="full"
-    )
-    assert [check.subject for check in done.report.checks] == [
+    source = make(Pooling(24, pooling_mode="mean"))
+    assert subjects(source, special_tokens_in_text=False) == [
         "weights of the text embedding",
         "vectors, against sentence-transformers",
     ]
 
 
-def test_a_plain_encoder_gives_its_pooled_output(tiny_bert: Path, tmp_path: Path) -> None:
-    done = hub_export.export(tiny_bert, tmp_path, name="x", seq_length=32, verify="none")
-    assert set(done.paths) == {"encoder", "preprocessor", "text_embedding"}
+def test_a_plain_encoder_gives_its_pooled_output(tiny_export: hub_export.Export) -> None:
+    assert set(tiny_export.paths) == {"encoder", "preprocessor", "text_embedding"}
     texts = tf.constant(["a bad cab", "", "e"])
-    models = {part: tf.saved_model.load(str(path)) for part, path in done.paths.items()}
+    models = {part: tf.saved_model.load(str(path)) for part, path in tiny_export.paths.items()}
     wanted = models["encoder"](models["preprocessor"](texts))["default"]
     np.testing.assert_allclose(models["text_embedding"](texts), wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize("options", [{}, {"pooling": MODES}])
-def test_a_plain_encoder_is_compared_with_torch(
-    tiny_bert: Path, tmp_path: Path, options: dict[str, Any]
-) -> None:
-    source = shutil.copytree(tiny_bert, tmp_path / "source")
-    done = export(source, verify="full", **options)
-    assert [check.subject for check in done.report.checks] == [
+def test_a_plain_encoder_is_compared_with_torch(tiny_bert: Path, options: dict[str, Any]) -> None:
+    assert subjects(tiny_bert, **options) == [
         "weights of the text embedding",
         "vectors, against torch, pooled in numpy",
     ]
@@ -273,41 +286,42 @@ def test_files_of_older_versions_and_lower_case(tmp_path: Path) -> None:
     It pads before a text, which counts as no position where there is one text only.
     """
     source = tmp_path / "source"
-    checkpoints.save_model(source, "bert")
+    checkpoints.save_model(source, "bert", num_hidden_layers=1)
     cased = normalizers.BertNormalizer(lowercase=False)
     checkpoints.save_tokenizer(source, checkpoints.wordpiece(checkpoints.PIECES, cased))
     config = json.loads((source / "tokenizer_config.json").read_text())
     options = {"do_lower_case": False, "padding_side": "left"}
     (source / "tokenizer_config.json").write_text(json.dumps({**config, **options}))
     save_modules(source, do_lower_case=True)
-    done = export(source, verify="full")
-    assert_same(done, source)
-    assert notes(done) | {"pooling": "cls + mean", "max_length": 10} == notes(done)
+    (model, said), checks = unsaved.checks(source, "text_embedding")
+    assert {check.outcome.value for check in checks} == {"passed"}
+    assert_same(model, source)
+    assert (said["embedding"]["pooling"], said["embedding"]["max_length"]) == ("cls + mean", 10)
 
 
 def test_whitespace_around_a_text_counts(tmp_path: Path) -> None:
     """Byte-level tokenizers keep it, and sentence-transformers no longer strips it."""
     source = tmp_path / "source"
     size = checkpoints.save_byte_pairs(source)
-    checkpoints.save_model(source, "roberta", vocab_size=size, pad_token_id=1, type_vocab_size=1)
+    options = {"vocab_size": size, "pad_token_id": 1, "type_vocab_size": 1}
+    checkpoints.save_model(source, "roberta", num_hidden_layers=1, **options)
     save_modules(source)
-    done = export(source)
-    assert_same(done, source)
-    plain, spaced = load(done)(tf.constant(["ka lo", "  ka lo \n"])).numpy()
+    model = product(source).model
+    assert_same(model, source)
+    plain, spaced = model(tf.constant(["ka lo", "  ka lo \n"])).numpy()
     assert np.abs(plain - spaced).max() > 1e-3
 
 
 def test_a_cross_encoder_takes_pairs(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    checkpoints.save_model(source, "bert", "BertForSequenceClassification")
+    checkpoints.save_model(source, "bert", "BertForSequenceClassification", num_hidden_layers=1)
     checkpoints.save_tokenizer(source, checkpoints.wordpiece(checkpoints.PIECES))
-    done = export(source, verify="full")
-    assert [check.subject for check in done.report.checks] == [
-        "weights of the text embedding",
-        "vectors, against torch, pooled in numpy",
-        "vectors of pairs, against torch, pooled in numpy",
+    (model, _), checks = unsaved.checks(source, "text_embedding")
+    assert [(check.subject, check.outcome.value) for check in checks] == [
+        ("weights of the text embedding", "passed"),
+        ("vectors, against torch, pooled in numpy", "passed"),
+        ("vectors of pairs, against torch, pooled in numpy", "passed"),
     ]
-    model = load(done)
     pairs = {"text": tf.constant(["a b", "", "c " * 90]), "text_pair": tf.constant(["c", "d", "e"])}
     assert model.signatures["pair"](**pairs)["default"].shape == (3, 24)
 
@@ -327,15 +341,18 @@ def test_a_weight_or_a_pooling_that_is_wrong_is_found(
     monkeypatch.setattr(DenseModule, "fill", right)
     pooling = text_model.Pooling
     monkeypatch.setattr(text_model, "Pooling", lambda modes, skipped: pooling(["cls"], skipped))
-    refuse(source)
+    _, checks = unsaved.checks(source, "text_embedding")
+    failed = [check.subject for check in checks if check.outcome is Outcome.FAILED]
+    assert failed == ["vectors, against sentence-transformers"]
 
 
 def test_random_weights(make: Make) -> None:
     source = make(Pooling(24, pooling_mode="mean"), Dense(24, 8), LayerNorm(8), Normalize())
     for file in ("model.safetensors", "2_Dense/model.safetensors", "3_LayerNorm/model.safetensors"):
         (source / file).unlink()
-    done = export(source, weights="none", verify="full")
-    assert load(done)(["a", "b"]).shape == (2, 8)
+    (model, _), checks = unsaved.checks(source, "text_embedding", weights="none")
+    assert {check.outcome.value for check in checks} == {"passed"}
+    assert model(["a", "b"]).shape == (2, 8)
 
 
 def refuse(source: Path) -> None:
