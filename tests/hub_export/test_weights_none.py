@@ -20,7 +20,7 @@ from hub_export.settings import Settings
 from hub_export.sources import find
 from hub_export.verify.references.encoder import Reference
 from hub_export.verify.references.task import TASKS, TaskReference
-from tests import checkpoints
+from tests import checkpoints, unsaved
 
 SIZES = {"vocab_size": 500, "hidden_size": 96, "initializer_range": 0.05}
 
@@ -29,7 +29,7 @@ SIZES = {"vocab_size": 500, "hidden_size": 96, "initializer_range": 0.05}
 def configured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A configuration and a tokenizer; weights there are none."""
     folder = tmp_path_factory.mktemp("sources") / "from-scratch"
-    checkpoints.save_model(folder, "bert", **SIZES)
+    checkpoints.save_model(folder, "bert", **SIZES)  # of two layers, which are drawn apart
     (folder / "model.safetensors").unlink()
     more = [f"piece{number}" for number in range(500 - len(checkpoints.PIECES))]
     checkpoints.save_tokenizer(folder, checkpoints.wordpiece([*checkpoints.PIECES, *more]))
@@ -74,29 +74,26 @@ def test_weights_that_are_there_take_no_part(tiny_bert: Path, tmp_path: Path) ->
     (without / "model.safetensors").unlink()
     found: list[list[np.ndarray]] = []
     for folder in (tiny_bert, without):
-        done = export(folder, tmp_path / f"out_{folder.name}", name="x", verify="none")
-        assert "model.safetensors" not in done.report.source["sha256"]
-        model = tf.saved_model.load(str(done.paths["encoder"]))
-        found.append([each.numpy() for each in model.variables])
+        session = unsaved.session(folder, weights="none")
+        assert "model.safetensors" not in session.checkpoint.files
+        found.append([each.numpy() for each in session.built[0].variables])
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_the_preprocessor_needs_no_weights(configured: Path, tmp_path: Path) -> None:
-    parts = ["preprocessor"]
-    done = export(configured, tmp_path, parts=parts, seq_length=32, verify="none")
-    assert done.paths.keys() == {"preprocessor"}
+def test_the_preprocessor_needs_no_weights(configured: Path) -> None:
+    model, _ = unsaved.product(configured, "preprocessor", seq_length=32, weights="none")
+    assert model(tf.constant(["a b"]))["input_mask"].shape == (1, 32)
 
 
 def test_distilbert(tmp_path: Path) -> None:
-    checkpoints.save_model(tmp_path / "source", "distilbert")
-    done = export(tmp_path / "source", tmp_path / "out")
-    assert done.report.notes["encoder"]["unused_tensors"] == {}
+    checkpoints.save_model(tmp_path, "distilbert")
+    assert unsaved.notes(tmp_path, "encoder", weights="none")["unused_tensors"] == {}
 
 
 def test_an_architecture_without_pooler_from_end_to_end(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    checkpoints.config("electra").save_pretrained(source)
+    checkpoints.config("electra", num_hidden_layers=1).save_pretrained(source)
     checkpoints.save_tokenizer(source, checkpoints.wordpiece(checkpoints.PIECES))
     done = export(source, tmp_path / "out", parts=["encoder", "preprocessor"])
     assert done.report.notes["encoder"]["pooled_output"] == "the first token's vector"
@@ -231,7 +228,8 @@ def test_an_unknown_option(configured: Path, tmp_path: Path) -> None:
     (source / "config.json").write_text(json.dumps(config))
     with pytest.raises(SourceError, match=r"config.json: .*\n.*rope_parameters"):
         export(source, tmp_path / "out")
-    export(source, tmp_path / "out", ignored_options=["rope_parameters"])
+    options = {"weights": "none", "ignored_options": ["rope_parameters"]}
+    assert unsaved.session(source, **options).built
 
 
 def test_the_argument(tiny_bert: Path, tmp_path: Path) -> None:
