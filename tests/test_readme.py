@@ -1,8 +1,6 @@
 """The examples of README.md and docs/ run as they are written, on small checkpoints."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 import pytest
 
 import hub_export
+from hub_export import support
 from tests import checkpoints
 
 README = Path(__file__).parents[1] / "README.md"
@@ -135,11 +134,9 @@ def test_every_example_is_run() -> None:
     assert [block for _, block in blocks() if block not in run] == []
 
 
-def test_the_tables_are_what_the_command_prints() -> None:
-    command = [sys.executable, "-m", "hub_export.support", "--markdown"]
-    printed = subprocess.run(
-        command, cwd=README.parent, stdout=subprocess.PIPE, text=True, check=True
-    ).stdout
+def test_the_tables_are_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    support.main(["--markdown"])
+    printed = capsys.readouterr().out
     (written,) = re.findall(
         r"<!-- python -m hub_export\.support --markdown -->\n(.*?)<!-- end -->",
         (DOCS / "supported.md").read_text(encoding="utf-8"),

@@ -287,7 +287,7 @@ def test_a_killed_process_is_taken_up(models: dict[str, Path], tmp_path: Path) -
     assert process.returncode == -signal.SIGKILL
     assert not output.exists()
     assert 0 < json.loads(state.read_text())["rows"] < 9000
-    subprocess.run([*command, f"--input={source}"], check=True)
+    assert run(models, source, output) == 0
     found = np.load(output)
     assert found.shape == (9000, 24)
     for at in (0, 8191, 8192, 8999):

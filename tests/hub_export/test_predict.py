@@ -306,7 +306,7 @@ def test_a_killed_process_is_taken_up(models: dict[str, Path], tmp_path: Path) -
     assert process.returncode == -signal.SIGKILL
     assert not output.exists()
     assert 0 < json.loads(state.read_text())["rows"] < 10_000
-    subprocess.run([*command, f"--input={source}", f"--output={output}"], check=True)
+    assert to_file(models["classes"], source, output, "--keep=id", "--format=tsv") == 0
     assert to_file(models["classes"], source, whole, "--keep=id") == 0
     assert output.read_bytes() == whole.read_bytes()
     assert [int(each["id"]) for each in parsed(output)] == [*range(10_000)]
