@@ -3,7 +3,7 @@
 import codecs
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from hub_export.verify.tokens.ids import without_clean_up
 from hub_export.verify.tokens.packing import packed_rows, packs
 
 CHUNK = 10_000
+TRACED = TOKENIZE, LOCATE, DETOKENIZE = "tokenize", "tokenize_with_offsets", "detokenize"
+"""The methods of a tokenizer that are compared."""
 _BROKEN = "\udc00"
 """What stands for invalid bytes until their places are known; no text has it."""
 
@@ -32,8 +34,16 @@ class Comparison:
         examples: the first few, described.
     """
 
-    def __init__(self, source: Tokenizer, examples: int = 3) -> None:
+    def __init__(
+        self, source: Tokenizer, examples: int = 3, traced: Sequence[str] = TRACED
+    ) -> None:
         """Compiles the source, whose truncation and padding are how it packs.
+
+        Args:
+            source: the tokenizer.
+            examples: how many differences of a kind are described.
+            traced: which of its methods are traced: that takes longer than to call them on a few
+                hundred texts.
 
         Raises:
             preprocess.PreprocessError: the source is not supported.
@@ -48,8 +58,10 @@ class Comparison:
         self._padding = padding if known else min(source.get_vocab())
         built = preprocess.build(source, self._padding, None, seq_length=128, type_vocabulary=9)
         self._packer, self._tokenizer = built.packer, built.tokenizer
-        ragged = [tf.RaggedTensorSpec([None, None], tf.int32)]
-        self._decode = tf.function(built.tokenizer.detokenize, ragged, autograph=False)
+        self._traced, self._decode = traced, built.tokenizer.detokenize
+        if DETOKENIZE in traced:
+            ragged = [tf.RaggedTensorSpec([None, None], tf.int32)]
+            self._decode = tf.function(built.tokenizer.detokenize, ragged, autograph=False)
         self.compared = 0
         self.differences: Counter[str] = Counter()
         self.examples: list[str] = []
@@ -87,8 +99,7 @@ class Comparison:
     def _of_texts(self, texts: Sequence[Text]) -> Iterator[Difference]:
         batch = tf.constant(texts, tf.string)
         ids = _rows(self._tokenize(batch))
-        locate = self._tokenizer.traced(self._tokenizer.tokenize_with_offsets)
-        located, *places = map(_rows, locate(batch))
+        located, *places = map(_rows, self._called(self._tokenizer.tokenize_with_offsets, batch))
         read = [text if isinstance(text, str) else text.decode(errors="replace") for text in texts]
         expected = self._plain.encode_batch(read, add_special_tokens=False)
         for text, row, again, start, limit, encoding in zip(
@@ -107,7 +118,12 @@ class Comparison:
 
     def _tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """string [B] -> the ids of each."""
-        return self._tokenizer.traced(self._tokenizer.tokenize)(texts)
+        return self._called(self._tokenizer.tokenize, texts)
+
+    def _called(self, method: Callable[..., Any], texts: tf.Tensor) -> Any:
+        """A method of the tokenizer, traced or not."""
+        traced = method.__name__ in self._traced
+        return (self._tokenizer.traced(method) if traced else method)(texts)
 
     def _of_decoding(self, rows: Sequence[Sequence[int]]) -> Iterator[Difference]:
         # `tf.ragged.constant` takes a time that grows with the square of the length.

@@ -14,7 +14,6 @@ from preprocess.unigram.viterbi import Viterbi
 Vocabulary = list[tuple[str, float]]
 
 BYTES = [(f"<0x{byte:02X}>", -9.0) for byte in range(256)]
-SPEC = [tf.TensorSpec([None], tf.string)]
 
 
 def vocabulary(draw: random.Random) -> Vocabulary:
@@ -30,8 +29,7 @@ def words(draw: random.Random) -> list[str]:
 
 
 def found(engine: Viterbi | SentencePiece, texts: list[str]) -> list[list[list[list[int]]]]:
-    locate = tf.function(engine.tokenize_with_offsets, SPEC, autograph=False)
-    return [each.to_list() for each in locate(tf.constant(texts))]
+    return [each.to_list() for each in engine.tokenize_with_offsets(tf.constant(texts))]
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -43,7 +43,8 @@ def expected(model: Mapping[str, Any], byte_level: bool, words: Sequence[str]) -
 def found(model: Mapping[str, Any], byte_level: bool, words: Sequence[str]) -> list[Row]:
     """Ids and offsets; those of a byte-level model in characters, as its source has them."""
     merges = Merges(model, byte_level)
-    rows = tf.function(merges.tokenize_with_offsets)(tf.constant(words, tf.string))
+    tokenize = tf.function(merges.tokenize_with_offsets, autograph=False)
+    rows = tokenize(tf.constant(words, tf.string))
 
     def place(word: str, byte: int) -> int:
         return len(word.encode()[:byte].decode(errors="ignore")) if byte_level else byte
@@ -180,11 +181,11 @@ def test_batches_without_words_and_with_repeated_ones() -> None:
 def test_a_saved_copy_and_a_dataset_give_the_same(tmp_path: Path) -> None:
     merges = Merges(bpe("a b ab".split(), [("a", "b")]), byte_level=False)
     spec = tf.TensorSpec([None], tf.string)
-    merges.served = tf.function(merges.tokenize, input_signature=[spec])
+    merges.served = tf.function(merges.tokenize, input_signature=[spec], autograph=False)
     tf.saved_model.save(merges, str(tmp_path / "saved"))
     saved = tf.saved_model.load(str(tmp_path / "saved"))
     assert saved.served(tf.constant(["aab", ""])).to_list() == [[0, 2], []]
-    rows = tf.data.Dataset.from_tensors(["aab", ""]).map(merges.tokenize)
+    rows = tf.data.Dataset.from_tensors(["aab", ""]).map(merges.served)
     assert next(iter(rows)).to_list() == [[0, 2], []]
 
 
