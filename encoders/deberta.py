@@ -1,8 +1,8 @@
 """DeBERTa (https://arxiv.org/abs/2006.03654): BERT with disentangled attention.
 
-Positions are distances between tokens (`core/disentangled.py`); embeddings of absolute positions
-and of types are options. Query, key and value are one dense layer, ordered head by head, with a
-bias for query and value only.
+Positions are distances between tokens (`core/attention/disentangled.py`); embeddings of absolute
+positions and of types are options. Query, key and value are one dense layer, ordered head by head,
+with a bias for query and value only.
 """
 
 import dataclasses
