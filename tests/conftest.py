@@ -228,6 +228,7 @@ SHARED = ("minilm", "verified_export")
 CASES = ("encoder_case", "tokenizer_case", "task_case")
 WHOLE = {
     "whole_encoder_case": cases.WHOLE_ENCODERS,
+    "built_encoder_case": cases.BUILT_ENCODERS,
     "resaved_encoder_case": cases.RESAVED_ENCODERS,
     "whole_case": cases.WHOLE,
     "unlike_task": task_cases.UNLIKE_TASKS,
@@ -268,11 +269,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Graphs are computed as they are traced, except where it matters what Grappler makes of them.
 
     Grappler rewrites each function before its first call, which takes longer than most calls do.
-    Users have it, and so have the real checkpoint, the verification of every encoder, a comparison
-    of every task and of text embeddings, and the tokenizers of published checkpoints (they ask for
-    the fixture `optimized`), and every process that a test starts: commands, examples on several
-    devices, and the client in C++. What is called within a function is computed as it was when it
-    was traced, unless it becomes a part of that.
+    Users have it, and so have the real checkpoint, the verification of encoders that are exported,
+    what others compute in a graph, a comparison of every task and of text embeddings, and the
+    tokenizers of published checkpoints (they ask for the fixture `optimized`), and every process
+    that a test starts: commands, examples on several devices, and the client in C++. What is called
+    within a function is computed as it was when it was traced, unless it becomes a part of that.
     """
     is_optimized = not {*OPTIMIZED}.isdisjoint(getattr(item, "fixturenames", ()))
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not is_optimized})
@@ -284,7 +285,7 @@ def optimized() -> None:
 
 
 def saved(make: Callable[..., S], case: Any, factory: pytest.TempPathFactory) -> Iterator[S]:
-    """What is exported of a case; its models are let go when no test needs them any longer."""
+    """What is made of a case; its models are let go when no test needs them any longer."""
     made = make(case, factory.mktemp(case.name))
     yield made
     vars(made).clear()
@@ -301,7 +302,13 @@ def encoder_case(
 
 @pytest.fixture
 def whole_encoder_case(encoder_case: cases.SavedEncoder) -> cases.SavedEncoder:
-    """One encoder of each architecture, that with the most options of its own, exported."""
+    """One of each kind of encoder, that with the most options of its own, exported."""
+    return encoder_case
+
+
+@pytest.fixture
+def built_encoder_case(encoder_case: cases.SavedEncoder) -> cases.SavedEncoder:
+    """One of each model type that is not exported."""
     return encoder_case
 
 

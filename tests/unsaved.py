@@ -1,6 +1,7 @@
 """What an export would save and compare, without saving it: for tests that ask for no more.
 
-`conformance/` sees to it that what is saved and loaded again is the same.
+That what is saved and loaded again is the same is tested of encoders, tokenizers and tasks in
+`conformance/`, of text embeddings in `hub_export/`.
 """
 
 import functools
@@ -35,7 +36,12 @@ class AsLoaded:
         self._built = built
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        return self._built.__call__(*arguments, **options)
+        function = self._built.__call__
+        traced = function.experimental_get_tracing_count()
+        found = function(*arguments, **options)
+        # One that has been loaded takes nothing else.
+        assert function.experimental_get_tracing_count() == traced, "called as it was not traced"
+        return found
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._built, name)
@@ -96,12 +102,13 @@ def product(source: Path, part: str, **options: Any) -> Product:
 def checks(source: Path, part: str, **options: Any) -> tuple[Product, list[Check]]:
     """The same, and what an export that verifies would say of it."""
     made, found = _unbuilt(source, part, {"verify": "full", **options})
-    model, place = AsLoaded(found.build()), Path(found.name)
+    model, place, notes = AsLoaded(found.build()), Path(found.name), found.notes()
+    made.release()  # as an export does, before it verifies
     with mock.patch.object(tf.saved_model, "load", {str(place): model}.__getitem__):
         said = verification.verify(
             made, {found.name: place}, [], Progress(quiet=True), record=False
         )
-    return Product(model, found.notes()), said
+    return Product(model, notes), said
 
 
 def compared(folder: Path, dtype: str = "float32") -> dict[str, Outcome]:

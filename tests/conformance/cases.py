@@ -716,11 +716,17 @@ _OWN = """
     nomic_bert_masked_lm qwen3 gemma3_text t5_gated xlm_roberta_xl roformer_masked_lm gte
     esm_rotary mobilebert nomic_bert_moe
 """.split()
-WHOLE_ENCODERS = [case for case in ENCODERS if case.name in _OWN]
+_NAMED = {case.name: case for case in ENCODERS}
+WHOLE_ENCODERS = [_NAMED[name] for name in _OWN]
 """Of each kind of encoder the case with the most options of its own; of LLaMA's family one."""
-RESAVED_ENCODERS = [
-    case for case in WHOLE_ENCODERS if case.name in ("bert_options", "albert_groups", "esm_rotary")
+BUILT_ENCODERS = [
+    next(case for case in ENCODERS if case.model_type == model_type)
+    for model_type in sorted(
+        {case.model_type for case in ENCODERS} - {case.model_type for case in WHOLE_ENCODERS}
+    )
 ]
+"""A case of each model type that is not among them: traced as an export is, but not saved."""
+RESAVED_ENCODERS = [_NAMED[name] for name in ("bert_options", "albert_groups", "esm_rotary")]
 """A plain one, one whose layers share variables, and one with a variable that is not trained."""
 
 

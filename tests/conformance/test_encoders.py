@@ -22,13 +22,14 @@ from encoders.core.rows import Row
 from hub_export import contract, support
 from hub_export.models.litert import LiteRtCopy
 from hub_export.models.products import PRODUCTS
-from hub_export.settings import ENCODER
+from hub_export.settings import ENCODER, FEATURE_EXTRACTION
 from hub_export.terminal import Progress
 from hub_export.verify import litert, numbers
 from hub_export.verify.checks import Outcome
 from hub_export.verify.closeness import CLOSENESS, apart
 from hub_export.verify.references.families import settled
 from hub_export.verify.references.own.models import load
+from tests import unsaved
 from tests.conformance.cases import SavedEncoder
 
 NAMES = ("input_word_ids", "input_mask", "input_type_ids")
@@ -89,21 +90,45 @@ def assert_equals(found: contract.Tensors, expected: encoders.Encoded, kept: Any
 @pytest.mark.usefixtures("optimized")
 def test_a_graph_without_padding_equals_torch(encoder_case: SavedEncoder) -> None:
     """As signatures compute it: traced once for batches of any shape, of real tokens alone."""
-    specs = contract.input_specs().values()
+    encoder, _ = encoder_case.architecture.build(
+        encoder_case.source.config, encoder_case.source.tensors()
+    )  # that nobody has called
     traced = tf.function(
-        lambda *row: contract.outputs(*encoder_case.encoder(*row, arrange=RealTokens)),
-        autograph=False,
-    ).get_concrete_function(*specs)
+        lambda *row: contract.outputs(*encoder(*row, arrange=RealTokens)), autograph=False
+    ).get_concrete_function(*contract.input_specs().values())
     for rows, length in ((5, 17), (9, 6)):
         inputs = batch(encoder_case, rows, length)
-        found = traced(*map(tf.constant, inputs.values()))
-        real = inputs["input_mask"] == 1
-        some = real.any(axis=1)
-        expected = encoder_case.reference(*(each[some] for each in inputs.values()))
-        for name in ("pooled_output", "sequence_output"):
-            found[name] = found[name][some]
-        found["encoder_outputs"] = [each.numpy()[some] for each in found["encoder_outputs"]]
-        assert_equals(found, expected, real[some])
+        assert_equals_real(encoder_case, traced(*map(tf.constant, inputs.values())), inputs)
+
+
+def assert_equals_real(
+    case: SavedEncoder, found: contract.Tensors, inputs: dict[str, np.ndarray]
+) -> None:
+    """The same at what is no padding, in rows that have any such."""
+    real = inputs["input_mask"] == 1
+    some = real.any(axis=1)
+    expected = case.reference(*(each[some] for each in inputs.values()))
+    kept = {
+        **{name: found[name][some] for name in ("pooled_output", "sequence_output")},
+        "encoder_outputs": [np.asarray(each)[some] for each in found["encoder_outputs"]],
+    }
+    assert_equals(kept, expected, real[some])
+
+
+@pytest.mark.usefixtures("optimized")
+def test_what_would_be_saved_equals_torch(built_encoder_case: SavedEncoder) -> None:
+    """Traced by a session of its own, for training, inference and signatures, as an export is."""
+    case, inputs = built_encoder_case, batch(built_encoder_case)
+    model = unsaved.product(case.checkpoint, ENCODER, task=FEATURE_EXTRACTION).model
+    assert_equals(model(inputs, training=False), case.reference(*inputs.values()))
+    served = model.signatures["serving_default"](**inputs)
+    layers = model.signatures["encoder_outputs"](**inputs)
+    listed = [layers[f"encoder_outputs_{layer}"] for layer in range(case.size.layers)]
+    assert_equals_real(case, {**served, "encoder_outputs": listed}, inputs)
+    for name, values in served.items():
+        if values.shape.rank == 3:
+            assert not values.numpy()[inputs["input_mask"] == 0].any(), name
+    assert np.isfinite(model(inputs, training=True)["default"]).all()
 
 
 @pytest.mark.usefixtures("optimized")

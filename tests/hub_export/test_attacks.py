@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tensorflow as tf
 import torch
@@ -159,6 +160,7 @@ def test_what_to_do_with_a_file_that_is_no_json(tiny_bert: Path, content: bytes)
 def test_a_byte_order_mark_and_an_index_without_metadata(tiny_bert: Path, tmp_path: Path) -> None:
     """transformers reads neither; what is compared with is made of the tensors then."""
     folder = Path(shutil.copytree(tiny_bert, tmp_path / "marked"))
+    wanted = {each.name: each.numpy() for each in checkpoints.built(folder)[0].variables}
     config = (folder / "config.json").read_bytes()
     (folder / "config.json").write_bytes(codecs.BOM_UTF8 + config)
     assert {*unsaved.compared(folder).values()} == {Outcome.PASSED}
@@ -169,6 +171,10 @@ def test_a_byte_order_mark_and_an_index_without_metadata(tiny_bert: Path, tmp_pa
     names = dict.fromkeys(names, "part.safetensors")
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
     assert {*unsaved.compared(folder).values()} == {Outcome.PASSED}
+    found = {each.name: each.numpy() for each in checkpoints.built(folder)[0].variables}
+    assert found.keys() == wanted.keys()
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, wanted[name])
 
 
 def test_a_named_pipe_is_not_waited_for(tiny_bert: Path, tmp_path: Path) -> None:

@@ -167,7 +167,6 @@ def copied(export: hub_export.Export, folder: Path, name: Callable[[Path], str])
 
 _KAGGLEHUB = """
 from pathlib import Path
-from typing import Any
 
 def model_download(handle):
     owner, model, framework, variation = handle.split("/")

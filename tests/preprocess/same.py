@@ -33,8 +33,8 @@ def assert_same(
 ) -> None:
     """Ids, offsets and decoding of texts of every sort equal the source's.
 
-    What is not traced is called as it is: the conformance tests and those of published tokenizers
-    see to it that it is the same in a graph.
+    What is not traced is called as it is. Of the kinds and settings that they have, the conformance
+    tests and those of published tokenizers trace all of it.
     """
     comparison, draw = Comparison(source, traced=traced), random.Random(8)
     drawn = [*texts.fuzz(source, fuzz, seed=3)]
