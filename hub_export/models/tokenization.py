@@ -1,7 +1,7 @@
 """How the texts of an export become rows of tokens."""
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tokenizers import Tokenizer
 
@@ -86,17 +86,18 @@ class Tokenization:
             return self._checkpoint.tokenizer()
 
     @functools.cached_property
-    def remark(self) -> str:
+    def remarks(self) -> Mapping[str, str]:
         """What to tell of a vocabulary that does not end where the word embedding does."""
         if not self._checkpoint.tokenizer_file.exists():
-            return ""
+            return {}
         try:
             found, rows = _entries(self._read), self._size.vocabulary
         except SourceError:  # an encoder alone has no need of it
-            return ""
-        if found == rows:
-            return ""
-        return f"The word embedding has {rows} rows, the vocabulary {found} entries."
+            return {}
+        if found == rows or not rows:
+            return {}
+        words = f"The word embedding has {rows} rows, the vocabulary {found} entries."
+        return {contract.VOCABULARY: words}
 
     def mark(self, tokenizer: Tokenizer) -> None:
         """Makes a tokenizer read the markers of queries and documents, where there are any.

@@ -1,6 +1,7 @@
 """The command `hub_embed`."""
 
 import contextlib
+import glob
 import json
 import os
 import sys
@@ -90,6 +91,9 @@ def corpus(arguments: EmbedSettings) -> Corpus:
     output, format = arguments.output, arguments.format
     if not output.endswith((".parquet", f".{TFRECORD}")):
         raise TargetError(f"{output}: expected a name that ends in .parquet, .{TFRECORD}")
+    whole = _whole_place(output, str(Path.cwd()))
+    if glob.has_magic(whole):
+        raise TargetError(f"{whole}: Beam takes it for a pattern; choose one without *, ? and [")
     others = {
         "metadata": arguments.metadata,
         "workers": arguments.workers > 1,
@@ -110,11 +114,11 @@ def corpus(arguments: EmbedSettings) -> Corpus:
     _require_kept(keep)
     return Corpus(
         model=arguments.model,
-        input=_whole_place(arguments.input),
+        input=_whole_place(arguments.input, glob.escape(str(Path.cwd()))),
         format=format,
         column=arguments.column,
         keep=keep,
-        output=_whole_place(output),
+        output=whole,
         dtype=arguments.dtype,
         batch_size=arguments.batch_size,
         threads=arguments.threads,
@@ -122,9 +126,9 @@ def corpus(arguments: EmbedSettings) -> Corpus:
     )
 
 
-def _whole_place(name: str) -> str:
+def _whole_place(name: str, folder: str) -> str:
     """A place as Beam finds it, which looks for no pattern in the folder that one is in."""
-    return name if "://" in name else str(Path(name).absolute())
+    return name if "://" in name else str(Path(folder, name))
 
 
 def _embedder(arguments: EmbedSettings) -> AbstractContextManager["AnyEmbedder"]:

@@ -223,6 +223,19 @@ def test_places_may_be_relative(
     assert "exists; choose another name" in capsys.readouterr().err
 
 
+def test_places_that_are_no_patterns(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Beam would read nothing, and fail when it has written all."""
+    (tmp_path / "run[1]").mkdir()
+    (tmp_path / "run[1]" / "in.txt").write_text("a")
+    monkeypatch.chdir(tmp_path / "run[1]")
+    assert embed(model, "in.txt", tmp_path / "x.parquet") == 1
+    assert "run[1]/in.txt: Beam takes it for a pattern" in capsys.readouterr().err
+    assert embed(model, "in.txt", Path("x.parquet")) == 1
+    assert "run[1]/x.parquet: Beam takes it for a pattern" in capsys.readouterr().err
+
+
 def test_places_that_beam_cannot_look_at(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

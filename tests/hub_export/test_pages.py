@@ -277,6 +277,7 @@ def test_whose_weights_they_are(
     assert f"## What it is\n\n{words}" in card.text
     assert ("nothing was trained" in card.text) == (weights == settings.PRETRAINED)
     assert card.data.get("base_model_relation") == relation
+    assert card.data.get("base_model") == (relation and "you/it")
     assert "Ids go in: a tokenizer is not part of it." in card.text  # an encoder by itself
     assert pages.kaggle_model(known, "me", "tiny")["subtitle"] == "you/it as SavedModels"
 
@@ -325,8 +326,8 @@ CARDS: dict[str, tuple[str, source_card.SourceCard]] = {
         source_card.SourceCard(sections={"uses": "One.", "limits": "Two.", "training": "Three."}),
     ),
     "two subjects of one section": (
-        "## Intended uses & limitations\n\nOne.\n",
-        source_card.SourceCard(sections={"uses": "One.", "limits": "One."}),
+        "## Uses and limitations\n\nOne.\n\n## Use and bias\n\nTwo.\n",
+        source_card.SourceCard(sections={"uses": "One.\n\nTwo.", "limits": "One.\n\nTwo."}),
     ),
 }
 

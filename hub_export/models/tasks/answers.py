@@ -102,7 +102,7 @@ def _spans(
         kept |= tf.equal(passages.rows.word_ids, special.id) & tf.equal(passages.rows.mask, 1)
     masked = (tf.where(kept, each, MASKED) for each in (start_logits, end_logits))
     start, end = map(tf.nn.softmax, masked)
-    none = _at(special, passages, start * end)
+    none = _at_special(special, passages, start * end)
     start, end = (tf.where(inside, each, 0.0) for each in (start, end))
     ends, length = tf.pad(end, [[0, 0], [0, LONGEST - 1]]), tf.shape(end)[1]
     moved = tf.stack([ends[:, by : by + length] for by in range(LONGEST)], axis=2)
@@ -112,7 +112,7 @@ def _spans(
     return Spans(scores, firsts, firsts + at, none)
 
 
-def _at(special: Special | None, passages: Passages, x: tf.Tensor) -> tf.Tensor:
+def _at_special(special: Special | None, passages: Passages, x: tf.Tensor) -> tf.Tensor:
     """What [W, S] says of the special token, [W]; zero where there is none."""
     if special is None:
         return tf.zeros_like(x[:, 0])

@@ -97,7 +97,7 @@ class Reader(tf.Module):
         """
         super().__init__()
         tokenizer, self._packer = preprocessor.tokenizer, preprocessor.packer
-        self._is_context_first = context_first
+        self._context_first = context_first
         self.special = _special(preprocessor, context_first)
         self._tokenizer = tokenizer  # whose functions use tables
         split = tokenizer.traced(tokenizer.tokenize)
@@ -136,7 +136,7 @@ class Reader(tf.Module):
             from_end=self._packer.cuts_beginnings,
         )
         segments, at = [found.question, found.context], 1
-        if self._is_context_first:
+        if self._context_first:
             segments, at = segments[::-1], 0
         lengths = [each.row_splits[1:] - each.row_splits[:-1] for each in segments]
         longest = tf.reduce_max(tf.concat([[0], sum(lengths)], axis=0))
@@ -153,9 +153,9 @@ def is_context_first(source: tokenizers.Tokenizer) -> bool:
     return (source.padding or {}).get("direction") == "left"
 
 
-def _special(preprocessor: Preprocessor, is_context_first: bool) -> Special | None:
+def _special(preprocessor: Preprocessor, context_first: bool) -> Special | None:
     first, last = preprocessor.special.start, preprocessor.special.end
-    if first is None and is_context_first and last is not None:
+    if first is None and context_first and last is not None:
         return Special(last, is_last=True)
     return None if first is None else Special(first, is_last=False)
 

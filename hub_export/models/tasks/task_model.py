@@ -75,7 +75,7 @@ def product(
         f"{session.settings.name}_{name}",
         usage,
         built,
-        lambda: {contract.TASK: {**described, **notes}},
+        lambda: {contract.TASK: {**described, **notes}, **session.tokenization.remarks},
         longest or session.plan.max_length,
         rows,
     )

@@ -108,14 +108,16 @@ def metadata(facts: Facts) -> ModelCardData:
     tags = ["savedmodel", "tf-hub", *sorted({each.name.replace("_", "-") for each in facts.parts})]
     if any(part.is_copy for part in facts.parts):
         tags.append("tflite")
+    relation = _RELATIONS.get(facts.weights, "")
     known: dict[str, Any] = {
         "language": facts.languages,
         "license": facts.license,
         "license_name": facts.card.license_name if facts.license == "other" else "",
         "license_link": facts.card.license_link,
         "library_name": _LIBRARY,
-        "base_model": facts.base_model,
-        "base_model_relation": _RELATIONS.get(facts.weights, "") if facts.base_model else "",
+        # Of random weights none: the hub would make up how the two are related.
+        "base_model": facts.base_model if relation else "",
+        "base_model_relation": relation if facts.base_model else "",
         "pipeline_tag": facts.card.pipeline_tag or _TAGS[facts.parts[0].contents.of],
         "datasets": [*facts.card.datasets],
         "tags": tags,

@@ -112,7 +112,8 @@ def _sections(body: str) -> dict[str, str]:
     found, also = dict[str, list[str]](), dict[str, list[str]]()
     for (subject, *others), text in _parted(_COMMENT.sub("", body).splitlines()):
         found.setdefault(subject, []).append(text)
-        also |= {other: [text] for other in others}
+        for other in others:
+            also.setdefault(other, []).append(text)
     return {subject: _cut("\n\n".join(texts)) for subject, texts in (also | found).items()}
 
 

@@ -1,5 +1,6 @@
 """Records that a pipeline of Beam reads: as rows, and of what type their columns are."""
 
+import glob
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -69,12 +70,17 @@ def types_of(corpus: Corpus) -> dict[str, Any]:
     """Column to keep -> its type in Arrow.
 
     Raises:
-        SourceError: there are no such files or columns; the first records cannot be read, or do
-            not tell one type.
+        SourceError: there are no such files or columns, Beam cannot read such a name, or the first
+            records cannot be read, or do not tell one type.
     """
     files = matching(corpus.input)
     if not files:
         raise SourceError(f"{corpus.input}: no such files")
+    if odd := [file for file in files if glob.has_magic(file)]:
+        raise SourceError(
+            f"{odd[0]}: Beam takes it for a pattern, and would read nothing; choose a place "
+            "without *, ? and ["
+        )
     told = _parquet_types if corpus.format == text_rows.PARQUET else _told_types
     return vector_table.settled(told(files, corpus))
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from hub_export.verify.checks import Check, Outcome
 
-SHOWN = 3
-"""How many differences a report quotes."""
+SHOWN, NEAR = 3, 8
+"""How many differences a report quotes, and how many tokens of each."""
 _CHUNK = 10_000
 
 

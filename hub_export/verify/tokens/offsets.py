@@ -9,10 +9,7 @@ from tokenizers import Encoding, Tokenizer
 
 from hub_export.verify.checks import Check
 from hub_export.verify.loaded import Preprocessor
-from hub_export.verify.tokens.counted import counted
-
-_NEAR = 8
-"""How many tokens of a difference are shown."""
+from hub_export.verify.tokens.counted import NEAR, counted
 
 
 def compare(model: Preprocessor, source: Tokenizer, batches: Sequence[Sequence[str]]) -> Check:
@@ -38,7 +35,7 @@ def _offset_differences(
 def _shown(ids: Sequence[int], places: Sequence[tuple[int, int]]) -> str:
     """The first ids and the bytes that they stand for."""
     return ", ".join(
-        f"{id} at {place}" for id, place in zip(ids[:_NEAR], places[:_NEAR], strict=False)
+        f"{id} at {place}" for id, place in zip(ids[:NEAR], places[:NEAR], strict=False)
     )
 
 

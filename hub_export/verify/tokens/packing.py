@@ -10,10 +10,10 @@ from tokenizers import Tokenizer
 from hub_export import contract
 from hub_export.verify.checks import Check
 from hub_export.verify.loaded import Preprocessor
-from hub_export.verify.tokens.counted import counted
+from hub_export.verify.tokens.counted import NEAR, counted
 
-_FEW, _NEAR = 16, 8
-"""How many texts are packed at once, and how many tokens of a difference are shown."""
+_FEW = 16
+"""How many texts are packed at once."""
 
 
 def compare(
@@ -90,7 +90,7 @@ def _packing_differences(
                 at = int(np.argmax(packed[name].numpy()[row] != rows[row]))
                 yield (
                     f"{name} of {texts[row]!a:.80} from position {at} on: expected "
-                    f"{expected[at : at + _NEAR]}, found {found[at : at + _NEAR]}"
+                    f"{expected[at : at + NEAR]}, found {found[at : at + NEAR]}"
                 )
         advance(len(pairs))
 

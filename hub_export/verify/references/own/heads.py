@@ -17,6 +17,9 @@ from hub_export.settings import (
 )
 from hub_export.verify.references.own.model import Model, Outputs
 
+_NORMS = ("transform.LayerNorm", "transform.layer_norm")
+"""What checkpoints call the norm of the head for masks."""
+
 Weights = Mapping[str, torch.Tensor]
 Found = Mapping[str, torch.Tensor]
 
@@ -81,8 +84,6 @@ def _of_masks(encoder: Model, found: Outputs, weights: Weights) -> Found:
     bias = weights.get(f"{of}.decoder.bias", weights.get(f"{of}.bias"))
     return {"logits": functional.linear(x, weights.get(f"{of}.decoder.weight", words), bias)}
 
-
-_NORMS = ("transform.LayerNorm", "transform.layer_norm")
 
 _HEADS: Mapping[str, Callable[[Model, Outputs, Weights], Found]] = {
     TEXT_CLASSIFICATION: _of_texts,
