@@ -58,6 +58,8 @@ def test_matches_what_the_source_matches(pattern: str) -> None:
         "[]a]",
         "^",
         "",
+        "a{1001}",
+        "[" + r"\p{L}[^a][:alpha:]" * 40 + "[[a]b]]",
     ],
 )
 def test_others_are_refused(pattern: str) -> None:
