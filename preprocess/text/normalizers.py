@@ -5,7 +5,8 @@ that follow each other become one. What depends on neighbours is a step of its o
 """
 
 import base64
-from collections.abc import Callable, Iterable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 from preprocess.source import regex
@@ -53,7 +54,9 @@ def read(component: Component | None) -> Items:
         UnsupportedTokenizerError: names a component that is not supported.
     """
     items: Items = []
-    for part in reversed(list(flatten(component, "normalizers"))):
+    parts = list(flatten(component, "normalizers"))
+    _require_order(parts)
+    for part in reversed(parts):
         kind = require("normalizer", part, _OPTIONS)["type"]
         behind = items[0] if items and isinstance(items[0], Mapping) else {}
         items = join([*_READERS.get(kind, _single_characters)(part, behind), *items])
@@ -128,9 +131,24 @@ def _precompiled(component: Component, behind: CodepointMap) -> Items:
     return [Charsmap(normalizer(component).normalize_str, normal, charsmap)]
 
 
+def _require_order(parts: Sequence[Component]) -> None:
+    """Behind a prefix that comes from nothing, most normalizers of the source lose their place."""
+    behind = itertools.dropwhile(lambda part: not _is_beginning(part), parts)
+    others = [part["type"] for part in behind if part["type"] not in ("Prepend", "Replace")]
+    if others:
+        raise UnsupportedTokenizerError(
+            f"normalizer {others[0]} is not supported behind a Replace of where a text begins; "
+            "supported there: Prepend, Replace"
+        )
+
+
+def _is_beginning(component: Component) -> bool:
+    return component["type"] == "Replace" and component["pattern"].get("Regex") in _BEGINNINGS
+
+
 def _replace(component: Component, behind: CodepointMap) -> Items:
     (kind, pattern), content = next(iter(component["pattern"].items())), component["content"]
-    if kind == "Regex" and pattern in _BEGINNINGS:
+    if _is_beginning(component):
         return [Beginning(content)]
     if kind == "Regex":
         return [Replace(regex.translate(pattern), content)]

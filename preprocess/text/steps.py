@@ -18,24 +18,28 @@ class Aligned(NamedTuple):
     Attributes:
         text: string [n].
         first: int64 [n, (bytes)], for each byte of `text` the first byte of its source.
-        last: int64 [n, (bytes)], the last byte of its source; of what comes from nothing, at the
-            beginning of a text, the one before that.
+        last: int64 [n, (bytes)], the last byte of its source; of what comes from nothing, and is
+            put where the original text begins, the one before that.
     """
 
     text: tf.Tensor
     first: tf.RaggedTensor
     last: tf.RaggedTensor
 
-    def then(self, change: "Aligned") -> "Aligned":
-        """The alignment of a change of `text`, led back to where this one came from."""
-        rows, last = owners(change.first.row_splits), change.last.values
-        before = lookup(self.first, rows, tf.zeros_like(last)) - 1
-        last = tf.where(last < 0, before, lookup(self.last, rows, tf.maximum(last, 0)))
-        return Aligned(
-            change.text,
-            change.first.with_values(lookup(self.first, rows, change.first.values)),
-            change.last.with_values(last),
-        )
+    def then(self, change: "Aligned", begin: tf.Tensor | None = None) -> "Aligned":
+        """The alignment of a change of `text`, led back to where this one came from.
+
+        Args:
+            change: the change.
+            begin: int64, the byte at which the original texts begin; by default the source of the
+                first byte of each, which is still there.
+        """
+        rows, first, last = owners(change.first.row_splits), change.first.values, change.last.values
+        is_put_in = last < 0
+        begins = lookup(self.first, rows, tf.zeros_like(first)) if begin is None else begin
+        first = tf.where(is_put_in, begins, lookup(self.first, rows, first))
+        last = tf.where(is_put_in, begins - 1, lookup(self.last, rows, tf.maximum(last, 0)))
+        return Aligned(change.text, change.first.with_values(first), change.last.with_values(last))
 
     def slices(self, rows: tf.Tensor, begins: tf.Tensor, texts: tf.Tensor) -> "Aligned":
         """The alignment of parts of the rows.
@@ -113,9 +117,9 @@ class Steps(Changes, Step):
         self._steps = steps
 
     def align(self, x: tf.Tensor) -> Aligned:
-        whole = unmoved(x)
+        whole, begin = unmoved(x), tf.constant(0, tf.int64)
         for step in self._steps:
-            whole = whole.then(step.align(whole.text))
+            whole = whole.then(step.align(whole.text), begin)
         return whole
 
 

@@ -31,6 +31,13 @@ _CASES = {
     "Lowercase, prefix from nothing": normalizers.Sequence(
         [normalizers.Lowercase(), normalizers.Replace(Regex(r"\A"), "▁ ")]
     ),
+    "Strip, prefix from nothing": normalizers.Sequence(
+        [
+            normalizers.Strip(),
+            normalizers.Replace(Regex(r"(?<!\n)^"), "_"),
+            normalizers.Replace(" ", "__"),
+        ]
+    ),
     "Strip left, Prepend": normalizers.Sequence(
         [normalizers.Strip(right=False), normalizers.Prepend("▁ ")]
     ),

@@ -27,6 +27,14 @@ def split(pattern: str, behavior: str, invert: bool = False) -> pre_tokenizers.P
         ({"normalizer": normalizers.ByteLevel()}, "normalizer of type ByteLevel"),
         ({"normalizer": normalizers.Replace(Regex(r"\bx"), "")}, r"expression .* from '\\\\bx'"),
         ({"normalizer": normalizers.Replace("", "x")}, "Replace of the empty text"),
+        (
+            {
+                "normalizer": normalizers.Sequence(
+                    [normalizers.Replace(Regex(r"\A"), "_"), normalizers.Strip()]
+                )
+            },
+            "normalizer Strip is not supported behind a Replace of where",
+        ),
         ({"pre_tokenizer": split("", "removed", invert=True)}, "Split of '' .* inverted"),
         ({"pre_tokenizer": pre_tokenizers.FixedLength()}, "type FixedLength"),
         ({"pre_tokenizer": split("a", "isolated", invert=True)}, "Split of 'a' .* inverted"),
