@@ -23,7 +23,7 @@ _PADDING, _MASK = ("[PAD]", "<pad>"), ("[MASK]", "<mask>")
 _PADDED_TO = (8, 64, 128)
 """What the rows of a word embedding are a multiple of, as accelerators like it."""
 _LISTS = frozenset({".codes", ".txt"})
-"""Endings of tokenizers whose vocabulary is a list of lines, which may end early."""
+"""Endings of files whose vocabulary is a list of lines, which may end early."""
 
 Markers = Callable[[], Iterable[str]]
 
@@ -66,10 +66,11 @@ class Tokenization:
                 f"{file}: the tokenizer has ids up to {found - 1}, the word embedding only {rows} "
                 "rows; one of the two is of another checkpoint"
             )
-        padded = self._settings.padded_embedding or file.suffix not in _LISTS
+        listed = self._checkpoint.vocabulary_file or file
+        padded = self._settings.padded_embedding or listed.suffix not in _LISTS
         if found < rows and not padded and rows not in _padded(found):
             raise SourceError(
-                f"{file}: the vocabulary ends at id {found - 1}, the word embedding has {rows} "
+                f"{listed}: the vocabulary ends at id {found - 1}, the word embedding has {rows} "
                 "rows; if no line of the vocabulary is missing and the embedding was padded on "
                 "purpose, say padded_embedding"
             )

@@ -30,6 +30,7 @@ class Checkpoint:
         unread: options of the configuration that the source's own code never looks at.
         weights_file: the file (or index of files) that its tensors come from.
         tokenizer_file: the file that its tokenizer comes from.
+        vocabulary_file: the file of its vocabulary, where that is another one.
         tensors: reads the tensors, by name.
         tokenizer: reads the tokenizer, without truncation and padding.
         special_tokens: role (`pad_token`, `mask_token`) -> token, where the checkpoint tells.
@@ -67,4 +68,5 @@ class Checkpoint:
     head_form: Form | None = None
     is_static: bool = False
     head_problem: str = ""
+    vocabulary_file: Path | None = None
     documents: Mapping[str, Path] = dataclasses.field(default_factory=dict)

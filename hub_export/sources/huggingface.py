@@ -137,6 +137,7 @@ def with_own_files(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
         checkpoint = dataclasses.replace(
             checkpoint,
             tokenizer_file=tokenizer,
+            vocabulary_file=None,
             tokenizer=functools.partial(tokenizer_files.read, tokenizer),
             special_tokens=configured.special_tokens(folder) or checkpoint.special_tokens,
             files={**checkpoint.files, **files},

@@ -456,6 +456,16 @@ def without(name: str) -> Damage:
     return lambda folder: (folder / name).unlink()
 
 
+def lines(name: str, kept: int) -> Damage:
+    """All that is behind the first ones is lost."""
+
+    def damage(folder: Path) -> None:
+        read = (folder / name).read_text().splitlines()
+        (folder / name).write_text("\n".join(read[:kept]))
+
+    return damage
+
+
 def external(file: h5py.File) -> None:
     values = file["layers/dense/vars/1"][()]
     del file["layers/dense/vars/1"]
@@ -607,6 +617,12 @@ def test_bad_presets(folder: Path, tmp_path: Path, damage: Damage, file: str, wo
             "assets/tokenizer/vocabulary.txt",
             ["no such file"],
             id="no vocabulary",
+        ),
+        pytest.param(
+            lines("assets/tokenizer/vocabulary.txt", 50),
+            "assets/tokenizer/vocabulary.txt",
+            ["the vocabulary ends at id 49, the word embedding has 57 rows", "padded_embedding"],
+            id="short vocabulary",
         ),
         pytest.param(
             options(TOKENIZER, oov_token="[UNKNOWN]"),

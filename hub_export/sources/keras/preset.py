@@ -66,6 +66,7 @@ def read(folder: Path, name: str, revision: str = "", weights: bool = True) -> C
         config_file=config_file,
         weights_file=weights_file,
         tokenizer_file=tokenizer_file,
+        vocabulary_file=tokenizer.vocabulary(folder),
         tensors=functools.partial(_tensors, backbone, options, config, weights_file, is_quantized),
         tokenizer=functools.partial(tokenizer.read, tokenizer_file),
         special_tokens=tokenizer.special_tokens(tokenizer_file),

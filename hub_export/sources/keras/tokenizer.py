@@ -33,6 +33,11 @@ def assets(folder: Path) -> list[Path]:
     return sorted(each for each in (folder / _ASSETS).glob("*") if each.is_file())
 
 
+def vocabulary(folder: Path) -> Path | None:
+    """The file that the ids of a preset are counted in; nothing where there is none."""
+    return next((each for each in assets(folder) if each.stem == "vocabulary"), None)
+
+
 def special_tokens(file: Path) -> Mapping[str, str]:
     """Role -> token; nothing where the preset has no tokenizer."""
     return _kind(file).special if file.exists() else {}
