@@ -53,12 +53,11 @@ class Tokenization:
         Raises:
             SourceError: it cannot be read, or its vocabulary does not fit the encoder.
         """
-        tokenizer = self._read
-        if self._settings.special_tokens_in_text is not None:
-            tokenizer.encode_special_tokens = not self._settings.special_tokens_in_text
+        tokenizer, file = self._read, self._checkpoint.tokenizer_file
+        if (special := self._settings.special_tokens_in_text) is not None:
+            tokenizer_files.split_special_tokens(file, tokenizer, not special)
         self.mark(tokenizer)
         found, rows = _entries(tokenizer), self._size.vocabulary
-        file = self._checkpoint.tokenizer_file
         if not rows:  # nothing is known of the encoder
             return tokenizer
         if found > rows:

@@ -7,11 +7,16 @@ the next whitespace, as Python has it, is one unknown token.
 import re
 from typing import Any
 
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
-from hub_export.sources.tokenizer.fastbpe import whitespace
+from hub_export.sources.tokenizer.in_python import finish, whitespace
 
 CLASSES = ("EsmTokenizer",)
+NO_SPLITTING = (
+    "special tokens that are text in a text (split_special_tokens in tokenizer_config.json, "
+    "special_tokens_in_text=false) are not supported: for them, EsmTokenizer of transformers "
+    "splits at whitespace alone, so that a sequence is one unknown token"
+)
 
 
 def built(source: Any) -> Tokenizer:
@@ -19,22 +24,19 @@ def built(source: Any) -> Tokenizer:
 
     Args:
         source: that of `transformers`.
+
+    Raises:
+        ValueError: it splits texts at whitespace alone.
     """
-    known = source.get_vocab()
-    tokenizer = Tokenizer(models.WordLevel(known, unk_token=source.unk_token))
+    if source.split_special_tokens:
+        raise ValueError(f"{NO_SPLITTING}; say split_special_tokens: false there")
+    tokenizer = Tokenizer(models.WordLevel(source.get_vocab(), unk_token=source.unk_token))
     entries = sorted(filter(None, source.all_tokens), key=len, reverse=True)
     pieces = Regex("|".join(map(re.escape, entries)))
     spaces = Regex(f"[{whitespace()}]")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split(pieces, "isolated"), pre_tokenizers.Split(spaces, "removed")]
     )
-    start, end = source.cls_token, source.eos_token
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{start} $A {end}",
-        pair=f"{start} $A {end} $B {end}",
-        special_tokens=[(each, known[each]) for each in (start, end)],
-    )
-    added = source.added_tokens_decoder.values()
-    tokenizer.add_tokens([each for each in added if not each.special])
-    tokenizer.add_special_tokens([each for each in added if each.special])
+    end = source.eos_token
+    finish(tokenizer, source, end, pair=f"$B:1 {end}:1")
     return tokenizer

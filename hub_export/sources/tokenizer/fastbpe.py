@@ -5,14 +5,13 @@ with `@@` where its word goes on; what is not in it is the unknown token. A word
 next whitespace, as Python has it, and takes the end of its line along.
 """
 
-import re
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from hub_export.litert.renumbered import Renumbered
+from hub_export.sources.tokenizer.in_python import finish, whitespace
 
 CODES, VOCABULARY = "bpe.codes", "vocab.txt"
 CLASSES = ("BertweetTokenizer", "PhobertTokenizer")
@@ -51,15 +50,8 @@ def built(source: Any) -> Tokenizer:
     words = Regex(f"[^{whitespace()}]+\\n?")
     tokenizer.pre_tokenizer = pre_tokenizers.Split(words, "removed", invert=True)
     tokenizer.decoder = decoders.BPEDecoder(_END)
-    start, end = source.cls_token, source.sep_token
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{start} $A {end}",
-        pair=f"{start} $A {end} {end} $B {end}",
-        special_tokens=[(each, known[each]) for each in (start, end)],
-    )
-    added = source.added_tokens_decoder.values()
-    tokenizer.add_tokens([each for each in added if not each.special])
-    tokenizer.add_special_tokens([each for each in added if each.special])
+    end = source.sep_token
+    finish(tokenizer, source, end, pair=f"{end} $B {end}")
     return cast(Tokenizer, Renumbered(tokenizer, numbers))
 
 
@@ -96,8 +88,3 @@ def _symbols(merges: list[tuple[str, str]], vocabulary: Mapping[str, int]) -> It
 def _piece(symbol: str) -> str:
     """What the vocabulary calls a symbol."""
     return symbol.removesuffix(_END) if symbol.endswith(_END) else symbol + _GOES_ON
-
-
-def whitespace() -> str:
-    """What `\\s` matches in Python."""
-    return "".join(re.findall(r"\s", "".join(map(chr, range(sys.maxunicode + 1)))))

@@ -8,7 +8,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from hub_export.errors import SourceError
-from hub_export.sources.tokenizer import configured, fastbpe
+from hub_export.sources.tokenizer import configured, esm, fastbpe
 from hub_export.sources.tokenizer.built import built, class_of, ordinary
 from hub_export.sources.tokenizer.names import (
     COMPANIONS,
@@ -82,6 +82,17 @@ def read(path: Path) -> Tokenizer:
     tokenizer = parsed(path)
     configured.apply(path.with_name(CONFIGS[1]), tokenizer)
     return tokenizer
+
+
+def split_special_tokens(path: Path, tokenizer: Tokenizer, split: bool) -> None:
+    """Says whether special tokens in a text are text.
+
+    Raises:
+        SourceError: they cannot be, of the tokenizer of this file.
+    """
+    if split and path.name != TOKENIZER and class_of(path.parent) in esm.CLASSES:
+        raise SourceError(f"{path}: {esm.NO_SPLITTING}")
+    tokenizer.encode_special_tokens = split
 
 
 @contextmanager
