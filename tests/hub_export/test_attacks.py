@@ -26,7 +26,7 @@ from hub_export import ExportError, SourceError, cli
 from hub_export.publish.staging import Staging
 from hub_export.sources import find
 from hub_export.sources.formats import json_files, torch_files
-from hub_export.sources.tokenizer import configured
+from hub_export.sources.tokenizer import configured, files
 from hub_export.verify.checks import Outcome
 from tests import checkpoints, unsaved
 
@@ -297,10 +297,39 @@ def test_sides_where_no_file_says_any_are_those_of_the_class() -> None:
     assert left == configured.PADS_LEFT
 
 
+@pytest.mark.parametrize(
+    ("model_type", "named", "make"),
+    [
+        ("mistral", "LlamaTokenizer", checkpoints.wordpiece),
+        ("modernbert", "GemmaTokenizer", checkpoints.wordpiece),
+        ("qwen2", "LlamaTokenizerFast", checkpoints.wordpiece),
+        ("roberta", "XLNetTokenizer", checkpoints.unigram),
+        (["bert"], "BertTokenizer", checkpoints.wordpiece),
+    ],
+)
+def test_padding_is_that_of_the_class_that_transformers_takes(
+    tmp_path: Path, model_type: Any, named: str, make: Callable[[list[str]], Any]
+) -> None:
+    """That of the type comes before the one that is named, of some types."""
+    import transformers
+
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": model_type}))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": named}))
+    make(checkpoints.PIECES).save(str(tmp_path / "tokenizer.json"))
+    found = files.read(tmp_path / "tokenizer.json").padding
+    if isinstance(model_type, str):
+        theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+        assert found["direction"] == theirs.padding_side
+        assert found["pad_type_id"] == theirs.pad_token_type_id == 0
+
+
 def test_type_ids_that_the_encoder_lacks_are_told(tiny_bert: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(tiny_bert, tmp_path / "typed"))
     path = folder / "tokenizer_config.json"
-    options = json.loads(path.read_text()) | {"tokenizer_class": "XLNetTokenizer"}
+    options = json.loads(path.read_text()) | {
+        "tokenizer_class": "XLNetTokenizer",
+        "pad_token_type_id": 3,
+    }
     path.write_text(json.dumps(options))
     done = hub_export.export(folder, tmp_path / "out", parts=("preprocessor",), verify="none")
     packed = tf.saved_model.load(str(done.paths["preprocessor"]))(["a"])

@@ -22,6 +22,8 @@ _FROM_PYTHON: Mapping[str, Callable[[Any], Tokenizer]] = {
     **dict.fromkeys(esm.CLASSES, esm.built),
 }
 """Class of `transformers` that runs in Python -> what builds the same tokenizer."""
+_GENERIC = ("MistralCommonBackend", "TokenizersBackend")
+"""Classes of `transformers` for tokenizer.json as it is, whatever class is named beside it."""
 
 
 def built(vocabulary: Path) -> Tokenizer:
@@ -51,11 +53,11 @@ def built(vocabulary: Path) -> Tokenizer:
         return _FROM_PYTHON[kind](automatic)
     _refuse_python(kind)
     backend: Tokenizer = automatic.backend_tokenizer
-    written, built = sentencepiece.kind(vocabulary), type(backend.model).__name__
-    if written not in ("", built):
+    written, made = sentencepiece.kind(vocabulary), type(backend.model).__name__
+    if written not in ("", made):
         raise ValueError(
             f"it is a SentencePiece model of kind {written}, of which {kind} of transformers makes "
-            f"a {built} tokenizer, with other tokens: save {TOKENIZER} of the tokenizer that was "
+            f"a {made} tokenizer, with other tokens: save {TOKENIZER} of the tokenizer that was "
             "trained beside it"
         )
     entries, read = _entries(vocabulary), len(ordinary(backend))
@@ -74,22 +76,31 @@ def runs_in_python(path: Path) -> bool:
     return path.name != TOKENIZER and class_of(path.parent) in _FROM_PYTHON
 
 
-def class_of(folder: Path) -> object:
-    """The class of `transformers` for a folder, named by its files or that of the model's type."""
+def class_of(folder: Path) -> str | None:
+    """The class of `transformers` for a folder, named by its files or that of the model's type.
+
+    That of the type comes first where it is `transformers`' own for whatever stands in
+    tokenizer.json, or where published files are known to name a wrong one.
+    """
     from transformers.models.auto import tokenization_auto  # noqa: PLC0415 (slow, rarely needed)
 
     config = optional_json(folder / "config.json")
     said = optional_json(folder / CONFIGS[1])
     named = said.get("tokenizer_class") or config.get("tokenizer_class")
-    return named or tokenization_auto.TOKENIZER_MAPPING_NAMES.get(config.get("model_type"))
+    kind = str(config.get("model_type"))
+    usual: str | None = tokenization_auto.TOKENIZER_MAPPING_NAMES.get(kind)
+    if not named or usual in _GENERIC:
+        return usual
+    is_wrong = kind in tokenization_auto.MODELS_WITH_INCORRECT_HUB_TOKENIZER_CLASS
+    return usual if is_wrong else str(named)
 
 
-def _refuse_python(kind: object) -> None:
+def _refuse_python(kind: str | None) -> None:
     """Refuses a class of `transformers` that is not made of `tokenizers`."""
     import transformers  # noqa: PLC0415
     from transformers.models.auto import tokenization_auto  # noqa: PLC0415
 
-    if not isinstance(kind, str):
+    if kind is None:
         return
     if splitting := _SPLITTING.get(kind.removesuffix("Fast")):
         raise ValueError(

@@ -24,7 +24,6 @@ PADS_LEFT = frozenset(
     XLNetTokenizer
     """.split()
 )
-PADDING_TYPES = {"XLNetTokenizer": 3}
 
 
 def apply(config: Path, tokenizer: Tokenizer) -> None:
@@ -126,8 +125,8 @@ def _content(token: Any) -> Any:
 def _set_sides(config: Path, options: Mapping[str, Any], tokenizer: Tokenizer) -> None:
     truncation, padding = tokenizer.truncation or {}, tokenizer.padding or {}
     sides = {}
-    kind = str(options.get("tokenizer_class") or class_of(config.parent)).removesuffix("Fast")
-    usual = "left" if kind in PADS_LEFT else "right"
+    kind = class_of(config.parent) or ""
+    usual = "left" if kind.removesuffix("Fast") in PADS_LEFT else "right"
     for key, found in (
         ("truncation_side", {"direction": "right", **truncation}),
         ("padding_side", {"direction": usual, **padding}),
@@ -140,9 +139,7 @@ def _set_sides(config: Path, options: Mapping[str, Any], tokenizer: Tokenizer) -
         strategy=truncation.get("strategy", "longest_first"),
         direction=sides["truncation_side"],
     )
-    pad_type = options.get(
-        "pad_token_type_id", padding.get("pad_type_id", PADDING_TYPES.get(kind, 0))
-    )
+    pad_type = options.get("pad_token_type_id", padding.get("pad_type_id", 0))
     if not isinstance(pad_type, int) or not 0 <= pad_type < _MOST_TYPES:
         raise SourceError(f"{config}: pad_token_type_id: expected a type id, found {pad_type!r}")
     tokenizer.enable_padding(
