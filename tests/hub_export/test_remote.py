@@ -354,6 +354,9 @@ def test_what_nomic_bert_leaves_to_defaults_is_refused(tmp_path: Path) -> None:
         path.write_text(json.dumps({name: each for name, each in config.items() if name != key}))
         with pytest.raises(hub_export.SourceError, match=rf"config\.json: {key}: missing"):
             find.read(str(tmp_path))
+    for left, taken in ((None, 0.1), (0.0, 0.0)):
+        path.write_text(json.dumps({**config, "embd_pdrop": left}))
+        assert find.read(str(tmp_path)).config["classifier_dropout"] == taken
 
 
 def test_texts_that_hang_on_a_rounding_are_left_out(

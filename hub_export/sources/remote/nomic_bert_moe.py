@@ -88,12 +88,12 @@ def configuration(options: Options) -> Mapping[str, Any]:
     for key, values in _FIXED.items():
         options.fix(key, *values)
     options.ignore(*_IGNORED)
-    dropout = options.take("embd_pdrop", int | float, 0.1)  # of heads alone, as GPT-2 has it
+    dropout = options.take("embd_pdrop", int | float | None)  # of heads alone, as GPT-2 has it
     theta = options.positive_number("rotary_emb_base", 10_000.0)
     known = {NAMES.get(key, key): value for key, value in options.left.items()}
     classes = known.get("architectures") or ()
     known["architectures"] = [str(each).replace(*_MASKED) for each in classes]
-    known["classifier_dropout"] = known.get("classifier_dropout", dropout)
+    known.setdefault("classifier_dropout", 0.1 if dropout is None else dropout)
     rope = {"rope_type": "default", "rope_theta": theta}
     return {**known, "model_type": "nomic_bert_moe", "rope_parameters": rope}
 
