@@ -97,10 +97,12 @@ def assert_same(source: Path, tensors: Tensors) -> None:
 
 
 def test_lightning_trains_a_model() -> None:
-    """Outside of a training run, and behind another wrapper, that is a name of `transformers`."""
+    """Outside of a training run, and a second time, that is a name of `transformers`."""
     for prefix, wrapper in (
         ("state_dict.model.", "state_dict.model."),
         ("state_dict.model._orig_mod.", "state_dict.model._orig_mod."),
+        ("state_dict.module.model.", "state_dict.module.model."),
+        ("module.model.", "module."),
         ("state_dict.model.model.", "state_dict.model."),
         ("model.", ""),
     ):

@@ -26,7 +26,8 @@ def wrapper_of(names: Iterable[str]) -> str:
 
 
 def _known_behind(found: str) -> Sequence[str]:
-    return (*_WRAPPERS, _OF_RUNS) if found == _RUN else _WRAPPERS
+    may_train = found.startswith(_RUN) and _OF_RUNS not in found
+    return (*_WRAPPERS, _OF_RUNS) if may_train else _WRAPPERS
 
 
 def unwrapped(tensors: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
