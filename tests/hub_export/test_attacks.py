@@ -317,6 +317,7 @@ def test_padding_is_that_of_the_class_that_transformers_takes(
     make(checkpoints.PIECES).save(str(tmp_path / "tokenizer.json"))
     found = files.read(tmp_path / "tokenizer.json").padding
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    assert found is not None
     assert found["direction"] == theirs.padding_side
     assert found["pad_type_id"] == theirs.pad_token_type_id == 0
 
@@ -324,7 +325,9 @@ def test_padding_is_that_of_the_class_that_transformers_takes(
 def test_a_type_that_is_no_name_is_no_fault_of_the_tokenizer(tmp_path: Path) -> None:
     checkpoints.wordpiece(checkpoints.PIECES).save(str(tmp_path / "tokenizer.json"))
     (tmp_path / "config.json").write_text('{"model_type": ["bert"]}')
-    assert files.read(tmp_path / "tokenizer.json").padding["direction"] == "right"
+    found = files.read(tmp_path / "tokenizer.json").padding
+    assert found is not None
+    assert found["direction"] == "right"
 
 
 def test_type_ids_that_the_encoder_lacks_are_told(tiny_bert: Path, tmp_path: Path) -> None:
