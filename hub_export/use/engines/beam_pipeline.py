@@ -73,7 +73,7 @@ def _pipeline(options: Sequence[str]) -> beam.Pipeline:
             parsed.get_all_options()  # raises now what the pipeline would raise when it runs
         return beam.Pipeline(options=parsed)
     except (SystemExit, ValueError) as error:
-        by_argparse = said.getvalue().splitlines() if isinstance(error, SystemExit) else ()
+        by_argparse = said.getvalue().splitlines() if isinstance(error, SystemExit) else []
         *_, reason = str(error), *by_argparse
         raise ExportError(f"options of the pipeline: {' '.join(options)}: {reason}") from error
 
