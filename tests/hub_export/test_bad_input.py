@@ -704,7 +704,7 @@ def test_arguments(folder: Path, out: Path, wrong: dict[str, Any], words: list[s
 @pytest.mark.parametrize("target", ["file", "file/out", "/proc/hub_export"])
 def test_a_place_that_cannot_be_written(folder: Path, place: Path, target: str) -> None:
     (place / "file").write_text("mine")
-    refuse(folder, place / target, TargetError, str(place / target), "output_dir")
+    refuse(folder, place / target, TargetError, str(place / target), "choose another folder")
     assert (place / "file").read_text() == "mine"
     assert entries(place) == ["checkpoint", "file"]
 
