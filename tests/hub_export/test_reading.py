@@ -339,7 +339,9 @@ def test_a_word_embedding_of_more_rows(
             _ = session.tokenizer
     else:
         assert session.tokenizer.get_vocab_size() == len(checkpoints.PIECES)
-        assert f"{rows} rows, the vocabulary 57 entries" in session.tokenization.remark
+        assert (
+            f"{rows} rows, the vocabulary 57 entries" in session.tokenization.remarks["vocabulary"]
+        )
 
 
 @pytest.mark.parametrize("method", ["gptq", "awq", "bitsandbytes", "fp8"])
