@@ -16,7 +16,7 @@ TESTING := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/pyth
 
 .PHONY: demo test check lint docs clean
 
-demo: $(VENV)/reference $(VENV)/report
+demo: $(VENV)/demo
 	$(INSTALL) --no-deps $(CHECKPOINT)
 	$(BIN)/python examples/demo.py
 
@@ -43,12 +43,13 @@ docs: $(VENV)/dev
 	@echo "file://$(CURDIR)/site/index.html"
 
 # One marker file for each set of extras that has been installed, and for those that are part of it.
-PARTS_test := reference report
-PARTS_dev := test $(PARTS_test)
-$(VENV)/reference $(VENV)/report $(VENV)/test $(VENV)/dev: $(VENV)/%: setup.py constraints.txt | $(BIN)/python
+EXTRAS_demo := reference,report
+PARTS_test := demo
+PARTS_dev := test demo
+$(VENV)/demo $(VENV)/test $(VENV)/dev: $(VENV)/%: setup.py constraints.txt | $(BIN)/python
 	@echo "Installing into $(VENV) (TensorFlow and torch: a few minutes the first time)"
 	$(INSTALL) "setuptools<81" wheel
-	$(INSTALL) --editable ".[$*]"
+	$(INSTALL) --editable ".[$(or $(EXTRAS_$*),$*)]"
 	@touch $@ $(PARTS_$*:%=$(VENV)/%)
 
 $(BIN)/python:
