@@ -84,7 +84,7 @@ class Command(Generic[S]):
     def help(self) -> str:
         """What `--help` shows."""
         kinds, lines = options.kinds(self._kind), [self._usage.strip(), ""]
-        for field in options.options(self._kind):
+        for field in options.of(self._kind):
             head = self._head(field, kinds[field.name])
             body = textwrap.fill(field.metadata["help"], _WIDTH)
             lines += [head, textwrap.indent(body, _INDENT)]
@@ -107,7 +107,7 @@ class Command(Generic[S]):
         values.set_gnu_getopt(True)
         flags.DEFINE_bool("help", False, "", short_name="h", flag_values=values)
         kinds = options.kinds(self._kind)
-        for field in options.options(self._kind):
+        for field in options.of(self._kind):
             kind, default = kinds[field.name], self._default(field)
             default = None if default is _REQUIRED else default
             if field.name == self._arguments:
@@ -131,7 +131,7 @@ class Command(Generic[S]):
             raise ExportError(f"unexpected arguments: {' '.join(rest)}")
         given: dict[str, Any] = {}
         kinds = options.kinds(self._kind)
-        for field in options.options(self._kind):
+        for field in options.of(self._kind):
             is_flag = field.name != self._arguments
             value = values[field.name].value if is_flag else _argument(kinds[field.name], rest)
             if value in (None, "", []) and self._default(field) is _REQUIRED:

@@ -132,6 +132,8 @@ def _write(
         product.save(places[product.name])
         notes[product.name] = dict(product.notes())
         gc.collect()  # functions and their graphs refer to each other
+    for product in products:
+        notes[product.name] |= session.tokenization.remarks
     session.release()
     saved = {each.name: places[each.name] for each in products}
     of_copies = [(each, places[each.name]) for each in (*copied, *served)]

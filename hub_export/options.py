@@ -50,7 +50,7 @@ def named(kind: type[S], *arguments: Any, **options: Any) -> S:
 
 def broken(settings: Any) -> Iterator[str]:
     """What is wrong with values by themselves, in the words of their options."""
-    for field in options(type(settings)):
+    for field in of(type(settings)):
         value, least = getattr(settings, field.name), field.metadata["least"]
         choices = field.metadata["choices"]
         if least is not None and value is not None:
@@ -69,7 +69,7 @@ def _are_some(values: Sequence[str], field: dataclasses.Field[Any]) -> bool:
     return {*values} <= {*field.metadata["choices"]} and bool(values or not field.default)
 
 
-def options(settings: type) -> list[dataclasses.Field[Any]]:
+def of(settings: type) -> list[dataclasses.Field[Any]]:
     """The options of a settings class, in their order."""
     return [field for field in dataclasses.fields(settings) if "help" in field.metadata]
 
@@ -91,12 +91,12 @@ class ValueKind(NamedTuple):
 def kinds(settings: type) -> dict[str, ValueKind]:
     """Option -> the type of its value."""
     hints = get_type_hints(settings)
-    return {field.name: _kind(hints[field.name]) for field in options(settings)}
+    return {field.name: _kind(hints[field.name]) for field in of(settings)}
 
 
 def recorded(settings: Any) -> dict[str, Any]:
     """What a report states of settings."""
-    names = [each.name for each in options(type(settings)) if each.metadata["recorded"]]
+    names = [each.name for each in of(type(settings)) if each.metadata["recorded"]]
     return {name: getattr(settings, name) for name in names}
 
 
@@ -119,7 +119,7 @@ def taking(settings: Callable[P, Any]) -> Callable[[Callable[[Any], R]], Callabl
 def _documented(text: str, settings: Any) -> str:
     summary, _, rest = text.partition("\n\n")
     lines = ["    Args:"]
-    for field in options(settings):
+    for field in of(settings):
         entry = f"{field.name}: {field.metadata['help']}"
         lines += textwrap.wrap(entry, 100, initial_indent=" " * 8, subsequent_indent=" " * 12)
     return "\n\n".join([summary, "\n".join(lines), rest])

@@ -97,13 +97,13 @@ def product(source: Path, part: str, **options: Any) -> Product:
 def checks(source: Path, part: str, **options: Any) -> tuple[Product, list[Check]]:
     """The same, and what an export that verifies would say of it."""
     made, found = _unbuilt(source, part, {"verify": "full", **options})
-    model, place, notes = AsLoaded(found.build()), Path(found.name), found.notes()
+    built, place = Product(AsLoaded(found.build()), found.notes()), Path(found.name)
     made.release()  # as an export does, before it verifies
-    with mock.patch.object(tf.saved_model, "load", {str(place): model}.__getitem__):
+    with mock.patch.object(tf.saved_model, "load", {str(place): built.model}.__getitem__):
         said = verification.verify(
             made, {found.name: place}, [], Progress(quiet=True), record=False
         )
-    return Product(model, notes), said
+    return built, said
 
 
 def compared(folder: Path, dtype: str = "float32") -> dict[str, Outcome]:

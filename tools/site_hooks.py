@@ -47,7 +47,7 @@ def _options(name: str) -> str:
     kind = pkgutil.resolve_name(name)
     shown = inspect.signature(kind).parameters
     return "\n".join(
-        f"- `{shown[each.name]}`: {each.metadata['help']}" for each in options.options(kind)
+        f"- `{shown[each.name]}`: {each.metadata['help']}" for each in options.of(kind)
     )
 
 

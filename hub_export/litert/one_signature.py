@@ -1,7 +1,7 @@
 """A LiteRT file that has one of its signatures alone.
 
 When a file is loaded, XNNPACK brings all weights into a form of its own, for each graph anew: that
-takes the memory of ten models where there are ten signatures. So the lists of graphs and of
+takes the memory of as many models as there are signatures. So the lists of graphs and of
 signatures are cut to an entry each, in a copy of the file's bytes; all else stays as it is.
 
 A file is a FlatBuffer (https://flatbuffers.dev/internals/): numbers below are places in the bytes.

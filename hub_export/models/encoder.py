@@ -227,8 +227,7 @@ def product(session: Session) -> Product | None:
         taken = session.head_tensors if session.has_mlm else ()
         unused = {**filled.unused, **session.checkpoint.unused}
         unused = {name: reason for name, reason in unused.items() if name not in taken}
-        remarks = session.tokenization.remarks
-        return {POOLED: _pooled(encoder), **remarks, "unused_tensors": unused}
+        return {POOLED: _pooled(encoder), "unused_tensors": unused}
 
     size = session.size
 

@@ -195,9 +195,8 @@ def product(session: Session) -> Product:
     def notes() -> dict[str, str]:
         last, types = tokenization.preprocessor(length).packer.last_type, tokenization.types
         if last < types:
-            return {**tokenization.remarks}
+            return {}
         return {
-            **tokenization.remarks,
             "type_ids": f"the tokenizer counts them up to {last}, the encoder up to {types - 1}: "
             "they stop there; is tokenizer_class another one's?",
         }

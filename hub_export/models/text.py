@@ -116,7 +116,7 @@ def product(session: Session) -> Product | None:
         f"{session.settings.name}_text_embedding",
         _USAGE,
         lambda: _built(session),
-        lambda: {contract.EMBEDDING: plan.words(), **session.tokenization.remarks},
+        lambda: {contract.EMBEDDING: plan.words()},
         plan.max_length,
         lambda: _of_rows(session),
     )

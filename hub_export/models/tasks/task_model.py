@@ -75,7 +75,7 @@ def product(
         f"{session.settings.name}_{name}",
         usage,
         built,
-        lambda: {contract.TASK: {**described, **notes}, **session.tokenization.remarks},
+        lambda: {contract.TASK: {**described, **notes}},
         longest or session.plan.max_length,
         rows,
     )

@@ -102,10 +102,8 @@ class Adapter:
                 "into its base model with peft, and export that"
             )
         folder = self.file.parent
-        own, kind = (
-            sums([self.file, self.weights]),
-            peft_options.NAMES[self.config.get("peft_type", "LORA")],
-        )
+        own = sums([self.file, self.weights])
+        kind = peft_options.NAMES[self.config.get("peft_type", "LORA")]
         head = self._head(base)
         heads = () if head else sorted(self._heads(prefix_of(base)))
         merged = dataclasses.replace(

@@ -26,7 +26,7 @@ _GENERIC = ("MistralCommonBackend", "TokenizersBackend")
 """Classes of `transformers` for tokenizer.json as it is, whatever class is named beside it."""
 
 
-def built(vocabulary: Path) -> Tokenizer:
+def build(vocabulary: Path) -> Tokenizer:
     """The tokenizer of a vocabulary.
 
     Raises:

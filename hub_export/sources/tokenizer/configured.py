@@ -124,16 +124,13 @@ def _content(token: Any) -> Any:
 
 def _set_sides(config: Path, options: Mapping[str, Any], tokenizer: Tokenizer) -> None:
     truncation, padding = tokenizer.truncation or {}, tokenizer.padding or {}
-    sides = {}
-    kind = class_of(config.parent) or ""
-    usual = "left" if kind.removesuffix("Fast") in PADS_LEFT else "right"
-    for key, found in (
-        ("truncation_side", {"direction": "right", **truncation}),
-        ("padding_side", {"direction": usual, **padding}),
-    ):
-        sides[key] = options.get(key, found["direction"])
-        if sides[key] not in _SIDES:
-            raise SourceError(f"{config}: {key} must be left or right, not {sides[key]!r}")
+    sides = {key: options[key] for key in ("truncation_side", "padding_side") if key in options}
+    sides.setdefault("truncation_side", truncation.get("direction", "right"))
+    if "padding_side" not in sides:  # only then is the class looked for
+        sides["padding_side"] = padding.get("direction") or _usual_side(config.parent)
+    for key, side in sides.items():
+        if side not in _SIDES:
+            raise SourceError(f"{config}: {key} must be left or right, not {side!r}")
     tokenizer.enable_truncation(
         truncation.get("max_length", 512),
         strategy=truncation.get("strategy", "longest_first"),
@@ -148,6 +145,12 @@ def _set_sides(config: Path, options: Mapping[str, Any], tokenizer: Tokenizer) -
         pad_type_id=int(pad_type),
         pad_token=padding.get("pad_token", "[PAD]"),
     )
+
+
+def _usual_side(folder: Path) -> str:
+    """Where the class of `transformers` for a folder pads."""
+    kind = class_of(folder) or ""
+    return "left" if kind.removesuffix("Fast") in PADS_LEFT else "right"
 
 
 def _flag(config: Path, options: Mapping[str, Any], key: str) -> bool:

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 
 from hub_export.errors import SourceError
 from hub_export.sources.tokenizer import configured, esm, fastbpe
-from hub_export.sources.tokenizer.built import built, class_of, ordinary
+from hub_export.sources.tokenizer.built import build, class_of, ordinary
 from hub_export.sources.tokenizer.names import (
     COMPANIONS,
     CONFIGS,
@@ -57,7 +57,7 @@ def parsed(path: Path) -> Tokenizer:
             f"{path.parent}: no tokenizer; expected {TOKENIZER} or one of {', '.join(VOCABULARIES)}"
         )
     try:
-        tokenizer = Tokenizer.from_file(str(path)) if path.name == TOKENIZER else built(path)
+        tokenizer = Tokenizer.from_file(str(path)) if path.name == TOKENIZER else build(path)
     except Exception as error:  # the tokenizers library raises plain Exception
         raise SourceError(f"{path}: cannot be read as a tokenizer ({error})") from error
     if not ordinary(tokenizer):

@@ -29,7 +29,6 @@ class TextEmbedder:
         Raises:
             SourceError: there is none.
         """
-        self._batch_size = batch_size
         self._model = TextModel(
             folder,
             batch_size=batch_size,
@@ -65,4 +64,4 @@ class TextEmbedder:
 
         It is 0 where the model does not say so.
         """
-        return self._model.model.tokens(lines, self._batch_size)
+        return self._model.tokens(lines)

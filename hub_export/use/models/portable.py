@@ -110,6 +110,10 @@ class TextModel:
         """Answers batch by batch, as they are computed; see `SavedTextModel`."""
         return self.model(signature, texts, self._batch_size)
 
+    def tokens(self, texts: Sequence[bytes]) -> int:
+        """How many tokens texts have, special ones included; 0 where the model does not say so."""
+        return self.model.tokens(texts, self._batch_size)
+
     def _flat(self, signature: str) -> list[str]:
         if signature not in self._known_flat:
             self._known_flat[signature] = flat_outputs(self.model, signature)
