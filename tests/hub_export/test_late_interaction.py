@@ -27,6 +27,7 @@ from hub_export.verify.checks import Outcome
 from hub_export.verify.closeness import CLOSENESS
 from hub_export.verify.tasks import late_interaction as verification
 from tests import checkpoints, unsaved
+from tests.outcomes import assert_passed
 
 PART, WIDTH = "late_interaction", 8
 PIECES = [*checkpoints.PIECES, *"!,.", "[unused0]", "[unused1]"]
@@ -173,7 +174,7 @@ def exported(base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     folder = tmp_path_factory.mktemp("exported")
     source = own(base, folder / "late")
     done = export(source, folder / "out", verify="full")
-    assert {check.outcome.value for check in done.report.checks} == {"passed"}
+    assert_passed(done.report.checks)
     return source, done.paths[PART]
 
 
@@ -186,7 +187,7 @@ def model(exported: tuple[Path, Path]) -> Any:
 def test_layouts(make: Any, base: Path, tmp_path: Path) -> None:
     """All is compared with what sentence-transformers makes of the checkpoint."""
     (model, _), checks = unsaved.checks(make(base, tmp_path / "late"), "task_model")
-    assert {check.outcome.value for check in checks} == {"passed"}
+    assert_passed(checks)
     counts = [check.figures.get("compared") for check in checks]
     compared = len(samples.AWKWARD) + texts.RANDOM + texts.OF_ALL_LENGTHS
     assert counts.count(compared) == 4, "texts with markers are compared as well"

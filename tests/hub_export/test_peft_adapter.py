@@ -20,6 +20,7 @@ from hub_export.sources.adapters import peft as peft_adapter
 from hub_export.verify import samples
 from hub_export.verify.references.families import settled
 from tests import checkpoints, unsaved
+from tests.outcomes import assert_passed
 
 peft = pytest.importorskip("peft", reason="peft is not installed (pip install .[test])")
 
@@ -261,7 +262,7 @@ def test_a_task_with_its_head(model_type: str, product: str, tmp_path: Path) -> 
     checkpoints.save_tokenizer(base, checkpoints.wordpiece(checkpoints.PIECES))
     merged = adapter(base, tmp_path / "mine", kind, target_modules=targets, task_type=task_type)
     (model, notes), checks = unsaved.checks(tmp_path / "mine", "task_model")
-    assert {check.outcome.value for check in checks} == {"passed"}
+    assert_passed(checks)
     assert notes["task"]["labels"] == ("LABEL_0", "LABEL_1")
     ids = find.read(str(tmp_path / "mine")).tokenizer().encode("a b [MASK] c").ids
     with torch.inference_mode():

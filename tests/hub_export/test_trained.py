@@ -16,6 +16,7 @@ import hub_export
 from encoders import Encoder
 from hub_export.errors import SourceError
 from tests import checkpoints, unsaved
+from tests.outcomes import assert_passed
 
 TEXTS = tf.constant(["a bad cab", "", "d e f"])
 
@@ -112,7 +113,7 @@ def test_a_task_model_with_its_head(tmp_path: Path) -> None:
     wanted = moved(model.variables)
     tf.saved_model.save(model, str(tmp_path / "saved"))
     (again, _), checks = unsaved.checks(source, *parts, weights=str(tmp_path / "saved"))
-    assert {check.outcome.value for check in checks} == {"passed"}
+    assert_passed(checks)
     same(values(again), wanted)
     of_encoder = values(built(source, tmp_path / "saved"))
     same(of_encoder, {name: wanted[name] for name in of_encoder})
@@ -127,7 +128,7 @@ def test_a_decoder_stays_tied(tmp_path: Path) -> None:
     wanted = moved(model.mlm.variables)
     tf.saved_model.save(model, str(tmp_path / "saved"))
     (again, _), checks = unsaved.checks(source, "encoder", weights=str(tmp_path / "saved"))
-    assert {check.outcome.value for check in checks} == {"passed"}
+    assert_passed(checks)
     same(values(again.mlm), wanted)
 
 
@@ -140,7 +141,7 @@ def test_a_text_embedding_with_its_modules(tiny_bert: Path, tmp_path: Path) -> N
     wanted = moved(model.variables)
     tf.saved_model.save(model, str(tmp_path / "saved"))
     (again, _), checks = unsaved.checks(source, *parts, weights=str(tmp_path / "saved"))
-    assert {check.outcome.value for check in checks} == {"passed"}
+    assert_passed(checks)
     same(values(again), wanted)
     np.testing.assert_allclose(again(TEXTS), model(TEXTS), rtol=0, atol=1e-6)
 
@@ -153,7 +154,7 @@ def test_modules_that_were_not_saved(
     SentenceTransformer(modules=modules, device="cpu").save(str(source), create_model_card=False)
     weights = str(tiny_export.paths["encoder"])
     _, checks = unsaved.checks(source, "text_embedding", weights=weights)
-    assert {check.outcome.value for check in checks} == {"passed"}
+    assert_passed(checks)
     (note,) = unsaved.session(source, weights=weights).checkpoint.notes
     assert note.endswith("Of the modules, they are the checkpoint's own.")
 
