@@ -59,4 +59,5 @@ def activation_of(checkpoint: Checkpoint, labels: int) -> str:
         raise SourceError(
             f"{file}: problem_type: expected one of {', '.join(_PROBLEMS)}, found {problem!r}"
         )
-    return _PROBLEMS.get(str(problem), _SIGMOID) if labels == 1 or problem else _SOFTMAX
+    usual = _PROBLEMS.get(str(problem), _SOFTMAX)
+    return _SIGMOID if labels == 1 and usual == _SOFTMAX else usual

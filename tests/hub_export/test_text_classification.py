@@ -37,7 +37,11 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
         "ElectraForSequenceClassification",
         {"num_labels": 1, "problem_type": "regression"},
     ),
-    "one label": ("mpnet", "MPNetForSequenceClassification", {"num_labels": 1}),
+    "one label": (
+        "mpnet",
+        "MPNetForSequenceClassification",
+        {"num_labels": 1, "problem_type": "single_label_classification"},
+    ),
     "mean of ModernBERT": (
         "modernbert",
         "ModernBertForSequenceClassification",
