@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 
 import hub_export
 import preprocess
+from hub_export import SourceError
 from hub_export.models.session import Session
 from hub_export.settings import Settings
 from hub_export.sources import find
@@ -19,7 +20,7 @@ from hub_export.terminal import Progress
 from hub_export.verify import samples, weights
 from hub_export.verify.checks import Outcome
 from hub_export.verify.tokens import preprocessor
-from tests import checkpoints
+from tests import checkpoints, unsaved
 from tools import token_parity
 
 PARTS = ("encoder", "text_embedding")
@@ -163,3 +164,10 @@ def test_every_entry_that_a_text_can_give_is_given(assets: Path) -> None:
     given = {id for row in rows for id in row.ids}
     assert len(set(source.get_vocab().values()) - given) == unreached
     assert unreached < 0.1 * source.get_vocab_size()
+
+
+def test_a_source_that_cannot_compute(tmp_path: Path) -> None:
+    """FNet's code wants all rows to have one length there."""
+    checkpoints.save_model(tmp_path, "fnet", use_tpu_fourier_optimizations=True)
+    with pytest.raises(SourceError, match=r"cannot compute with it: ValueError: .*verify=none"):
+        unsaved.compared(tmp_path)

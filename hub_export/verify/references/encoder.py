@@ -22,7 +22,7 @@ from hub_export.errors import SourceError
 from hub_export.sources.checkpoint import Checkpoint
 from hub_export.verify.closeness import Floats
 from hub_export.verify.references.families import channels_of, factors_of, settled, weights_of
-from hub_export.verify.references.loading import loaded
+from hub_export.verify.references.loading import computed, loaded
 
 Ids = npt.NDArray[np.int32]
 Places = npt.NDArray[np.int64]
@@ -161,12 +161,13 @@ class Reference:
             mask: int32 [B, S].
             type_ids: int32 [B, S].
             attentions: whether the weights of attention are wanted.
-        """
-        import torch  # noqa: PLC0415
 
+        Raises:
+            SourceError: `transformers` cannot compute them.
+        """
         rows = rows_of(words, mask, type_ids if self._size.types else None)
-        with torch.inference_mode():
-            result = self._model(**rows, output_hidden_states=True, output_attentions=attentions)
+        wanted = {"output_hidden_states": True, "output_attentions": attentions}
+        result = computed(self._model, **rows, **wanted)
         # The first is the embeddings' output; of a layer that repeats blocks, each is there.
         embedded, *states = result.hidden_states
         repeats = len(states) // self._size.layers

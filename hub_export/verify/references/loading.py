@@ -44,6 +44,25 @@ def loaded(checkpoint: Checkpoint, pooler: bool, automatic: str, classes: str) -
         ) from error
 
 
+def computed(model: Any, **inputs: Any) -> Any:
+    """What a loaded model gives, without gradients.
+
+    Raises:
+        SourceError: its code fails at what the configuration says.
+    """
+    import torch  # noqa: PLC0415
+
+    try:
+        with torch.inference_mode():
+            return model(**inputs)
+    except Exception as error:  # of any kind, as above
+        raise SourceError(
+            "transformers loads the model to compare with, but cannot compute with it: "
+            f"{type(error).__name__}: {error}; is an option of the configuration wrong? Say "
+            "verify=none to export without comparing"
+        ) from error
+
+
 def quieten() -> None:
     """Has `transformers` say nothing but errors."""
     import transformers  # noqa: PLC0415

@@ -16,7 +16,7 @@ from hub_export.settings import (
 from hub_export.verify.closeness import Floats
 from hub_export.verify.references.encoder import Ids, doubtful, loaded_encoder, rows_of
 from hub_export.verify.references.families import settled
-from hub_export.verify.references.loading import loaded
+from hub_export.verify.references.loading import computed, loaded
 
 _MASKED = ("AutoModelForMaskedLM", "MODEL_FOR_MASKED_LM_MAPPING")
 TASKS: Mapping[str, tuple[str, str]] = {
@@ -74,10 +74,13 @@ class TaskReference:
         return bool(doubtful(self.encoder, self, word_ids, mask, type_ids).any())
 
     def __call__(self, word_ids: Ids, mask: Ids, type_ids: Ids) -> Mapping[str, Floats]:
-        """int32 [B, S] each -> its outputs by name, float32."""
+        """int32 [B, S] each -> its outputs by name, float32.
+
+        Raises:
+            SourceError: `transformers` cannot compute them.
+        """
         import torch  # noqa: PLC0415
 
         rows = rows_of(word_ids, mask, type_ids if self._types else None)
-        with torch.inference_mode():
-            found = self._model(**rows)
+        found = computed(self._model, **rows)
         return {name: each.numpy() for name, each in found.items() if torch.is_tensor(each)}
