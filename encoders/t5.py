@@ -157,6 +157,7 @@ TABLE = Table(
     buffers={
         r"encoder\.embed_tokens\.weight": "the same as shared.weight",
         r"(decoder|lm_head)\..*": _DECODER,
+        r"qa_outputs\..*": "belongs to a task head",
     },
 )
 

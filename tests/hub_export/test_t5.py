@@ -86,3 +86,9 @@ def test_the_decoder_is_left_out_and_told_of(t5: Path) -> None:
     assert all(name.startswith("decoder.") for name in filled.unused)
     assert len(filled.unused) > 20
     assert {*filled.unused.values()} == {"belongs to the decoder, of which nothing is exported"}
+
+
+def test_the_head_of_a_task_is_left_out(tmp_path: Path) -> None:
+    checkpoints.save_model(tmp_path, "t5", "T5ForQuestionAnswering")
+    _, filled = checkpoints.built(tmp_path)
+    assert filled.unused["qa_outputs.weight"] == "belongs to a task head"
