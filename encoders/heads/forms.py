@@ -98,8 +98,15 @@ _DEFAULTS: Mapping[str, Any] = {
     "tie_word_embeddings": True,
 }
 _OWN_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "albert": {"hidden_act": "gelu_new"},
+    "big_bird": {"hidden_act": "gelu_new"},
     "convbert": {"summary_type": "last", "summary_use_proj": False},
+    "fnet": {"hidden_act": "gelu_new"},
     "gemma3_text": {"pad_token_id": 0},
+    "mobilebert": {"hidden_dropout_prob": 0.0},
+    "nomic_bert": {"hidden_act": "silu", "hidden_dropout_prob": 0.0},
+    "nomic_bert_moe": {"hidden_dropout_prob": 0.0},
+    "nystromformer": {"hidden_act": "gelu_new"},
     "xlnet": {"summary_activation": "tanh", "summary_type": "last"},
 }
 """By `model_type`, where they differ from those."""

@@ -1,6 +1,7 @@
 """The heads of every family for every task, against transformers."""
 
 import functools
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from encoders import (
     architectures,
 )
 from encoders.core.declared import expand
+from encoders.heads.forms import options_of
 from hub_export.sources import find
 from hub_export.verify.references.families import settled
 from tests import checkpoints
@@ -202,6 +204,28 @@ def test_a_decoder_that_is_the_word_embedding(tmp_path: Path) -> None:
         assert (head.decoder is None) == (changed == 0)
         assert hasattr(head, "word") == (changed == 0)
     assert model.config.tie_word_embeddings
+
+
+def _names_in(form: Any) -> set[str]:
+    """What a form calls by name, options among them."""
+    values = vars(form).values()
+    listed = [each for each in values if isinstance(each, tuple)]
+    return {*chain(*listed), *(str(each).strip("{}") for each in values)}
+
+
+def test_what_a_configuration_leaves_out_is_as_transformers_has_it() -> None:
+    forms = [item for head, *_ in HEADS.values() for item in head.forms.items()]
+    compared = set[str]()
+    for model_type, form in forms:
+        if model_type not in transformers.CONFIG_MAPPING:
+            continue
+        usual = transformers.AutoConfig.for_model(model_type)
+        options = options_of({"model_type": model_type})
+        names = [name for name in _names_in(form) & options.keys() if hasattr(usual, name)]
+        found = {name: options[name] for name in names}
+        assert found == {name: getattr(usual, name) for name in names}, model_type
+        compared |= found.keys()
+    assert {"hidden_act", "hidden_dropout_prob", "classifier_pooling"} <= compared
 
 
 @pytest.mark.parametrize("model_type", ["gemma3_text", "gpt2", "llama", "qwen3"])
