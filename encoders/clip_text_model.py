@@ -16,7 +16,7 @@ from encoders.core.blocks.activations import activation
 from encoders.core.blocks.blocks import FeedForward, PreNormBlock, blocks_of
 from encoders.core.blocks.embeddings import Embeddings
 from encoders.core.blocks.layers import Dropout, Embedding, LayerNorm
-from encoders.core.config import Config, TokenId, check_heads
+from encoders.core.config import Config, TokenId, at_least, check_heads
 from encoders.core.encoder import Encoder
 from encoders.core.layout.layout import TokenById
 from encoders.core.rows import embedding, linear, norm
@@ -40,7 +40,7 @@ class ClipTextConfig(Config):
     layer_norm_eps: float = 1e-5
     attention_dropout: float = 0.0
     pad_token_id: TokenId = 1
-    eos_token_id: TokenId = 49407
+    eos_token_id: int = at_least(0, default=49407)
 
     # The projection is behind the encoder; `dropout` stands in older files, and nothing reads it.
     ignored: ClassVar = ("dropout", "initializer_factor", "projection_dim")

@@ -37,11 +37,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
         "ElectraForSequenceClassification",
         {"num_labels": 1, "problem_type": "regression"},
     ),
-    "one label": (
-        "mpnet",
-        "MPNetForSequenceClassification",
-        {"num_labels": 1, "problem_type": "single_label_classification"},
-    ),
+    "one label": ("mpnet", "MPNetForSequenceClassification", {"num_labels": 1}),
     "mean of ModernBERT": (
         "modernbert",
         "ModernBertForSequenceClassification",
@@ -145,6 +141,16 @@ def refuse(folder: Path, out: Path, words: str, **options: Any) -> None:
 def edit(folder: Path, **options: Any) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, **options}))
+
+
+@pytest.mark.parametrize("problem", [None, "single_label_classification"])
+def test_one_label_has_a_sigmoid(problem: str | None, tmp_path: Path) -> None:
+    """Of the second, too, in the pipeline of transformers 4; version 5 refuses it."""
+    folder = save(tmp_path / "source", "one label")
+    edit(folder, problem_type=problem)
+    task = unsaved.session(folder).task
+    assert task is not None
+    assert task.activation == "sigmoid"
 
 
 def test_refusals(tiny_bert: Path, tmp_path: Path) -> None:
