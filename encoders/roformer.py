@@ -2,8 +2,9 @@
 
 Pairs to turn are neighbours here, and values may be turned as well. There are no absolute
 positions, and no pooler. The embeddings may be narrower (E) than the blocks (D) and are projected
-then. Its Chinese checkpoints split texts into words by a dictionary (Jieba), which is no tokenizer
-of this package.
+then. Checkpoints hold the sines and cosines of positions, which may be rounded; where one does not,
+they are computed. Its Chinese checkpoints split texts into words by a dictionary (Jieba), which is
+no tokenizer of this package.
 """
 
 import dataclasses
@@ -18,9 +19,10 @@ from encoders.core.attention.rotary import RotarySelfAttention, check_rotary
 from encoders.core.blocks.blocks import PostNormBlock
 from encoders.core.blocks.embeddings import Embeddings
 from encoders.core.blocks.layers import Linear
+from encoders.core.declared import declare
 from encoders.core.encoder import Encoder
 from encoders.core.layout.layout import Layout
-from encoders.core.rows import embedding, linear, norm
+from encoders.core.rows import Row, embedding, linear, norm
 from encoders.core.weights import Table
 
 THETA = 10_000.0
@@ -62,19 +64,24 @@ class Rotation(NamedTuple):
         return tf.reshape(tf.stack(turned, axis=-1), tf.shape(x))
 
 
-class Rotary:
-    """Gives the rotation of each token, of angles that are computed in double precision."""
+class Rotary(tf.Module):
+    """Gives the rotation of each token, of sines and cosines that are stored, sines first."""
+
+    table: tf.Variable | None
 
     def __init__(self, head_width: int, positions: int) -> None:
+        super().__init__()
+        self.table = declare(positions, head_width, trainable=False)
         wavelengths = np.power(THETA, np.arange(0, head_width, 2) / head_width)
-        angles = np.arange(positions)[:, np.newaxis, np.newaxis] / wavelengths
-        self._cosines = np.cos(angles).astype(np.float32)
-        self._sines = np.sin(angles).astype(np.float32)
+        angles = np.arange(positions)[:, np.newaxis] / wavelengths
+        self._computed = np.concatenate([np.sin(angles), np.cos(angles)], 1).astype(np.float32)
 
     def __call__(self, layout: Layout) -> Rotation:
         """Looks them up at the layout's positions."""
-        tables = self._cosines, self._sines
-        return Rotation(*(tf.gather(each, layout.positions) for each in tables))
+        table = self._computed if self.table is None else self.table
+        found = tf.gather(table, layout.positions)[:, tf.newaxis]
+        sines, cosines = tf.split(found, 2, axis=-1)
+        return Rotation(cosines, sines)
 
 
 TABLE = Table(
@@ -83,6 +90,7 @@ TABLE = Table(
         *embedding("embeddings.type", "embeddings.token_type_embeddings"),
         *norm("embeddings.layer_norm", "embeddings.LayerNorm"),
         *linear("embeddings.projection", "embeddings_project"),
+        Row("shared.table", ("encoder.embed_positions.weight",), optional="shared.table"),
         *bert.BLOCK_ROWS,
     ),
     prefix="roformer.",
@@ -104,6 +112,7 @@ def build(config: RoFormerConfig) -> Encoder:
         config.dimensions,
         bert.embeddings(config, Embeddings, narrow, position=None, projection=projection),
         bert.blocks(config, PostNormBlock, attention),
+        shared=rotary,
     )
 
 

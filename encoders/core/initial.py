@@ -68,6 +68,8 @@ def initial(
         declared = functools.reduce(_part, row.target.split("."), part)
         if declared is None:
             continue  # it was built without
+        if not declared.trainable and row.optional:
+            continue  # it is computed where it is missing
         if not declared.trainable:
             raise ConfigError(f"{row.target} is not trainable: random values make no sense there")
         found[row.sources[0]] = functools.partial(_draw, row, declared, normals(row.target))

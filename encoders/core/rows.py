@@ -50,8 +50,8 @@ class Row:
             `blocks.{layer}.attention_layer_norm.gamma`.
         sources: names of the tensor; the first one that the checkpoint has is taken.
         change: how it is made.
-        optional: the part that is left out where the checkpoint has none of its tensors; empty
-            where the target must be there.
+        optional: the part, or its path, that is left out where the checkpoint has none of its
+            tensors; empty where the target must be there.
     """
 
     target: str

@@ -156,7 +156,8 @@ class Table:
         rows = list(expand(self.rows, encoder))
         absent = _absent(rows, names)
         for part in absent:
-            setattr(encoder, part, None)
+            *above, attribute = part.split(".")
+            setattr(functools.reduce(getattr, above, encoder), attribute, None)
         for row in rows:
             if row.optional in absent:
                 continue

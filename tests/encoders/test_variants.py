@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+import torch
+from safetensors.numpy import load_file, save_file
 
 from encoders import ConfigError, RealTokens, architectures
 from encoders.core.layout.layout import Padded
@@ -22,6 +24,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "rembert": ("rembert", {}),
     "roformer": ("roformer", {"rotary_value": True, "max_position_embeddings": 700}),
     "roformer without projection": ("roformer", {"embedding_size": 24}),
+    "roformer of rounded sines": ("roformer", {"dtype": torch.bfloat16}),
     "gte": ("gte", {}),
     "gte without types": ("gte", {"type_vocab_size": 0, "hidden_act": "relu"}),
     "jina_embeddings_v3": ("jina_embeddings_v3", {}),
@@ -94,6 +97,20 @@ def test_every_layer_equals_torch(name: str, tmp_path: Path) -> None:
             np.testing.assert_allclose(values, right, rtol=0, atol=1e-5 * np.abs(right).max())
 
 
+def test_sines_of_roformer_that_are_not_there_are_computed(tmp_path: Path) -> None:
+    checkpoints.save_model(tmp_path, "roformer")
+    tensors = load_file(tmp_path / "model.safetensors")
+    with_them, _ = checkpoints.built(tmp_path)
+    del tensors["encoder.embed_positions.weight"]
+    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+    without, filled = checkpoints.built(tmp_path)
+    assert filled.absent == ("shared.table",)
+    assert len(with_them.variables) == len(without.variables) + 1
+    ids = tf.constant([[5, 6, 7, 8, 9]])
+    wanted, found = (each(ids, tf.ones_like(ids)).sequence for each in (with_them, without))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("model_type", "options", "message"),
     [
@@ -106,6 +123,7 @@ def test_every_layer_equals_torch(name: str, tmp_path: Path) -> None:
         ("xlm", {"causal": True}, "causal: only False is supported"),
         ("xlnet", {"d_head": 3}, "d_head: expected the 64 of"),
         ("xlnet", {"d_model": 15, "n_head": 3}, "d_model: expected an even number"),
+        ("clip_text_model", {"eos_token_id": None}, "eos_token_id: expected an integer from 0"),
     ],
 )
 def test_what_is_not_computed_is_refused(
