@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hub_export.command import Command
 from hub_export.publish import list_cli, publish_cli, verify_cli
 from hub_export.settings import Settings
-from hub_export.terminal import silenced
+from hub_export.terminal import show, silenced
 
 USAGE = """Exports a text encoder as TF Hub SavedModels, verified against its source.
 
@@ -39,10 +39,9 @@ def _run(settings: Settings) -> None:
 
     done = exporter.run(settings)
     if not settings.quiet:
-        print(done.report.table())
         width = max(map(len, done.paths))
-        for part, path in done.paths.items():
-            print(f"{part:<{width}}  {path}")
+        paths = (f"{part:<{width}}  {path}" for part, path in done.paths.items())
+        show("\n".join([done.report.table(), *paths]))
 
 
 _export = Command(

@@ -65,7 +65,7 @@ class Command(Generic[S]):
         try:
             rest = values(line)[1:]
             if values.help:
-                print(self.help())
+                terminal.show(self.help())
                 return 0
             made = self._settings(values, rest)
         except (flags.Error, ExportError) as error:
@@ -133,11 +133,13 @@ class Command(Generic[S]):
         kinds = options.kinds(self._kind)
         for field in options.of(self._kind):
             is_flag = field.name != self._arguments
+            default = self._default(field)
             value = values[field.name].value if is_flag else _argument(kinds[field.name], rest)
-            if value in (None, "", []) and self._default(field) is _REQUIRED:
+            if value in (None, "", []) and default is _REQUIRED:
                 name = f"--{field.name}" if is_flag else field.name
                 raise ExportError(f"{name} is missing: {field.metadata['help'].removesuffix('.')}")
-            given[field.name] = _value(field.name, kinds[field.name], value)
+            if is_flag or value is not None:
+                given[field.name] = _value(field.name, kinds[field.name], value)
         made = options.named(self._kind, **given)
         if problems := [*options.broken(made)]:
             raise ExportError("; ".join(problems))

@@ -94,6 +94,19 @@ class Advance:
         self._bar.set_postfix_str(text)
 
 
+def show(text: str) -> None:
+    """Prints; that the reader, such as `head`, has read enough is no error."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        leave_output()
+
+
+def leave_output() -> None:
+    """Lets the standard output go nowhere: what Python still writes at its end would fail, too."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 @contextmanager
 def silenced() -> Iterator[None]:
     """Holds back what is written to the error stream, by C++ too; shows it if anything fails."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hub_export.command import Command
 from hub_export.options import option
-from hub_export.terminal import silenced
+from hub_export.terminal import show, silenced
 
 USAGE = """Lists the exports in a folder: name, part, version, source, size, verified or not, task.
 
@@ -38,9 +38,9 @@ def _list(settings: ListSettings) -> None:
 
     found = shelf.items(settings.folder)
     if settings.format == _JSON:
-        print(json.dumps([dataclasses.asdict(each) for each in found], indent=2))
+        show(json.dumps([dataclasses.asdict(each) for each in found], indent=2))
     else:
-        print(shelf.table(found) if found else f"{settings.folder}: no exports")
+        show(shelf.table(found) if found else f"{settings.folder}: no exports")
 
 
 main = Command(

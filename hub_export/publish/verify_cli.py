@@ -6,7 +6,7 @@ from pathlib import Path
 from hub_export.command import Command
 from hub_export.errors import ExportError
 from hub_export.options import option
-from hub_export.terminal import Progress, silenced
+from hub_export.terminal import Progress, show, silenced
 
 USAGE = """Proves an export again: after an upgrade of TensorFlow, or on another machine.
 
@@ -59,7 +59,7 @@ def _verify(settings: VerifySettings) -> None:
     else:
         checks = proving.with_source(path, source, settings.base_model, progress)
     if not settings.quiet:
-        print(table(checks))
+        show(table(checks))
 
 
 main = Command(

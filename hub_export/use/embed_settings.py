@@ -42,8 +42,8 @@ need no scale. An .npy then has a field for each:
 Corpora larger than one machine go through a pipeline of Apache Beam (pip install '.[beam]' in the
 folder of hub_export); what stands behind -- are its options:
 
-  hub_embed --runner=DirectRunner --model=... --input='articles-*.parquet' --column=abstract \
-    --keep=id --output=vectors.parquet -- \
+  hub_embed --runner=DirectRunner --model=... --input='articles-*.parquet' --column=abstract \\
+    --keep=id --output=vectors.parquet -- \\
     --direct_num_workers=4 --direct_running_mode=multi_processing
 
 It reads text, .jsonl, .parquet and .tfrecord (of tf.train.Example), .gz and .zst too, and writes

@@ -3,6 +3,7 @@
 import sys
 
 from hub_export.command import Command
+from hub_export.terminal import show
 from hub_export.use.serving import configuration
 
 
@@ -10,7 +11,7 @@ def _run(settings: configuration.ServingSettings) -> None:
     """Writes the files, and says how to start a server."""
     config = configuration.run(settings)
     if not settings.quiet:
-        print(configuration.COMMAND.format(config.parent, config.parent))
+        show(configuration.COMMAND.format(config.parent, config.parent))
 
 
 main = Command(

@@ -173,6 +173,9 @@ def test_columns_choose_the_signature(predict: Any) -> None:
     assert predict("classes", table, "--format=tsv") == wanted
     assert predict("classes", b"\xef\xbb\xbf" + table, "--format=tsv") == wanted
     single = predict("classes", b"a b\na b\n")
+    assert predict("classes", b"\xef\xbb\xbfa b\r\na b", "--keep=text") == [
+        {"text": "a b", **each} for each in single
+    ]
     assert single[0] == single[1] != wanted[0] != wanted[1]
     for form, content in {"tsv": table, "jsonl": rows_of(pairs)}.items():
         ask = functools.partial(predict, "classes", content, f"--format={form}")

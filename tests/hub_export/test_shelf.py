@@ -1,8 +1,11 @@
 """A folder of exports: what it is said to hold, and proving one of them again."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -91,6 +94,24 @@ def test_empty_and_missing_folders(tmp_path: Path, run: Run) -> None:
     assert run(["list", str(tmp_path)]) == (0, f"{tmp_path}: no exports\n")
     code, said = run(["list", str(tmp_path / "none")])
     assert (code, "expected a folder of exports" in said) == (1, True)
+
+
+def test_the_folder_of_exports_need_not_be_named(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "exported").mkdir()
+    assert run(["list"]) == (0, "exported: no exports\n")
+
+
+def test_a_reader_that_has_read_enough(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    for line in (["list", str(tmp_path)], ["--help"]):
+        command = [sys.executable, "-m", "hub_export", *line]
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+    os.close(writing)
 
 
 @pytest.mark.parametrize("part", NAMES)

@@ -130,11 +130,14 @@ def test_the_command(
     copy = tmp_path / "bert_encoder_litert"
     (copy / "1").mkdir(parents=True)
     (copy / "1" / "model.json").write_text("{}")
-    assert serving_cli.main([*flags, str(copy)]) == 0
-    assert "litert" not in (tmp_path / configuration.MODELS).read_text()
+    page = tmp_path / "bert_report_1.html"
+    page.touch()
+    assert serving_cli.main([*flags, str(copy), str(page)]) == 0
+    served = (tmp_path / configuration.MODELS).read_text()
+    assert "litert" not in served and "report" not in served
     capsys.readouterr()
-    assert serving_cli.main([str(copy), f"--output_dir={tmp_path}"]) == 1
-    assert "found those of LiteRT copies alone" in capsys.readouterr().err
+    assert serving_cli.main([str(copy), str(page), f"--output_dir={tmp_path}"]) == 1
+    assert "found LiteRT copies and files alone" in capsys.readouterr().err
 
 
 def test_a_length_that_the_model_has_no_positions_for(

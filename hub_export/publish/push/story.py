@@ -13,7 +13,7 @@ from hub_export.publish.push import hugging_face, kaggle, targets
 from hub_export.publish.push.hugging_face import PAGE
 from hub_export.publish.push.targets import HuggingFace, Kaggle
 from hub_export.publish.report import Verified
-from hub_export.terminal import Progress
+from hub_export.terminal import Progress, show
 
 Files = Mapping[str, Path]
 """Place on the hub -> a file."""
@@ -72,7 +72,7 @@ def run(path: Path, options: Options, progress: Progress) -> str:
     files = _files(sent, target)
     if options.dry_run:
         made = {} if isinstance(target, Kaggle) else {PAGE: _page(facts, sent, target, progress)}
-        print(_plan({**made, **files}, facts, target, licence, options))
+        show(_plan({**made, **files}, facts, target, licence, options))
         return str(target)
     progress.say(f"pushing {len(files)} files to {target}")
     if isinstance(target, HuggingFace):

@@ -4,11 +4,13 @@ from typing import BinaryIO
 
 from hub_export.use.corpora.records import Records
 
+MARK = "\ufeff".encode()
+"""What some programs begin a file of UTF-8 with."""
 _BLOCK = 1 << 20
 
 
 class TextLines(Records[bytes]):
-    """The lines of a binary stream, without their ends."""
+    """The lines of a binary stream, without their ends and the mark before the first."""
 
     unit = "line"
 
@@ -37,13 +39,14 @@ class TextLines(Records[bytes]):
     def header(self) -> bytes:
         """Reads the first line, without its end; nothing where there is none."""
         line = self._line()
+        bare = self._bare(line)
         self._read(line)
-        return _bare(line)
+        return bare
 
     def first(self) -> bytes:
         """The first line, without its end, which is still to be read."""
         self._held = self._line()
-        return _bare(self._held)
+        return self._bare(self._held)
 
     def skip(self, offset: int, digest: str) -> None:
         if self._held:
@@ -58,8 +61,9 @@ class TextLines(Records[bytes]):
 
     def _take(self) -> bytes | None:
         line = self._line()
+        bare = self._bare(line)
         self._read(line)
-        return _bare(line) if line else None
+        return bare if line else None
 
     def _line(self) -> bytes:
         line, self._held = self._held or self._stream.readline(), b""
@@ -71,6 +75,7 @@ class TextLines(Records[bytes]):
         self._digest.update(block)
         self._last = block or self._last
 
-
-def _bare(line: bytes) -> bytes:
-    return line.removesuffix(b"\n").removesuffix(b"\r")
+    def _bare(self, line: bytes) -> bytes:
+        """The line that comes next, without what is no text."""
+        begin = b"" if self.size else MARK
+        return line.removeprefix(begin).removesuffix(b"\n").removesuffix(b"\r")

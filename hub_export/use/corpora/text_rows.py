@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from hub_export.errors import SourceError
 from hub_export.settings import AUTO
 from hub_export.use.corpora.parquet_rows import ParquetRows
-from hub_export.use.corpora.text_lines import TextLines
+from hub_export.use.corpora.text_lines import MARK, TextLines
 from hub_export.use.models.strings import utf8
 
 PLAIN, TSV, JSONL, PARQUET = "text", "tsv", "jsonl", "parquet"
@@ -21,7 +21,6 @@ PLAIN_COLUMN = "text"
 """What the one column of plain lines is called."""
 _SUFFIXES = {".tsv": TSV, ".jsonl": JSONL, ".ndjson": JSONL, ".parquet": PARQUET}
 _OTHERS = (".csv", ".json", ".arrow")
-_MARK = "\ufeff".encode()
 
 Values = Mapping[str, Any]
 """Column -> bytes, or a value of JSON."""
@@ -146,7 +145,7 @@ def plain(value: Any) -> Any:
 
 
 def _header(line: bytes) -> tuple[str, ...]:
-    columns = [plain(each) for each in line.removeprefix(_MARK).split(b"\t")]
+    columns = [plain(each) for each in line.split(b"\t")]
     if not all(columns):
         raise SourceError(f"expected names of columns, parted by tabs, found {_shown(line)}")
     if twice := sorted({each for each in columns if columns.count(each) > 1}):
@@ -167,7 +166,7 @@ def json_object(line: bytes) -> Values:
     """What a line of JSON says; raises SourceError where it is no object."""
     try:
         found = json.loads(
-            plain(line.removeprefix(_MARK)), parse_constant=_refuse, parse_float=_finite
+            plain(line.removeprefix(MARK)), parse_constant=_refuse, parse_float=_finite
         )
     except (ValueError, RecursionError) as error:
         raise SourceError(f"expected an object in JSON, found {_shown(line)} ({error})") from error

@@ -19,7 +19,7 @@ from hub_export import parts
 from hub_export.errors import ExportError, SourceError, TargetError
 from hub_export.litert import description
 from hub_export.options import broken, option, taking
-from hub_export.terminal import Progress
+from hub_export.terminal import Progress, silenced
 
 INSTALL = "pip install '.[serving]' in the folder of hub_export"
 MODELS, BATCHING = "models.config", "batching_parameters.txt"
@@ -77,22 +77,23 @@ def run(settings: ServingSettings) -> Path:
 
     Raises:
         SourceError: a folder has no versions, or none with a label; two models are not of one
-            export, though both are parts of one by their names; all folders are LiteRT copies.
+            export, though both are parts of one by their names; all are LiteRT copies or files.
         ExportError: a model cannot answer a warm-up request; tensorflow-serving-api is missing.
         TargetError: a file cannot be written.
     """
     if problems := [*broken(settings)]:
         raise ExportError("; ".join(problems))
     try:
-        from tensorflow_serving.config import model_server_config_pb2  # noqa: PLC0415
+        with silenced():
+            from tensorflow_serving.config import model_server_config_pb2  # noqa: PLC0415
 
-        from hub_export.use.serving import warmup  # noqa: PLC0415
+            from hub_export.use.serving import warmup  # noqa: PLC0415
     except ImportError as error:
         raise ExportError(f"{error}; {INSTALL}") from error
     progress, config = Progress(settings.quiet), model_server_config_pb2.ModelServerConfig()
     folders = [*_without_copies(_folders(settings.models), progress)]
     if not folders:
-        raise SourceError("expected folders of SavedModels, found those of LiteRT copies alone")
+        raise SourceError("expected folders of SavedModels, found LiteRT copies and files alone")
     served_versions = {folder: _served(folder, settings.labels) for folder in folders}
     _refuse_strangers(served_versions)
     for folder, served in served_versions.items():
@@ -128,9 +129,11 @@ def _folders(models: Sequence[str | Path]) -> list[Path]:
 
 
 def _without_copies(folders: Sequence[Path], progress: Progress) -> Iterator[Path]:
-    """Those of SavedModels: a pattern such as `exported/bert_*` names the LiteRT copies, too."""
+    """Those of SavedModels: `exported/bert_*` names LiteRT copies and the report's page, too."""
     for folder in folders:
-        if any(folder.glob(f"*/{description.FILE}")):
+        if folder.is_file():
+            progress.say(f"{folder}: left out, a file")
+        elif any(folder.glob(f"*/{description.FILE}")):
             progress.say(f"{folder}: left out, a LiteRT copy, which the server does not load")
         else:
             yield folder
