@@ -365,6 +365,7 @@ def test_a_link_to_itself_is_replaced(
     [
         ({"output": "x.csv"}, "expected a name that ends in .npy, .parquet, .tsv, .jsonl"),
         ({"input": "nothing.txt"}, "no such file"),
+        ({"input": ".."}, "expected a file, found a folder"),
         ({"model": "nothing"}, "not a text embedding"),
         ({"batch_size": "0"}, "batch_size must be 1 or more"),
         ({"metadata": "x.npy"}, "a file of its own"),
@@ -404,7 +405,9 @@ def test_other_parts_of_an_export_are_refused(
     part: str,
 ) -> None:
     assert run(tiny_export.paths, source, tmp_path / "x.npy", model=part) == 1
-    assert "not a text embedding" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "not a text embedding" in said
+    assert "its serving_default is not text -> default" in said
 
 
 def test_two_processes_do_not_write_one_file(

@@ -8,6 +8,7 @@ import numpy as np
 from hub_export import contract
 from hub_export.use.corpora.vectors import Floats
 from hub_export.use.models.portable import TextModel
+from hub_export.use.models.text_model import Signature
 
 
 class TextEmbedder:
@@ -37,13 +38,10 @@ class TextEmbedder:
             where="<name>_text_embedding",
         )
         model = self._model.model
-        try:
-            signature = model.signatures[contract.SERVING]
-            width = signature.outputs[contract.DEFAULT][1]
-            if contract.TEXT not in signature.inputs or width is None:
-                raise KeyError(contract.TEXT)
-        except (KeyError, IndexError) as error:
-            raise model.unlike(error) from error
+        width = _width(model.signatures.get(contract.SERVING))
+        if width is None:
+            wanted = f"{contract.TEXT} -> {contract.DEFAULT}"
+            raise model.unlike(ValueError(f"its {contract.SERVING} is not {wanted}"))
         self.width, self.fingerprint = width, model.fingerprint
 
     def __call__(self, lines: Sequence[bytes], advance: Callable[[int], object]) -> Floats:
@@ -65,3 +63,11 @@ class TextEmbedder:
         It is 0 where the model does not say so.
         """
         return self._model.tokens(lines)
+
+
+def _width(signature: Signature | None) -> int | None:
+    """D of a signature from texts to vectors; None of any other."""
+    if signature is None or contract.TEXT not in signature.inputs:
+        return None
+    shape = signature.outputs.get(contract.DEFAULT, ())
+    return shape[1] if len(shape) > 1 else None

@@ -33,9 +33,11 @@ _PACKED = {
 
 
 def require_input(name: str) -> None:
-    """Raises SourceError where there is none."""
+    """Raises SourceError where there is none, or a folder."""
     if name != STDIO and not Path(name).exists():
         raise SourceError(f"{name}: no such file")
+    if Path(name).is_dir():
+        raise SourceError(f"{name}: expected a file, found a folder; one run reads one file")
 
 
 def require_places(source: str, outputs: Sequence[Path]) -> None:
