@@ -53,16 +53,23 @@ def read(source: Source, tokenizer: Component) -> list[AddedToken]:
     """Reads the added tokens of a tokenizer, in the order in which they are looked for.
 
     Raises:
-        UnsupportedTokenizerError: one takes the whitespace that another begins with.
+        UnsupportedTokenizerError: one becomes nothing, or takes the whitespace that another begins
+            with.
     """
     tokens = []
-    for entry in sorted(tokenizer["added_tokens"], key=lambda entry: not entry["special"]):
+    entries = sorted(tokenizer["added_tokens"], key=lambda entry: not entry["special"])
+    for entry in entries:
         content = entry["content"]
         if entry["normalized"] and source.normalizer:
             content = source.normalizer.normalize_str(content)
         plain = source.encode_special_tokens and entry["special"]
         tokens.append(AddedToken(**{**entry, "content": content}, plain=plain))
-    tokens = [token for token in tokens if token.content]
+    pairs = zip(entries, tokens, strict=True)
+    if gone := [entry["content"] for entry, token in pairs if not token.content]:
+        raise UnsupportedTokenizerError(
+            f"added tokens of which the normalizer leaves nothing are not supported: {gone[:3]}; "
+            "the source finds nothing everywhere (say that they are not normalized)"
+        )
     spaced = [token for token in tokens if token.content[0] in whitespace()]
     for token in tokens:
         if token.rstrip and any(other.normalized == token.normalized for other in spaced):

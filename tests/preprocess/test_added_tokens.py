@@ -80,3 +80,10 @@ def test_stripping_what_another_token_begins_with_is_refused() -> None:
     tokens = [AddedToken("<r>", rstrip=True), AddedToken("  ")]
     with pytest.raises(UnsupportedTokenizerError, match="'<r>': rstrip"):
         Comparison(characters(added=tokens))
+
+
+def test_a_token_of_which_the_normalizer_leaves_nothing_is_refused() -> None:
+    tokens = [AddedToken("\x1c", normalized=False), AddedToken("\x1d")]
+    source = characters(normalizer=normalizers.BertNormalizer(), added=tokens)
+    with pytest.raises(UnsupportedTokenizerError, match=r"leaves nothing .*: \['\\x1d'\]"):
+        Comparison(source)
