@@ -28,7 +28,7 @@ class WordPiece(Model):
         """Reads the vocabulary.
 
         Raises:
-            UnsupportedTokenizerError: a piece has over 256 bytes.
+            UnsupportedTokenizerError: a piece has over 256 bytes, or NUL.
             VocabularyError: the unknown token is not in the vocabulary.
         """
         super().__init__()
@@ -39,6 +39,8 @@ class WordPiece(Model):
         vocabulary = {piece: id for piece, id in model["vocab"].items() if piece}
         if long := [piece for piece in vocabulary if len(piece.encode()) > _LONGEST_PIECE]:
             raise UnsupportedTokenizerError(f"pieces of over {_LONGEST_PIECE} bytes: {long[:3]}")
+        if broken := [piece for piece in vocabulary if "\0" in piece]:
+            raise UnsupportedTokenizerError(f"WordPiece: pieces with NUL: {broken[:3]}")
         self._ids = np.array(list(vocabulary.values()), np.int32)
         self._most_characters = min(model["max_input_chars_per_word"], _INT32_MAX)
         self._operation = tf_text.FastWordpieceTokenizer(

@@ -35,4 +35,4 @@ def compile(tokenizer: Component) -> Merges:
     return Merges(model, is_byte_level(tokenizer["pre_tokenizer"]), tokenizer.get("numbers"))
 
 
-KIND = TokenizerKind("BPE", compile)
+KIND = TokenizerKind("BPE", compile, byte_level=True)

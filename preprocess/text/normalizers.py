@@ -160,6 +160,9 @@ def _replace(component: Component, behind: CodepointMap) -> Items:
 
 
 def _prepend(component: Component, behind: CodepointMap) -> Items:
+    if not component["prepend"]:
+        # The source then loses the place of the first character.
+        raise UnsupportedTokenizerError("normalizer Prepend of the empty text is not supported")
     return [Prefix(component["prepend"])]
 
 

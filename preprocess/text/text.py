@@ -10,10 +10,11 @@ import tensorflow as tf
 from tokenizers import Tokenizer as Source
 
 from preprocess.graph.rows import on_rows
+from preprocess.source.codepoints import normal_forms
 from preprocess.source.components import Component
 from preprocess.source.errors import UnsupportedTokenizerError
 from preprocess.text import added_tokens, normalizers, pre_tokenizers
-from preprocess.text.added_tokens import Finder, Sections
+from preprocess.text.added_tokens import AddedToken, Finder, Sections
 from preprocess.text.marks import CanonicalOrder, Composition
 from preprocess.text.normalizers import Items
 from preprocess.text.pre_tokenizers import Stage
@@ -82,6 +83,8 @@ class Text(tf.Module):
         )
         parts = (json.dumps(tokenizer[part]) for part in ("normalizer", "pre_tokenizer"))
         stages, chains, fused = _chains(*parts, apart=bool(self._late.characters))
+        if stages[0].at_start:
+            _require_whole([token for token in tokens if token.normalized], tokenizer["normalizer"])
         (leading, exact), *behind = chains
         # What few texts need comes first in the first chain: it is done to these texts alone.
         rare = [*itertools.takewhile(_is_rare, leading)]
@@ -195,3 +198,14 @@ def _require_start(stage: Stage, items: Items) -> None:
             "pre-tokenizer Metaspace with prepend_scheme first is not supported behind a "
             "normalizer that may delete the first character"
         )
+
+
+def _require_whole(tokens: Sequence[AddedToken], normalizer: Component | None) -> None:
+    """Behind a token that is part of what the first character becomes, the source sees a start."""
+    forms = {*normal_forms(normalizer).values()} if tokens and normalizer else set[str]()
+    for token in tokens:
+        if any(form.startswith(token.content) and form != token.content for form in forms):
+            raise UnsupportedTokenizerError(
+                "pre-tokenizer Metaspace with prepend_scheme first is not supported with the added "
+                f"token {token.content!r}, which is the beginning of what a character may become"
+            )

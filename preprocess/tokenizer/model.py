@@ -8,7 +8,14 @@ Offsets = tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]
 
 
 class Model(tf.Module, metaclass=abc.ABCMeta):
-    """What makes pieces of words: the `model` of a source tokenizer."""
+    """What makes pieces of words: the `model` of a source tokenizer.
+
+    Attributes:
+        as_text: the id of pieces that the source spells as they stand in the text; None where
+            every id has one spelling.
+    """
+
+    as_text: int | None = None
 
     @abc.abstractmethod
     def tokenize(self, words: tf.Tensor) -> tf.RaggedTensor:

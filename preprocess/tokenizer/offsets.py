@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 from tokenizers import Tokenizer as Source
 
+from preprocess.graph.rows import owners
 from preprocess.source.codepoints import whitespace
 from preprocess.source.components import Component, flatten
 from preprocess.text.places import Places
@@ -14,6 +15,36 @@ _SPACE = "\u0120"
 """How a byte-level vocabulary spells a space."""
 
 Ragged: TypeAlias = tf.RaggedTensor
+
+
+def _spaces() -> str:
+    return "".join({_SPACE, *whitespace()})
+
+
+def spaces(
+    words: tf.Tensor, ids: Ragged, starts: Ragged, limits: Ragged, as_text: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """How many spaces the text of pieces begins and ends with, int64 [n] twice.
+
+    Args:
+        words: string [w].
+        ids: int32 [w, (pieces)], n in all.
+        starts: the first byte of each in its word, int64.
+        limits: the byte behind it.
+        as_text: the id of the pieces that are asked about; all others have none.
+    """
+    points, places = tf.strings.unicode_decode(words, "UTF-8"), Places(words)
+    word = owners(ids.row_splits)
+    base = tf.gather(points.row_starts(), word)
+    first, behind = (base + places.characters(word, each.values) for each in (starts, limits))
+    is_space = tf.reduce_any(tf.equal(points.values[:, tf.newaxis], [*map(ord, _spaces())]), 1)
+    others = tf.concat([tf.where(~is_space)[:, 0], [tf.int64.max]], 0)
+    at = tf.searchsorted(others, first, out_type=tf.int64)
+    leading = tf.minimum(tf.gather(others, at), behind) - first
+    at = tf.searchsorted(others, behind, out_type=tf.int64)
+    last = tf.gather(tf.concat([[-1], others], 0), at)
+    trailing = behind - tf.maximum(last + 1, first)
+    return tuple(tf.where(tf.equal(ids.values, as_text), each, 0) for each in (leading, trailing))
 
 
 class Trim(tf.Module):
@@ -26,9 +57,9 @@ class Trim(tf.Module):
         acts: whether there are any.
     """
 
-    def __init__(self, source: Source, keeps_first: bool) -> None:
+    def __init__(self, source: Source, keeps_first: bool, as_text: int | None) -> None:
         super().__init__()
-        spaces = "".join({_SPACE, *whitespace()})
+        spaces = _spaces()
         ids = source.get_vocab().values()
         size = max(ids) + 1
         self._leading, self._trailing = np.zeros(size, np.int64), np.zeros(size, np.int64)
@@ -36,10 +67,13 @@ class Trim(tf.Module):
             piece = source.id_to_token(id) or ""
             self._leading[id] = len(piece) - len(piece.lstrip(spaces))
             self._trailing[id] = len(piece) - len(piece.rstrip(spaces))
+        if as_text is not None:
+            self._leading[as_text] = self._trailing[as_text] = 0
         self._keeps_first = keeps_first
         added = source.get_added_tokens_decoder().values()
         self.acts = bool(
-            self._leading.any()
+            as_text is not None
+            or self._leading.any()
             or self._trailing.any()
             or any(token.lstrip or token.rstrip for token in added)
         )
@@ -78,8 +112,12 @@ class Trim(tf.Module):
         return places.bytes(rows, start), places.bytes(rows, limit)
 
 
-def compile(source: Source, tokenizer: Component) -> list[Trim]:
+def compile(source: Source, tokenizer: Component, as_text: int | None) -> list[Trim]:
     """What the post-processor does to offsets, in order; the template checks its kinds."""
     parts = flatten(tokenizer["post_processor"], "processors")
-    trims = [Trim(source, part["add_prefix_space"]) for part in parts if part.get("trim_offsets")]
+    trims = [
+        Trim(source, part["add_prefix_space"], as_text)
+        for part in parts
+        if part.get("trim_offsets")
+    ]
     return [trim for trim in trims if trim.acts]

@@ -12,6 +12,7 @@ from preprocess.graph.rows import owners
 from preprocess.graph.segments import flat_segment
 from preprocess.source.components import Component
 from preprocess.source.errors import UnsupportedTokenizerError
+from preprocess.text.pre_tokenizers import is_byte_level
 from preprocess.text.text import Text, Words
 from preprocess.tokenizer import decoders, offsets
 from preprocess.tokenizer.model import Model, Offsets
@@ -32,6 +33,7 @@ class TokenizerKind:
             an option that is not supported.
         keeps_words: whether ids are [B, (words), (pieces)] rather than [B, (pieces)].
         distinct: whether it pays to tokenize each distinct word of a batch once.
+        byte_level: whether words may be spelled in bytes, as the pre-tokenizer ByteLevel has it.
         others: engine -> the same as `compile`, for one that gives up some exactness for speed.
     """
 
@@ -39,6 +41,7 @@ class TokenizerKind:
     compile: Compile
     keeps_words: bool = False
     distinct: bool = True
+    byte_level: bool = False
     others: Mapping[str, Compile] = dataclasses.field(default_factory=dict)
 
     def engine(self, name: str) -> Compile:
@@ -78,8 +81,12 @@ class Tokenizer(tf.Module):
         self._kind = kind
         self._model = kind.engine(engine)(tokenizer)
         self._text = Text(source, tokenizer)
+        if is_byte_level(tokenizer["pre_tokenizer"]) and not kind.byte_level:
+            raise UnsupportedTokenizerError(
+                f"pre-tokenizer ByteLevel is not supported with a model of type {kind.model}"
+            )
         self._decoder = decoders.Decoder(source, tokenizer)
-        self._trims = offsets.compile(source, tokenizer)
+        self._trims = offsets.compile(source, tokenizer, self._model.as_text)
         # Past tracking: models save what they use of it as functions of their own.
         object.__setattr__(self, "_functions", {})
 
@@ -123,8 +130,10 @@ class Tokenizer(tf.Module):
             each.with_row_splits_dtype(tf.int64) for each in self._located(words.words.values)
         )
         extents = sources.words.extents(owners(ids.row_splits), starts.values, limits.values)
-        none = tf.zeros_like(extents[0])
-        pieces = ids.values, *extents, none, none
+        spaces = (tf.zeros_like(extents[0]),) * 2
+        if self._trims and self._model.as_text is not None:
+            spaces = offsets.spaces(words.words.values, ids, starts, limits, self._model.as_text)
+        pieces = ids.values, *extents, *spaces
         tokens = words.tokens, *sources[1:]
         ids, *rest = (
             _with_tokens(words, ids.with_values(piece), token, keeps_words)

@@ -54,7 +54,7 @@ class UnigramModel(Model):
         """
         super().__init__()
         ids = {piece: id for id, (piece, _) in enumerate(vocabulary) if piece}
-        self._unknown = _require_unknown(vocabulary, ids, unknown)
+        self._unknown = self.as_text = _require_unknown(vocabulary, ids, unknown)
         # By number: 0 is no piece, 1 an unknown character.
         self._ids = tf.constant([self._unknown, self._unknown, *ids.values()], tf.int32)
         self._byte_fallback = ByteFallback(ids) if byte_fallback else None

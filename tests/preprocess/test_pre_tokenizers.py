@@ -129,6 +129,18 @@ def test_trimmed_offsets_equal_the_source(prefix: bool) -> None:
     assert_same(source, ["".join(draw.choices(pool, k=draw.randint(1, 6))) for _ in range(2000)])
 
 
+def test_offsets_of_unknown_text_are_trimmed_by_its_own_spaces() -> None:
+    pieces = ["<unk>", "[PAD]", "a", " a", "\u2003b", "\n"]
+    source = characters(
+        model=models.Unigram([(piece, -1.0 - at) for at, piece in enumerate(pieces)], 0),
+        post_processor=processors.RobertaProcessing(("[PAD]", 1), ("[PAD]", 1)),
+    )
+    draw = random.Random(6)
+    pool = ["a", " ", "\n", "x", "é\u2003", "\u2003b", "\u0120", "<unk>"]
+    given = ["".join(draw.choices(pool, k=draw.randint(1, 6))) for _ in range(2000)]
+    assert_same(source, given, traced=(TOKENIZE, LOCATE))
+
+
 def test_word_characters_are_those_of_the_library_itself() -> None:
     split = pre_tokenizers.Whitespace().pre_tokenize_str
     for each in "a_é\u200c\u200d\u0301²½ !\u200b日":

@@ -27,6 +27,7 @@ def split(pattern: str, behavior: str, invert: bool = False) -> pre_tokenizers.P
         ({"normalizer": normalizers.ByteLevel()}, "normalizer of type ByteLevel"),
         ({"normalizer": normalizers.Replace(Regex(r"\bx"), "")}, r"expression .* from '\\\\bx'"),
         ({"normalizer": normalizers.Replace("", "x")}, "Replace of the empty text"),
+        ({"normalizer": normalizers.Prepend("")}, "Prepend of the empty text"),
         (
             {
                 "normalizer": normalizers.Sequence(
@@ -66,10 +67,26 @@ def split(pattern: str, behavior: str, invert: bool = False) -> pre_tokenizers.P
             },
             "BertProcessing, BertProcessing are not supported together",
         ),
+        (
+            {
+                "model": models.Unigram([("[PAD]", -1.0), ("\u0120a", -2.0)], 0),
+                "pre_tokenizer": pre_tokenizers.ByteLevel(),
+            },
+            "ByteLevel is not supported with a model of type Unigram",
+        ),
         ({"model": models.WordLevel({"[PAD]": 1}, "[UNK]")}, r"unknown token '\[UNK\]' is not"),
         ({"model": models.BPE({"[PAD]": 1, "a": 0}, [], dropout=0.1)}, "dropout of 0.1"),
         ({"model": models.Unigram([("[PAD]", -1.0), ("a", -2.0)])}, "unk_id is None"),
         ({"model": models.WordPiece({"[PAD]": 0})}, r"unknown token '\[UNK\]'"),
+        ({"model": models.WordPiece({"[UNK]": 0, "[PAD]": 1, "a\0": 2})}, "pieces with NUL: "),
+        (
+            {
+                "normalizer": normalizers.NFKC(),
+                "pre_tokenizer": pre_tokenizers.Metaspace(prepend_scheme="first"),
+                "added": ["1"],
+            },
+            "first is not supported with the added token '1'",
+        ),
     ],
 )
 @pytest.mark.parametrize("make", [characters, words])
