@@ -61,14 +61,19 @@ class Decoder(tf.Module):
             names = ", ".join(part["type"] for part in parts)
             raise UnsupportedTokenizerError(f"decoders in the order {names} are not supported")
         pieces = {id: source.id_to_token(id) or "" for id in source.get_vocab().values()}
-        inner, edge, self._at_end = _spelled(pieces, parts[: order.end("pieces")], bool(whole))
+        of_pieces = parts[: order.end("pieces")]
+        if any(part["type"] == "Strip" and part["stop"] for part in of_pieces):
+            # The source panics at pieces that have nothing else.
+            raise UnsupportedTokenizerError("decoder Strip of the end of pieces is not supported")
+        inner, edge, self._at_end = _spelled(pieces, of_pieces, bool(whole))
         self._lossy, fallback = order["bytes"] == "L", order["bytes"] == "F"
-        spell = byte_alphabet.spelled if self._lossy else str.encode
+        spell = byte_alphabet.spelled if self._lossy else _byte_or_text if fallback else str.encode
         size = max(pieces) + 1
         self._inner, self._edge = (_table(each, size, spell) for each in (inner, edge))
-        self._is_byte = np.array([fallback and inner.get(id) in _BYTES for id in range(size)])
-        for id in np.flatnonzero(self._is_byte).tolist():
-            self._inner[id] = self._edge[id] = _BYTES[inner[id]]
+        self._inner_is_byte, self._edge_is_byte = (
+            np.array([fallback and each.get(id) in _BYTES for id in range(size)])
+            for each in (inner, edge)
+        )
         special = {entry["content"] for entry in tokenizer["added_tokens"] if entry["special"]}
         skipped = [id not in pieces or pieces[id] in special for id in range(size)]
         self._skipped = np.array([*skipped, True])  # the last one stands for every other id
@@ -86,8 +91,11 @@ class Decoder(tf.Module):
         is_edge = tf.equal(tf.range(tf.size(rows, tf.int64)), tf.gather(edges, rows))
         inner, edge = tf.gather(self._inner, ids.values), tf.gather(self._edge, ids.values)
         strings = tf.where(is_edge, edge, inner)
-        if self._is_byte.any():
-            strings = _merged(strings, tf.gather(self._is_byte, ids.values), rows)
+        if self._inner_is_byte.any() or self._edge_is_byte.any():
+            inner, edge = (
+                tf.gather(each, ids.values) for each in (self._inner_is_byte, self._edge_is_byte)
+            )
+            strings = _merged(strings, tf.where(is_edge, edge, inner), rows)
         text = tf.strings.unsorted_segment_join(strings, rows, ids.nrows())
         if self._lossy:
             text = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8")
@@ -119,6 +127,10 @@ def _spelled(
     raise UnsupportedTokenizerError(
         f"decoders {', '.join(part['type'] for part in parts)} are not supported together"
     )
+
+
+def _byte_or_text(piece: str) -> bytes:
+    return _BYTES.get(piece, piece.encode())
 
 
 def _without_clean_up(part: Component) -> Component:

@@ -36,6 +36,11 @@ _CASES = {
     # The source panics where it strips the end of an empty text.
     "Fuse, Strip": sequence(decoders.Fuse(), strip(2, 0)),
     "ByteFallback": sequence(decoders.ByteFallback(), decoders.Fuse()),
+    "WordPiece, ByteFallback": sequence(decoders.WordPiece(), decoders.ByteFallback()),
+    "Metaspace, ByteFallback": sequence(
+        decoders.Replace("e", "▁<0x41>"), decoders.Metaspace(), decoders.ByteFallback()
+    ),
+    "Strip, Fuse": sequence(strip(1, 0), decoders.Fuse()),
     "Llama": sequence(
         decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), strip(1, 0)
     ),
@@ -64,6 +69,7 @@ def test_decoding_equals_the_source(decoder: decoders.Decoder | None) -> None:
     ("decoder", "message"),
     [
         (decoders.CTC(), "decoder of type CTC"),
+        (sequence(strip(0, 1), decoders.Fuse()), "Strip of the end of pieces is not supported"),
         (sequence(decoders.Fuse(), decoders.ByteFallback()), "order Fuse, ByteFallback"),
         (sequence(decoders.ByteLevel(), decoders.Metaspace()), "order ByteLevel, Metaspace"),
     ],
