@@ -141,14 +141,18 @@ class Finder(tf.Module):
     """
 
     def __init__(self, tokens: Sequence[AddedToken]) -> None:
-        """Takes the tokens that are looked for at one stage; there may be none."""
+        """Takes the tokens that are looked for at one stage; there may be none.
+
+        Raises:
+            UnsupportedTokenizerError: RE2 cannot look for them.
+        """
         super().__init__()
         first: dict[str, AddedToken] = {}
         for token in tokens:
             first.setdefault(token.content, token)
         found = [*first.values()]
         self.characters = {token.content[0] for token in found}
-        self._anywhere = longest_of(token.content for token in found)
+        self._anywhere = _pattern(found)
         keys = _keys(tf.constant([token.content for token in found], tf.string)).numpy()
         order = np.argsort(keys)
         self._keys = keys[order]
@@ -210,6 +214,19 @@ class Finder(tf.Module):
     def _index(self, contents: tf.Tensor) -> tf.Tensor:
         """The place of each content, string [m] -> int32 [m]; any place for other strings."""
         return tf.minimum(tf.searchsorted(self._keys, _keys(contents)), len(self._keys) - 1)
+
+
+def _pattern(tokens: Sequence[AddedToken]) -> str:
+    """RE2 pattern of the longest token at a place."""
+    try:
+        pattern = longest_of(token.content for token in tokens)
+        tf.strings.regex_full_match("", pattern)
+    except (RecursionError, tf.errors.InvalidArgumentError) as error:
+        raise UnsupportedTokenizerError(
+            f"added tokens: {len(tokens)} that RE2 cannot look for; they are too many, or too many "
+            "begin with each other"
+        ) from error
+    return pattern
 
 
 def _keys(contents: tf.Tensor) -> tf.Tensor:

@@ -84,7 +84,8 @@ class Text(tf.Module):
         parts = (json.dumps(tokenizer[part]) for part in ("normalizer", "pre_tokenizer"))
         stages, chains, fused = _chains(*parts, apart=bool(self._late.characters))
         if stages[0].at_start:
-            _require_whole([token for token in tokens if token.normalized], tokenizer["normalizer"])
+            late = [token for token in tokens if token.normalized and not token.plain]
+            _require_whole(late, tokenizer["normalizer"])
         (leading, exact), *behind = chains
         # What few texts need comes first in the first chain: it is done to these texts alone.
         rare = [*itertools.takewhile(_is_rare, leading)]

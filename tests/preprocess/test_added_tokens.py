@@ -87,3 +87,9 @@ def test_a_token_of_which_the_normalizer_leaves_nothing_is_refused() -> None:
     source = characters(normalizer=normalizers.BertNormalizer(), added=tokens)
     with pytest.raises(UnsupportedTokenizerError, match=r"leaves nothing .*: \['\\x1d'\]"):
         Comparison(source)
+
+
+def test_tokens_that_begin_with_each_other_too_often_are_refused() -> None:
+    tokens = [AddedToken("a" * length, normalized=False) for length in range(1, 1500)]
+    with pytest.raises(UnsupportedTokenizerError, match="1499 that RE2 cannot look for"):
+        Comparison(characters(added=tokens))
