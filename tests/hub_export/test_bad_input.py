@@ -188,6 +188,15 @@ def lengthen(tokenizer: Any) -> None:
     vocabulary["more"] = max(vocabulary.values()) + 1
 
 
+def panic(tokenizer: dict[str, Any]) -> None:
+    """The library reads it, then loses its place in an added token."""
+    start = {"type": "Replace", "pattern": {"Regex": r"\A"}, "content": "_"}
+    accents = {"type": "StripAccents"}
+    tokenizer["normalizer"] = {"type": "Sequence", "normalizers": [start, accents]}
+    for token in tokenizer["added_tokens"]:
+        token["normalized"] = True
+
+
 def frame_twice(tokenizer: Any) -> None:
     processor = tokenizer["post_processor"]
     tokenizer["post_processor"] = {"type": "Sequence", "processors": [processor, processor]}
@@ -530,6 +539,9 @@ def test_beside_the_prefix_of_a_task_model_is_free_but_inside_is_not(
             id="truncated",
         ),
         pytest.param(text(TOKENIZER, "{}"), TOKENIZER, ["cannot be read"], id="empty object"),
+        pytest.param(
+            change(TOKENIZER, panic), TOKENIZER, ["cannot be read as a tokenizer"], id="panic"
+        ),
         pytest.param(
             text(TOKENIZER_CONFIG, "{"), TOKENIZER_CONFIG, ["cannot be read as JSON"], id="config"
         ),

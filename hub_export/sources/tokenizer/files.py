@@ -58,7 +58,9 @@ def parsed(path: Path) -> Tokenizer:
         )
     try:
         tokenizer = Tokenizer.from_file(str(path)) if path.name == TOKENIZER else build(path)
-    except Exception as error:  # the tokenizers library raises plain Exception
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # plain Exception, or a panic of Rust, which is none
         raise SourceError(f"{path}: cannot be read as a tokenizer ({error})") from error
     if not ordinary(tokenizer):
         raise SourceError(f"{path}: the vocabulary is empty, but for special tokens")
