@@ -52,6 +52,13 @@ _SIZES = {
     "d_kv": 7,
     "max_position_embeddings": 40,
 }
+_SPREAD = 0.3
+_SPREADS = {
+    "mobilebert": 0.1,  # nothing normalises: values would outgrow float32
+    "t5": 0.2,  # scores of attention are not scaled: roundings would, too
+    "mt5": 0.2,
+    "umt5": 0.2,
+}
 
 
 def config(model_type: str, **options: Any) -> Any:
@@ -75,19 +82,15 @@ def save_model(
     save: dict[str, Any] | None = None,
     **options: Any,
 ) -> None:
-    """Writes config.json and weights, spread wide enough that attention is far from uniform.
-
-    Where nothing normalises (MobileBERT), they are spread less: values would outgrow float32.
-    """
-    spread = 0.1 if model_type == "mobilebert" else 0.3
+    """Writes config.json and weights, spread wide enough that attention is far from uniform."""
     torch.manual_seed(1)
     sized, model = config(model_type, **options), getattr(transformers, architecture)
     built = model.from_config(sized) if architecture == "AutoModel" else model(sized)
-    spread_out(built, spread)
+    spread_out(built, _SPREADS.get(model_type, _SPREAD))
     built.to(dtype).save_pretrained(folder, **(save or {}))
 
 
-def spread_out(model: torch.nn.Module, spread: float = 0.3) -> None:
+def spread_out(model: torch.nn.Module, spread: float = _SPREAD) -> None:
     """Draws weights that are spread as wide as this."""
     with torch.no_grad():
         for parameter in filter(lambda each: each.requires_grad, model.parameters()):
