@@ -252,7 +252,7 @@ def test_the_pipeline_of_transformers(case: str, tmp_path: Path) -> None:
     pipeline = Pipeline(folder, notes["task"]["max_length"])
     fitting = [pair for pair in texts(pipeline.tokenizer) if pipeline.takes(*pair)]
     assert sum(len(pipeline.rows(*pair).encodings) > 1 for pair in fitting) >= 30
-    assert compare(answer, pipeline, fitting[:130], top_k=3) >= 100
+    assert compare(answer, pipeline, fitting[:80], top_k=3) >= 60
     assert compare(answer, pipeline, fitting[::8], top_k=1) >= 10
     texts_ = [tf.constant(each) for each in zip(*fitting[:20], strict=True)]
     named = dict(zip(("question", "context"), texts_, strict=True))
@@ -271,7 +271,7 @@ def test_contexts_before_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         tmp_path / "source", tmp_path / "out", parts=["task_model"], litert=["float32"]
     )
     pipeline = Pipeline(tmp_path / "source", 40)
-    pairs = [pair for pair in texts(pipeline.tokenizer) if pipeline.takes(*pair)]
+    pairs = [pair for pair in texts(pipeline.tokenizer) if pipeline.takes(*pair)][::2]
     assert sum(len(pipeline.rows(*pair).encodings) > 1 for pair in pairs) >= 10
     model = tf.saved_model.load(str(done.paths[PART]))
     assert compare(answering(model), pipeline, pairs, top_k=3) >= 30
