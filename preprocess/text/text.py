@@ -203,10 +203,12 @@ def _require_start(stage: Stage, items: Items) -> None:
 
 def _require_whole(tokens: Sequence[AddedToken], normalizer: Component | None) -> None:
     """Behind a token that is part of what the first character becomes, the source sees a start."""
-    forms = {*normal_forms(normalizer).values()} if tokens and normalizer else set[str]()
+    forms = normal_forms(normalizer).values() if tokens and normalizer else ()
+    beginnings = {form[:-1] for form in forms}
     for token in tokens:
-        if any(form.startswith(token.content) and form != token.content for form in forms):
+        if any(token.content in each for each in beginnings):
             raise UnsupportedTokenizerError(
                 "pre-tokenizer Metaspace with prepend_scheme first is not supported with the added "
-                f"token {token.content!r}, which is the beginning of what a character may become"
+                f"token {token.content!r}, which may be a part, not the last, of what a character "
+                "becomes"
             )

@@ -83,9 +83,9 @@ def split(pattern: str, behavior: str, invert: bool = False) -> pre_tokenizers.P
             {
                 "normalizer": normalizers.NFKC(),
                 "pre_tokenizer": pre_tokenizers.Metaspace(prepend_scheme="first"),
-                "added": ["1"],
+                "added": ["\u2044"],
             },
-            "first is not supported with the added token '1'",
+            "first is not supported with the added token '\u2044'",
         ),
     ],
 )
