@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -67,8 +68,7 @@ class Decoder(tf.Module):
             raise UnsupportedTokenizerError("decoder Strip of the end of pieces is not supported")
         inner, edge, self._at_end = _spelled(pieces, of_pieces, bool(whole))
         self._lossy, fallback = order["bytes"] == "L", order["bytes"] == "F"
-        spell = byte_alphabet.spelled if self._lossy else _byte_or_text if fallback else str.encode
-        size = max(pieces) + 1
+        spell, size = _SPELL[order["bytes"]], max(pieces) + 1
         self._inner, self._edge = (_table(each, size, spell) for each in (inner, edge))
         self._inner_is_byte, self._edge_is_byte = (
             np.array([fallback and each.get(id) in _BYTES for id in range(size)])
@@ -89,13 +89,13 @@ class Decoder(tf.Module):
         rows = owners(ids.row_splits)
         edges = ids.row_limits() - 1 if self._at_end else ids.row_starts()
         is_edge = tf.equal(tf.range(tf.size(rows, tf.int64)), tf.gather(edges, rows))
-        inner, edge = tf.gather(self._inner, ids.values), tf.gather(self._edge, ids.values)
-        strings = tf.where(is_edge, edge, inner)
+
+        def found(inner: npt.NDArray[Any], edge: npt.NDArray[Any]) -> tf.Tensor:
+            return tf.where(is_edge, tf.gather(edge, ids.values), tf.gather(inner, ids.values))
+
+        strings = found(self._inner, self._edge)
         if self._inner_is_byte.any() or self._edge_is_byte.any():
-            inner, edge = (
-                tf.gather(each, ids.values) for each in (self._inner_is_byte, self._edge_is_byte)
-            )
-            strings = _merged(strings, tf.where(is_edge, edge, inner), rows)
+            strings = _merged(strings, found(self._inner_is_byte, self._edge_is_byte), rows)
         text = tf.strings.unsorted_segment_join(strings, rows, ids.nrows())
         if self._lossy:
             text = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8")
@@ -131,6 +131,14 @@ def _spelled(
 
 def _byte_or_text(piece: str) -> bytes:
     return _BYTES.get(piece, piece.encode())
+
+
+_SPELL: Mapping[str, Callable[[str], bytes]] = {
+    "L": byte_alphabet.spelled,
+    "F": _byte_or_text,
+    "": str.encode,
+}
+"""The decoder of bytes, by its letter -> the bytes of a string."""
 
 
 def _without_clean_up(part: Component) -> Component:

@@ -59,14 +59,14 @@ class Trim(tf.Module):
 
     def __init__(self, source: Source, keeps_first: bool, as_text: int | None) -> None:
         super().__init__()
-        spaces = _spaces()
+        characters = _spaces()
         ids = source.get_vocab().values()
         size = max(ids) + 1
         self._leading, self._trailing = np.zeros(size, np.int64), np.zeros(size, np.int64)
         for id in ids:
             piece = source.id_to_token(id) or ""
-            self._leading[id] = len(piece) - len(piece.lstrip(spaces))
-            self._trailing[id] = len(piece) - len(piece.rstrip(spaces))
+            self._leading[id] = len(piece) - len(piece.lstrip(characters))
+            self._trailing[id] = len(piece) - len(piece.rstrip(characters))
         if as_text is not None:
             self._leading[as_text] = self._trailing[as_text] = 0
         self._keeps_first = keeps_first

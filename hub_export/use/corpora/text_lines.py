@@ -38,10 +38,7 @@ class TextLines(Records[bytes]):
 
     def header(self) -> bytes:
         """Reads the first line, without its end; nothing where there is none."""
-        line = self._line()
-        bare = self._bare(line)
-        self._read(line)
-        return bare
+        return self._take() or b""
 
     def first(self) -> bytes:
         """The first line, without its end, which is still to be read."""
