@@ -1,6 +1,7 @@
 """Detokenisation: joining the strings of pieces as the source's decoder does, without clean-up."""
 
 import re
+import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -38,7 +39,12 @@ _LETTERS = {
     "Strip": "S",
     "WordPiece": "W",
 }
-_BYTES = {f"<0x{byte:02X}>": bytes([byte]) for byte in range(256)}
+# The source reads the digits as Rust does, which takes small letters, and a sign.
+_BYTES = {
+    f"<0x{first}{second}>": bytes([int(first + second, 16)])
+    for first in f"+{string.hexdigits}"
+    for second in string.hexdigits
+}
 _ANCHOR = "x"
 _UNKNOWN = "\ufffd".encode()
 

@@ -12,6 +12,7 @@ from tools.comparison import Comparison
 
 _BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 _PIECES = ["▁", "▁a", "a▁b", " ", "  c ", "##d", "#", "e</w>", "</w>", "é", "日▁", "x"]
+_ODD_BYTES = ["<0xc3>", "<0xa9>", "<0x+a>", "<0x-1>", "<0xag>", "<0x1>"]
 
 
 def sequence(*parts: decoders.Decoder) -> decoders.Decoder:
@@ -49,7 +50,7 @@ _CASES = {
 
 def source(decoder: decoders.Decoder | None) -> Tokenizer:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    pieces = dict.fromkeys([*checkpoints.SPECIAL, *alphabet, *_PIECES, *_BYTES])
+    pieces = dict.fromkeys([*checkpoints.SPECIAL, *alphabet, *_PIECES, *_BYTES, *_ODD_BYTES])
     whole = Tokenizer(models.BPE({piece: id for id, piece in enumerate(pieces)}, []))
     if decoder is not None:
         whole.decoder = decoder
