@@ -94,7 +94,7 @@ TABLE = Table(
         *bert.BLOCK_ROWS,
     ),
     prefix="roformer.",
-    buffers={r"encoder\.embed_positions\.weight": "sines and cosines, which are computed"},
+    buffers={r"encoder\.embed_positions\.weight": "sines and cosines, computed where missing"},
 )
 
 

@@ -169,5 +169,5 @@ def test_every_entry_that_a_text_can_give_is_given(assets: Path) -> None:
 def test_a_source_that_cannot_compute(tmp_path: Path) -> None:
     """FNet's code wants all rows to have one length there."""
     checkpoints.save_model(tmp_path, "fnet", use_tpu_fourier_optimizations=True)
-    with pytest.raises(SourceError, match=r"cannot compute with it: ValueError: .*verify=none"):
+    with pytest.raises(SourceError, match=r"cannot compute: ValueError: .*verify=none"):
         unsaved.compared(tmp_path)

@@ -16,6 +16,7 @@ from apache_beam.metrics import Metrics
 from hub_export.errors import SourceError
 from hub_export.use.corpora import text_rows, vector_table
 from hub_export.use.corpora.parquet_rows import require_columns, value_types
+from hub_export.use.corpora.text_lines import MARK
 from hub_export.use.engines.beam_files import matching
 from hub_export.use.engines.corpus import TFRECORD, Corpus
 
@@ -39,9 +40,9 @@ def source(corpus: Corpus) -> beam.PTransform:
 
 
 def _reader(corpus: Corpus) -> Callable[[Any], text_rows.Row]:
-    """What makes a row of a record."""
+    """What makes a row of a record, which does not know whether it is the first of its file."""
     values = {
-        text_rows.PLAIN: lambda line: {text_rows.PLAIN_COLUMN: line},
+        text_rows.PLAIN: lambda line: {text_rows.PLAIN_COLUMN: line.removeprefix(MARK)},
         text_rows.JSONL: text_rows.json_object,
         text_rows.PARQUET: lambda row: row,
         TFRECORD: _example,

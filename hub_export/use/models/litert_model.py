@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hub_export import litert
-from hub_export.contract import CHOICES, DEFAULT, SERVING
+from hub_export.contract import CHOICES, SERVING
 from hub_export.errors import SourceError
 from hub_export.litert import description
 from hub_export.use.models.strings import utf8
@@ -89,8 +89,8 @@ class LiteRtTextModel:
     def unlike(self, error: Exception) -> SourceError:
         """What to raise where it is not what it should be."""
         return SourceError(
-            f"{self._place}: gives {', '.join(sorted(self.signatures[SERVING].outputs))}, "
-            f"not {DEFAULT} ({error}); expected the copy of a text embedding"
+            f"{self._place}: expected the copy of a text embedding: {error}, but gives "
+            f"{', '.join(sorted(self.signatures[SERVING].outputs))}"
         )
 
 

@@ -57,9 +57,9 @@ def computed(model: Any, **inputs: Any) -> Any:
             return model(**inputs)
     except Exception as error:  # of any kind, as above
         raise SourceError(
-            "transformers loads the model to compare with, but cannot compute with it: "
-            f"{type(error).__name__}: {error}; is an option of the configuration wrong? Say "
-            "verify=none to export without comparing"
+            "the model to compare with is loaded, but cannot compute: "
+            f"{type(error).__name__}: {error}; is an option of the configuration wrong? To export "
+            "without comparing, say verify=none"
         ) from error
 
 
