@@ -99,12 +99,12 @@ def show(text: str) -> None:
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        leave_output()
+        discard(sys.stdout.fileno())  # or what Python still writes at its end would fail, too
 
 
-def leave_output() -> None:
-    """Lets the standard output go nowhere: what Python still writes at its end would fail, too."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def discard(descriptor: int) -> None:
+    """Lets what is written to a file descriptor from now on go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 @contextmanager

@@ -65,9 +65,9 @@ def _indices(part: Any, path: str) -> Iterator[dict[str, int]]:
         yield from _indices(part[int(step)] if step.isdigit() else getattr(part, step), rest)
 
 
-def owner(encoder: Any, row: Row) -> tuple[Any, Any]:
-    """The part that has the variable of a row, and the variable."""
-    *parts, attribute = row.target.split(".")
+def owner(encoder: Any, path: str) -> tuple[Any, str]:
+    """The part that has what a path leads to, and what it is called in that part."""
+    *parts, attribute = path.split(".")
     for part in parts:
         encoder = encoder[int(part)] if part.isdigit() else getattr(encoder, part)
-    return encoder, getattr(encoder, attribute)
+    return encoder, attribute

@@ -93,12 +93,12 @@ class Table:
             dtype: of what takes part in matrix products.
         """
         rows = expand(self.rows, part)
-        return [Stored(row, owner(part, row)[1].stored(dtype)) for row in rows]
+        return [Stored(row, getattr(*owner(part, row.target)).stored(dtype)) for row in rows]
 
     def shapes(self, part: tf.Module) -> Mapping[str, tuple[int, ...]]:
         """Target -> the shape of its variable, before `fill` or behind it."""
         rows = expand(self.rows, part)
-        return {row.target: tuple(owner(part, row)[1].shape) for row in rows}
+        return {row.target: tuple(getattr(*owner(part, row.target)).shape) for row in rows}
 
     def expected(
         self, stored: Iterable[Stored], tensors: Tensors, absent: Collection[str] = ()
@@ -156,8 +156,7 @@ class Table:
         rows = list(expand(self.rows, encoder))
         absent = _absent(rows, names)
         for part in absent:
-            *above, attribute = part.split(".")
-            setattr(functools.reduce(getattr, above, encoder), attribute, None)
+            setattr(*owner(encoder, part), None)
         for row in rows:
             if row.optional in absent:
                 continue
@@ -204,7 +203,8 @@ def _absent(rows: Iterable[Row], names: Mapping[str, str]) -> tuple[str, ...]:
 
 def _assign(encoder: tf.Module, row: Row, values: np.ndarray, dtype: tf.DType) -> str:
     """Fills one variable; returns what is wrong with the tensor, or nothing."""
-    holder, declared = owner(encoder, row)
+    holder, name = owner(encoder, row.target)
+    declared = getattr(holder, name)
     if not isinstance(declared, Declared):
         raise TypeError(f"two rows of the weight table fill {row.target}")
     wanted = row.change.source_shape(declared.shape)
@@ -218,7 +218,7 @@ def _assign(encoder: tf.Module, row: Row, values: np.ndarray, dtype: tf.DType) -
         trainable=declared.trainable,
         name=row.target.replace(".", "/"),
     )
-    setattr(holder, row.target.rsplit(".", 1)[-1], variable)
+    setattr(holder, name, variable)
     return ""
 
 

@@ -11,7 +11,7 @@ from hub_export.command import Command
 from hub_export.errors import ExportError, TargetError
 from hub_export.options import option
 from hub_export.settings import AUTO
-from hub_export.terminal import Progress, leave_output, silenced
+from hub_export.terminal import Progress, discard, silenced
 from hub_export.use.corpora import text_files, text_rows
 from hub_export.use.corpora.text_files import STDIO, Beginning
 from hub_export.use.corpora.text_job import TextJob, Work
@@ -121,7 +121,7 @@ def _to_stdout(settings: PredictSettings) -> None:
                 sys.stdout.buffer.writelines(json_lines(rows, found))
                 sys.stdout.buffer.flush()
             except BrokenPipeError:  # its reader has read enough
-                leave_output()
+                discard(sys.stdout.fileno())
                 return
 
 

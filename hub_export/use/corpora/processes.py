@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from hub_export.errors import ExportError
 from hub_export.litert.model import cores
+from hub_export.terminal import discard
 from hub_export.use.corpora.vectors import Floats
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _alive() -> Iterator[None]:
 
 def _begin() -> None:
     """Leaves the terminal to the process that began this one, and ends with it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    discard(2)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -91,7 +91,7 @@ def run(settings: ServingSettings) -> Path:
     except ImportError as error:
         raise ExportError(f"{error}; {INSTALL}") from error
     progress, config = Progress(settings.quiet), model_server_config_pb2.ModelServerConfig()
-    folders = [*_without_copies(_folders(settings.models), progress)]
+    folders = [*_of_saved_models(_folders(settings.models), progress)]
     if not folders:
         raise SourceError("expected folders of SavedModels, found LiteRT copies and files alone")
     served_versions = {folder: _served(folder, settings.labels) for folder in folders}
@@ -128,7 +128,7 @@ def _folders(models: Sequence[str | Path]) -> list[Path]:
     return folders
 
 
-def _without_copies(folders: Sequence[Path], progress: Progress) -> Iterator[Path]:
+def _of_saved_models(folders: Sequence[Path], progress: Progress) -> Iterator[Path]:
     """Those of SavedModels: `exported/bert_*` names LiteRT copies and the report's page, too."""
     for folder in folders:
         if folder.is_file():

@@ -163,7 +163,7 @@ class Reference:
             attentions: whether the weights of attention are wanted.
 
         Raises:
-            SourceError: `transformers` cannot compute them.
+            SourceError: the source's code cannot compute them.
         """
         rows = rows_of(words, mask, type_ids if self._size.types else None)
         wanted = {"output_hidden_states": True, "output_attentions": attentions}

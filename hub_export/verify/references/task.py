@@ -77,7 +77,7 @@ class TaskReference:
         """int32 [B, S] each -> its outputs by name, float32.
 
         Raises:
-            SourceError: `transformers` cannot compute them.
+            SourceError: the source's code cannot compute them.
         """
         import torch  # noqa: PLC0415
 
